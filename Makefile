@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+# One Makefile, no recursion.  `make help` lists the targets.
+B := build
+VERSION := 0.1.0
+
+CC := gcc
+say = @printf '  %-7s %s\n' $(1) $(2);
+
+warn := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wvla -Wswitch -Wpointer-arith
+common := -std=gnu17 -g -O2 -Iinclude -MMD -MP $(warn) -fno-strict-aliasing \
+	-DMULL_VERSION='"$(VERSION)"'
+freestanding := -ffreestanding -fno-stack-protector -mno-red-zone \
+	-mgeneral-regs-only -fcf-protection=none -fno-asynchronous-unwind-tables
+
+# ---- sources ---------------------------------------------------------------
+kernel_pure := $(filter-out kernel/string.c,$(wildcard kernel/*.c kernel/*/*.c))
+x86_pure    := arch/x86/instruction.c arch/x86/svm/svm_decode.c
+driver_src  := $(wildcard drivers/*.c)
+hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
+	arch/x86/svm/*.c arch/x86/svm/*.S) $(driver_src)
+boot_src    := $(wildcard boot/*.c)
+mullctl_src := $(wildcard tools/mullctl/*.c) kernel/partition/description.c \
+	kernel/error.c kernel/manage/frame.c kernel/crc32.c
+# What host tests link: pure code, and fakes in place of the hardware.
+unit_src    := $(kernel_pure) $(driver_src) $(wildcard $(x86_pure)) \
+	$(wildcard arch/fake/*.c tests/unit/support_*.c) \
+	$(filter-out tools/mullctl/main.c,$(wildcard tools/mullctl/*.c))
+unit_tests  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+guests      := $(patsubst guests/%.c,%,$(wildcard guests/*.c))
+
+hypervisor_cflags := $(common) $(freestanding) -mcmodel=kernel -fno-pic \
+	-fno-omit-frame-pointer -I$(B)/gen
+boot_cflags := $(common) $(freestanding) -fpic -fshort-wchar \
+	-maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI \
+	-isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+guest_cflags := $(common) $(freestanding) -fno-pic -mcmodel=small -Iguests/sdk
+mullctl_cflags := $(common) -D_GNU_SOURCE -Ikernel/manage
+unit_cflags := $(common) -D_GNU_SOURCE -I$(B)/gen -I. -Itools/mullctl \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+objects = $(patsubst %,$(B)/obj/$(1)/%.o,$(basename $($(1)_src)))
+
+all: $(B)/mullion.efi $(B)/mullctl guests ## build the hypervisor, mullctl and the guests
+
+define program
+$(B)/obj/$(1)/%.o: %.c Makefile
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<)$(CC) $($(1)_cflags) -c $$< -o $$@
+$(B)/obj/$(1)/%.o: %.S Makefile
+	@mkdir -p $$(@D)
+	$$(call say,AS,$$<)$(CC) $($(1)_cflags) -c $$< -o $$@
+endef
+$(foreach p,hypervisor boot mullctl unit guest,$(eval $(call program,$(p))))
+
+# ---- the hypervisor --------------------------------------------------------
+$(B)/mullion.elf: $(call objects,hypervisor) arch/x86/mullion.lds
+	$(call say,LD,$@)ld -nostdlib -static -z max-page-size=4096 \
+		-z noexecstack --no-warn-rwx-segments -T arch/x86/mullion.lds \
+		$(call objects,hypervisor) \
+		-L/usr/lib/x86_64-linux-gnu -lbearssl -o $@
+$(call objects,hypervisor) $(call objects,unit): | $(B)/gen/guest_acpi.h $(B)/gen/font.h
+
+# ACPI tables that guests get: compiled by iasl, embedded as C arrays.
+$(B)/gen/guest_acpi.h: $(wildcard guests/acpi/*) include/mullion/guest.h
+	@mkdir -p $(@D)
+	$(call say,IASL,$@)guests/acpi/make_header.sh $(B)/gen
+# The log's font on the framebuffer, from Debian's console-setup-linux.
+$(B)/gen/font.h: drivers/make_font.py
+	@mkdir -p $(@D)
+	$(call say,FONT,$@)python3 drivers/make_font.py > $@.tmp && mv $@.tmp $@
+
+# ---- the UEFI application --------------------------------------------------
+$(B)/kernel_image.o: $(B)/mullion.elf
+	@objcopy -S $< $(B)/kernel_image.elf
+	$(call say,EMBED,$@)printf '.section .data\n.balign 4096\n.globl kernel_image,kernel_image_end\nkernel_image: .incbin "%s"\nkernel_image_end:\n.section .note.GNU-stack,"",@progbits\n' $(B)/kernel_image.elf | $(CC) -c -x assembler - -o $@
+$(B)/mullion.efi: $(call objects,boot) $(B)/kernel_image.o
+	$(call say,EFI,$@)ld -nostdlib -shared -Bsymbolic -znocombreloc \
+		-znoexecstack -T /usr/lib/elf_x86_64_efi.lds \
+		/usr/lib/crt0-efi-x86_64.o $^ /usr/lib/libgnuefi.a -o $(B)/boot.so
+	@objcopy -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel \
+		-j .rela -j '.rel.*' -j '.rela.*' -j .reloc \
+		--target efi-app-x86_64 --subsystem=10 $(B)/boot.so $@
+
+# ---- the tool --------------------------------------------------------------
+$(B)/mullctl: $(call objects,mullctl)
+	$(call say,LD,$@)$(CC) $^ -lyaml -lcrypto -lz -o $@
+
+# ---- guests ----------------------------------------------------------------
+sdk_objects := $(patsubst %,$(B)/obj/guest/%.o,$(basename $(wildcard guests/sdk/*.c guests/sdk/*.S)))
+guests: $(patsubst %,$(B)/guests/%.elf,$(guests)) ## build the SDK guests
+$(B)/guests/%.elf: $(B)/obj/guest/guests/%.o $(sdk_objects) guests/sdk/guest.lds
+	@mkdir -p $(@D)
+	$(call say,LD,$@)ld -nostdlib -static -z noexecstack --no-warn-rwx-segments -T guests/sdk/guest.lds \
+		$(filter %.o,$^) -o $@
+
+# ---- unit tests ------------------------------------------------------------
+$(B)/unit/libunit.a: $(call objects,unit)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(call say,AR,$@)ar rcs $@ $^
+$(B)/unit/test_%: $(B)/obj/unit/tests/unit/test_%.o $(B)/unit/libunit.a
+	$(call say,LD,$@)$(CC) -fsanitize=address,undefined $^ -lcmocka -lyaml -lcrypto -lz -lbearssl -o $@
+unit: $(addprefix $(B)/unit/,$(unit_tests)) ## unit tests on the host (seconds)
+	@for t in $^; do ./$$t || exit 1; done
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+clean: ## remove what was built
+	rm -rf $(B)
+
+.PHONY: all guests unit help clean
+.SECONDARY:
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

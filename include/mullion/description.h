@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one checker of VM descriptions: mullctl runs it over a manifest, the
+ * hypervisor over a package.  Pure code (kernel/partition/description.c),
+ * compiled into both.
+ */
+#ifndef MULLION_DESCRIPTION_H
+#define MULLION_DESCRIPTION_H
+
+#include <mullion/package.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Which word of the manifest a complaint is about. */
+enum mull_field {
+	MULL_FIELD_NAME,
+	MULL_FIELD_MEMORY,
+	MULL_FIELD_CPUS,
+	MULL_FIELD_KERNEL,
+	MULL_FIELD_INITRD,
+	MULL_FIELD_COMMAND_LINE,
+	MULL_FIELD_POLICY, /* on-poweroff, on-reset, on-crash */
+	MULL_FIELD_CONSOLE,
+	MULL_FIELD_FLAGS,
+	MULL_FIELD_MACHINE_CPUS, /* of the machine, not of a VM */
+	MULL_FIELD_MACHINE_MEMORY,
+	MULL_FIELD_SERVICE_CPU,
+	MULL_FIELD_SERIAL,
+};
+
+#define MULL_COMPLAINT_MAX 160 /* bytes of words, with the final zero */
+#define MULL_MACHINE_ITSELF (-1)
+
+/* What is known of the machine; a 0 is not checked against. */
+struct mull_limits {
+	uint32_t cpu_count;	/* processors that are there */
+	uint64_t memory_free;	/* bytes that VMs can have in all */
+};
+
+/* Called once for each mistake, with words such as "needs CPU 3, but the
+ * machine has 2"; @vm is an index, or MULL_MACHINE_ITSELF. */
+typedef void mull_complain(void *context, int vm, enum mull_field field,
+			   const char *words);
+
+/*
+ * mull_check_machine, mull_check_vms - find every mistake in descriptions
+ * @bad: one entry a VM; set to true for each VM with a mistake of its own.
+ *       Where two VMs collide (a name, a CPU), the later one is at fault, and
+ *       a VM that is already bad takes nothing from the others.
+ * @image_kinds: enum mull_image_kind of each image, 0 for one that is damaged
+ *
+ * Returns the number of mistakes.  Every field is treated as hostile: strings
+ * may lack their end, counts may be anything.
+ */
+size_t mull_check_machine(const struct mull_machine *machine,
+			  const struct mull_limits *limits,
+			  mull_complain *complain, void *context);
+size_t mull_check_vms(const struct mull_machine *machine,
+		      const struct mull_vm *vms, size_t vm_count,
+		      const uint32_t *image_kinds, size_t image_count,
+		      const struct mull_limits *limits, bool *bad,
+		      mull_complain *complain, void *context);
+
+#endif

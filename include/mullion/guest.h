@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest sees of Mullion: the platform's addresses and ports, and the
+ * hypercalls.  Read by the hypervisor, by the ACPI tables' source (through
+ * the C preprocessor, so that numbers stand here only) and by the SDK.
+ */
+#ifndef MULLION_GUEST_H
+#define MULLION_GUEST_H
+
+/* Guest-physical layout.  RAM is 0..MMIO_START and from 4 GiB up. */
+#define MULL_GUEST_MMIO_START 0xc0000000
+#define MULL_GUEST_IO_APIC 0xfec00000
+#define MULL_GUEST_LOCAL_APIC 0xfee00000
+#define MULL_GUEST_IO_APIC_PINS 24
+#define MULL_GUEST_ACPI_AREA 0xe0000 /* RSDP first, tables behind; to 1 MiB */
+
+/* Ports and global system interrupts. */
+#define MULL_GUEST_UART_PORT 0x3f8 /* 8 ports, a 16550A */
+#define MULL_GUEST_UART_GSI 4	   /* edge */
+#define MULL_GUEST_SLEEP_CONTROL 0x600 /* ACPI sleep control register */
+#define MULL_GUEST_SLEEP_STATUS 0x601  /* ACPI sleep status register */
+#define MULL_GUEST_RESET_PORT 0x602    /* ACPI reset register */
+#define MULL_GUEST_RESET_VALUE 0x01
+#define MULL_GUEST_EVENT_PORT 0x603 /* read: pending events, cleared by it */
+#define MULL_GUEST_EVENT_GSI 9	    /* edge; the generic event device */
+#define MULL_GUEST_EVENT_BUTTON 0x01
+#define MULL_GUEST_S5_TYPE 5 /* SLP_TYP that means power-off */
+
+/* CPUID leaves. */
+#define MULL_CPUID_KVM 0x40000000     /* "KVMKVMKVM" */
+#define MULL_CPUID_MULLION 0x40000100 /* "MullionMull"; EAX = highest leaf */
+#define MULL_CPUID_VERSION 0x40000101 /* EAX = MULL_GUEST_ABI */
+#define MULL_GUEST_ABI 1
+
+/*
+ * Hypercalls: VMCALL or VMMCALL, number in RAX, arguments in RBX, RCX, RDX,
+ * RSI (KVM's registers), result in RAX (negative: minus an enum error).
+ * From CPL 0 only; KVM's own numbers are below 0x1000.
+ */
+#define MULL_CALL_VERSION 0x4d550000 /* result: MULL_GUEST_ABI */
+/* Prints @RCX bytes (at most 4096) at guest-physical @RBX on the console;
+ * result: bytes taken. */
+#define MULL_CALL_CONSOLE 0x4d550001
+/* Ends the VM: RBX = exit code; 0 counts as a power-off. Does not return. */
+#define MULL_CALL_END 0x4d550002
+/* Restarts the VM. Does not return. */
+#define MULL_CALL_RESET 0x4d550003
+
+/*
+ * How Mullion's own ELF64 guests start: vCPU 0 at the ELF entry point in
+ * long mode, flat segments, paging on with an identity map of the first
+ * 4 GiB, interrupts off, RDI = guest-physical address of struct
+ * mull_guest_info, RSP = top of a 16 KiB stack.  Program headers are loaded
+ * at p_paddr.  An ELF64 guest carries a note of owner "Mullion" and type
+ * MULL_NOTE_ABI whose descriptor is a 32-bit MULL_GUEST_ABI.  Other vCPUs
+ * wait for INIT and SIPI at their local APICs.
+ */
+#define MULL_NOTE_OWNER "Mullion"
+#define MULL_NOTE_ABI 1
+#define MULL_GUEST_INFO_MAGIC 0x4f464e494c4c554d /* "MULLINFO" */
+
+#ifndef MULL_NO_C /* the ACPI compiler's preprocessor reads numbers only */
+#include <assert.h>
+#include <stdint.h>
+
+struct mull_guest_info {
+	uint64_t magic;	      /* MULL_GUEST_INFO_MAGIC */
+	uint32_t abi;	      /* MULL_GUEST_ABI */
+	uint32_t vcpu_count;
+	uint64_t memory_low;  /* bytes of RAM from 0 */
+	uint64_t memory_high; /* bytes of RAM from 4 GiB */
+	uint64_t tsc_khz;     /* rate of the time-stamp counter */
+	uint64_t rsdp;	      /* guest-physical */
+	uint64_t command_line; /* guest-physical, zero-terminated */
+	char name[32];	      /* of the VM */
+};
+
+static_assert(sizeof(struct mull_guest_info) == 88, "guest ABI");
+#endif
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The boot package: what `mullctl pack` makes from a manifest and the
+ * hypervisor reads at start.  Little-endian.  Layout of the file:
+ *   struct mull_package_header
+ *   struct mull_vm[vm_count]        at vm_offset
+ *   struct mull_image[image_count]  at image_offset
+ *   image bytes, each at a multiple of 4096, smallest image first (a
+ *   truncated package then loses as few partitions as possible)
+ * Each record carries its own CRC-32 (IEEE 802.3, computed with its crc field
+ * zero), so that damage to one VM leaves the others bootable.  The
+ * hypervisor treats every byte as hostile.
+ */
+#ifndef MULLION_PACKAGE_H
+#define MULLION_PACKAGE_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define MULL_PACKAGE_PATH "\\EFI\\MULLION\\PACKAGE.MPK" /* on the ESP */
+
+#define MULL_PACKAGE_MAGIC 0x0147504b4c4c554dull /* "MULLPKG\1" */
+#define MULL_PACKAGE_VERSION 1
+
+#define MULL_NAME_MAX 32     /* bytes with the final zero; [a-z0-9-]+ */
+#define MULL_VM_MAX 32	     /* VMs in a package */
+#define MULL_IMAGE_MAX 128   /* images in a package */
+#define MULL_VCPU_MAX 64     /* vCPUs of a VM */
+#define MULL_CPU_MAX 256     /* processors of a machine */
+#define MULL_COMMAND_LINE_MAX 2048 /* bytes with the final zero */
+#define MULL_NO_IMAGE 0xffffffffu
+
+enum mull_image_kind {
+	MULL_IMAGE_BZIMAGE = 1, /* Linux, 64-bit boot protocol */
+	MULL_IMAGE_ELF64 = 2,	/* Mullion's own: <mullion/guest.h> */
+	MULL_IMAGE_INITRD = 3,	/* handed to the kernel as it is */
+};
+
+enum mull_vm_flag {
+	MULL_VM_AUTOSTART = 1 << 0, /* start at boot */
+};
+
+/* What the hypervisor does when a guest ends itself. */
+enum mull_end_policy {
+	MULL_END_STOP = 1,    /* the VM stays stopped */
+	MULL_END_RESTART = 2, /* its images are loaded again and it starts */
+};
+
+/* Where the hypervisor's serial line is, and what it carries. */
+enum mull_serial_mode {
+	MULL_SERIAL_NONE = 0,	 /* nothing is sent */
+	MULL_SERIAL_TEXT = 1,	 /* the log, and each console line with its VM's
+				    name before it; what is typed goes to the
+				    first VM */
+	MULL_SERIAL_CHANNEL = 2, /* frames of <mullion/channel.h> */
+};
+
+/* One VM, as the manifest gives it. */
+struct mull_vm {
+	char name[MULL_NAME_MAX];
+	uint64_t memory_size; /* bytes, a multiple of 2 MiB, at least 2 MiB */
+	uint32_t flags;	      /* enum mull_vm_flag */
+	uint32_t vcpu_count;  /* 1..MULL_VCPU_MAX */
+	uint32_t kernel;      /* index of an image of kind BZIMAGE or ELF64 */
+	uint32_t initrd;      /* index of an INITRD, or MULL_NO_IMAGE */
+	uint32_t on_poweroff; /* enum mull_end_policy; default STOP */
+	uint32_t on_reset;    /* default RESTART */
+	uint32_t on_crash;    /* default STOP */
+	uint32_t console_size; /* bytes of console buffer, a power of two,
+				  4 KiB..4 MiB, default 64 KiB */
+	uint16_t cpus[MULL_VCPU_MAX]; /* processor of each vCPU, 0 = boot CPU */
+	char command_line[MULL_COMMAND_LINE_MAX];
+	uint32_t reserved[12]; /* 0 */
+	uint32_t pad;
+	uint32_t crc;
+};
+
+struct mull_image {
+	char name[MULL_NAME_MAX]; /* for messages; free text, printable ASCII */
+	uint32_t kind;		  /* enum mull_image_kind */
+	uint32_t reserved;	  /* 0 */
+	uint64_t offset;	  /* bytes from the package's start, 4096-aligned */
+	uint64_t size;		  /* bytes, at least 1 */
+	uint8_t sha256[32];
+	uint32_t pad;
+	uint32_t crc;
+};
+
+/* What the manifest says of the machine; 0: not said, take what is there. */
+struct mull_machine {
+	uint32_t cpu_count;   /* processors that the manifest counts on */
+	uint32_t service_cpu; /* serves the channel and physical interrupts */
+	uint64_t memory_size; /* bytes of RAM that the manifest counts on */
+	uint32_t serial_mode; /* enum mull_serial_mode */
+	uint32_t serial_port; /* I/O port of a 16550, default 0x3f8 */
+	uint32_t serial_baud; /* default 115200 */
+	uint32_t reserved[9]; /* 0 */
+};
+
+struct mull_package_header {
+	uint64_t magic;	  /* MULL_PACKAGE_MAGIC */
+	uint32_t version; /* MULL_PACKAGE_VERSION */
+	uint32_t header_size; /* sizeof(struct mull_package_header) */
+	uint64_t total_size;  /* bytes of the whole file */
+	uint64_t vm_offset;   /* 8-aligned */
+	uint64_t image_offset; /* 8-aligned */
+	uint32_t vm_count;    /* 1..MULL_VM_MAX */
+	uint32_t vm_size;     /* sizeof(struct mull_vm) */
+	uint32_t image_count; /* 1..MULL_IMAGE_MAX */
+	uint32_t image_size;  /* sizeof(struct mull_image) */
+	struct mull_machine machine;
+	uint32_t reserved[13]; /* 0 */
+	uint32_t crc;
+};
+
+static_assert(sizeof(struct mull_vm) == 2304, "package format");
+static_assert(sizeof(struct mull_image) == 96, "package format");
+static_assert(sizeof(struct mull_machine) == 64, "package format");
+static_assert(sizeof(struct mull_package_header) == 176, "package format");
+
+#endif
