@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one place that turns a guest's number into memory.  Takes a
+ * guest-physical address and a length, checks both, and copies through a
+ * window; nothing else in the hypervisor reaches guest RAM.
+ */
+#ifndef MULLION_GUEST_MEMORY_H
+#define MULLION_GUEST_MEMORY_H
+
+#include <mullion/address.h>
+#include <mullion/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUEST_REGION_MAX 2 /* below and above the hole under 4 GiB */
+
+/* A run of guest RAM; each of its 2 MiB pages may be any host frame. */
+struct guest_region {
+	gpa_t start;   /* a multiple of 2 MiB */
+	uint64_t size; /* bytes, a multiple of 2 MiB */
+	const uint32_t *frames; /* host frame number (hpa / 2 MiB) of each page */
+};
+
+struct guest_memory {
+	uint32_t region_count;
+	struct guest_region regions[GUEST_REGION_MAX];
+};
+
+/*
+ * guest_read, guest_write - copy between guest RAM and the hypervisor
+ * @from, @to: first guest byte; any alignment
+ * @length: bytes; the range may cross pages and adjoining regions
+ *
+ * Returns ERR_NONE, or ERR_BAD_ADDRESS when any byte is not guest RAM; then
+ * nothing was copied.  Takes no lock; the guest may be running.
+ */
+enum error guest_read(const struct guest_memory *memory, gpa_t from, void *to,
+		      size_t length);
+enum error guest_write(const struct guest_memory *memory, gpa_t to,
+		       const void *from, size_t length);
+
+/* Sets @length bytes of guest RAM to zero; errors as guest_write. */
+enum error guest_zero(const struct guest_memory *memory, gpa_t to,
+		      size_t length);
+
+/*
+ * guest_compare_swap - atomically replace 4 or 8 bytes (for page-table flags)
+ * @at: aligned to @size
+ * @swapped: whether the old value was @expected
+ */
+enum error guest_compare_swap(const struct guest_memory *memory, gpa_t at,
+			      size_t size, uint64_t expected,
+			      uint64_t desired, bool *swapped);
+
+/* Whether all of @length bytes from @at are guest RAM. */
+bool guest_is_ram(const struct guest_memory *memory, gpa_t at, size_t length);
+
+#endif
