@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guests' DSDT: a serial port, a power button behind a generic event
+ * device, and the power-off state.  Compiled by iasl after the C
+ * preprocessor, so that every number comes from <mullion/guest.h>.
+ * Interrupt descriptors are edge-triggered throughout: a guest that owns its
+ * local APIC has no level-triggered inputs.
+ */
+#define MULL_NO_C
+#include <mullion/guest.h>
+
+DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
+{
+	/* The first element is SLP_TYP; ACPI 6.3, "_S5 (System S5 State)". */
+	Name (\_S5, Package () { MULL_GUEST_S5_TYPE, 0, 0, 0 })
+
+	Scope (\_SB)
+	{
+		Device (COM1)
+		{
+			Name (_HID, EisaId ("PNP0501")) /* 16550A */
+			Name (_UID, 1)
+			Name (_STA, 0x0F)
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, MULL_GUEST_UART_PORT,
+				    MULL_GUEST_UART_PORT, 1, 8)
+				Interrupt (ResourceConsumer, Edge, ActiveHigh,
+					   Exclusive) { MULL_GUEST_UART_GSI }
+			})
+		}
+
+		Device (PWRB)
+		{
+			Name (_HID, EisaId ("PNP0C0C")) /* power button */
+			Name (_STA, 0x0F)
+		}
+
+		/* ACPI 6.3, "Generic Event Device". */
+		Device (GED)
+		{
+			Name (_HID, "ACPI0013")
+			Name (_UID, Zero)
+			Name (_STA, 0x0F)
+			Name (_CRS, ResourceTemplate ()
+			{
+				Interrupt (ResourceConsumer, Edge, ActiveHigh,
+					   Exclusive) { MULL_GUEST_EVENT_GSI }
+			})
+
+			OperationRegion (EVTR, SystemIO, MULL_GUEST_EVENT_PORT,
+					 1)
+			Field (EVTR, ByteAcc, NoLock, WriteAsZeros)
+			{
+				PEND, 8
+			}
+
+			Method (_EVT, 1, Serialized)
+			{
+				/* One read: it clears what it returns. */
+				Local0 = PEND
+				If (Local0 & MULL_GUEST_EVENT_BUTTON)
+				{
+					Notify (PWRB, 0x80) /* pressed */
+				}
+			}
+		}
+	}
+}
