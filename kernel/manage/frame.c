@@ -59,24 +59,24 @@ size_t frame_encode(const struct mull_frame_header *header,
 
 /* Undoes COBS from @wire to @raw; returns the bytes there, 0 when the blocks
  * do not add up. */
-static size_t cobs_decode(const uint8_t *wire, size_t length, uint8_t *raw)
+static size_t cobs_decode(struct frame_decoder *decoder)
 {
-	size_t in = 0, out = 0;
+	size_t in = 0, out = 0, length = decoder->held;
 
 	while (in < length) {
-		size_t code = wire[in++];
+		size_t code = decoder->wire[in++];
 		size_t data = code - 1;
 
 		if (data > length - in || data > FRAME_RAW_MAX - out)
 			return 0;
-		memcpy(raw + out, wire + in, data);
+		memcpy(decoder->raw + out, decoder->wire + in, data);
 		in += data;
 		out += data;
 		if (code == 0xff || in == length)
 			continue;
 		if (out == FRAME_RAW_MAX)
 			return 0;
-		raw[out++] = 0;
+		decoder->raw[out++] = 0;
 	}
 	return out;
 }
@@ -105,7 +105,7 @@ static void end_candidate(struct frame_decoder *decoder)
 {
 	const struct mull_frame_header *header = (const void *)decoder->raw;
 	size_t overhead = sizeof *header + CRC_SIZE;
-	size_t length = cobs_decode(decoder->wire, decoder->held, decoder->raw);
+	size_t length = cobs_decode(decoder);
 
 	if (length >= overhead &&
 	    crc32_ieee(0, decoder->raw, length) == CRC32_RESIDUE) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <mullion/crc32.h>
 #include <mullion/frame.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,61 @@ static void frame_too_long_is_no_frame(void **state)
 	assert_int_equal(decoder.damaged, 2);
 }
 
+/* The bytes that the last frame left behind complete this one; its last block
+ * is a full one, after which no zero is added. */
+static void block_over_the_end_is_no_frame(void **state)
+{
+	uint8_t payload[249];
+	size_t size;
+
+	(void)state;
+	memset(payload, 'x', sizeof payload);
+	size = encode(2, payload, sizeof payload, wire);
+	assert_int_equal(wire[size - 2], 1); /* the empty block behind it */
+	frame_decode(&decoder, wire, size);
+	frame_decode(&decoder, wire, size - 3);
+	frame_decode(&decoder, "", 1);
+	assert_int_equal(decoder.damaged, 1);
+}
+
+/* @size bytes and their CRC-32, which hold only few bytes that are not zero */
+static void send_raw(const uint8_t *bytes, size_t size)
+{
+	uint32_t crc = crc32_ieee(0, bytes, size);
+	uint8_t raw[FRAME_RAW_MAX + 8], cobs[FRAME_RAW_MAX + 9];
+	size_t code = 0;
+
+	memcpy(raw, bytes, size);
+	memcpy(raw + size, &crc, 4);
+	size += 4;
+	for (size_t i = 0; i <= size; i++) {
+		cobs[i + 1] = i < size ? raw[i] : 0;
+		if (!cobs[i + 1]) {
+			cobs[code] = (uint8_t)(i + 1 - code);
+			code = i + 1;
+		}
+	}
+	frame_decode(&decoder, "", 1);
+	frame_decode(&decoder, cobs, size + 1);
+	frame_decode(&decoder, "", 1);
+}
+
+static void right_checksum_of_a_wrong_size_is_no_frame(void **state)
+{
+	static uint8_t bytes[FRAME_RAW_MAX] = { MULL_CHANNEL_VERSION, 2 };
+	size_t header = sizeof(struct mull_frame_header);
+
+	(void)state;
+	send_raw(bytes, header);
+	assert_string_equal(heard.story, "F2/0;");
+	send_raw(bytes, header - 1);
+	send_raw(bytes, FRAME_RAW_MAX - 4 + 1);
+	send_raw(bytes, FRAME_RAW_MAX - 4 + 4);
+	assert_int_equal(decoder.damaged, 3);
+	send_raw(bytes, FRAME_RAW_MAX - 4);
+	assert_non_null(strstr(heard.story, "F2/1024;"));
+}
+
 static void flush_hands_on_what_is_held(void **state)
 {
 	(void)state;
@@ -236,6 +292,9 @@ int main(void)
 		cmocka_unit_test_setup(lost_bytes_cost_one_frame, fresh),
 		cmocka_unit_test_setup(noise_without_end_is_bounded, fresh),
 		cmocka_unit_test_setup(frame_too_long_is_no_frame, fresh),
+		cmocka_unit_test_setup(block_over_the_end_is_no_frame, fresh),
+		cmocka_unit_test_setup(
+			right_checksum_of_a_wrong_size_is_no_frame, fresh),
 		cmocka_unit_test_setup(flush_hands_on_what_is_held, fresh),
 		cmocka_unit_test_setup(random_bytes_give_no_frame, fresh),
 	};
