@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kernel asks of the processor, apart from virtualization
+ * (virt.h).  arch/x86/ does it, arch/fake/ plays it for host tests.
+ */
+#ifndef MULLION_ARCH_H
+#define MULLION_ARCH_H
+
+#include <mullion/address.h>
+#include <mullion/boot_info.h>
+#include <mullion/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The running CPU, 0 = boot CPU; and how many have been started. */
+uint32_t arch_cpu_index(void);
+uint32_t arch_cpu_count(void);
+
+/* Time-stamp counter, and its rate. */
+uint64_t arch_time(void);
+uint64_t arch_time_khz(void);
+
+#define ARCH_NO_DEADLINE (~0ull)
+
+/* Interrupt this CPU when arch_time() reaches @time. */
+void arch_set_deadline(uint64_t time);
+
+/* Make @cpu leave its guest or its idle wait and look around.  Lossless:
+ * a kick that comes before the entry calls the entry off. */
+void arch_kick(uint32_t cpu);
+
+/* Forget kicks up to now; what they were about must be looked at after. */
+void arch_kick_forget(void);
+
+/* Wait until an interrupt or a kick since arch_kick_forget(). */
+void arch_idle(void);
+
+/* Take the physical interrupts that are pending; their handlers run here. */
+void arch_take_interrupts(void);
+
+/*
+ * arch_window - see one 2 MiB frame that the hypervisor does not keep mapped
+ * @frame: physical, 2 MiB-aligned
+ *
+ * Returns its mapping, valid on this CPU until the next call on this CPU.
+ */
+void *arch_window(hpa_t frame);
+
+/* Memory of the hypervisor itself: always mapped, read and write. */
+void *arch_direct(hpa_t address);
+hpa_t arch_physical(const void *direct);
+
+/* Map @size bytes at @address into the hypervisor: RAM that it owns, RAM that
+ * it only reads, or device registers (uncached), or a framebuffer
+ * (write-combining).  At start only. */
+enum arch_map_kind { ARCH_MAP_RAM, ARCH_MAP_READ_ONLY, ARCH_MAP_DEVICE,
+		     ARCH_MAP_FRAMEBUFFER };
+enum error arch_map(hpa_t address, uint64_t size, enum arch_map_kind kind);
+
+uint8_t arch_port_in8(uint16_t port);
+void arch_port_out8(uint16_t port, uint8_t value);
+
+/* Route an ISA interrupt of the machine to the service CPU, as @handler. */
+enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void));
+
+/* The FPU must not be used outside such a pair: it holds a guest's state. */
+void arch_fpu_begin(void);
+void arch_fpu_end(void);
+
+/* Stop this CPU for ever. */
+_Noreturn void arch_halt(void);
+
+/* Return addresses of the callers, innermost first; how many were found. */
+size_t arch_backtrace(uint64_t *addresses, size_t count);
+
+/* Switch the machine off, or restart it. */
+_Noreturn void arch_machine_reset(void);
+
+static inline void arch_pause(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loading a VM's images into its memory, in steps of at most some 20,000
+ * instructions, so that a CPU that serves others stays responsive.
+ */
+#ifndef MULLION_LOAD_H
+#define MULLION_LOAD_H
+
+#include <mullion/error.h>
+#include <mullion/guest_memory.h>
+#include <mullion/package.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One image of the package, its extent already checked. */
+struct load_image {
+	const struct mull_image *record; /* NULL: none */
+	const uint8_t *bytes;		 /* record->size bytes */
+};
+
+/* How vCPU 0 begins: 64-bit mode, flat segments, CR0.PG on, CR3 = @cr3. */
+struct guest_start {
+	uint64_t rip, rsp, rdi, rsi, cr3;
+	uint64_t gdt_base; /* guest-physical, entries below */
+	uint32_t gdt_limit;
+	uint16_t cs, ds; /* selectors of the flat 64-bit code and data segment */
+};
+
+struct load_request {
+	const struct guest_memory *memory;
+	const struct mull_vm *vm;
+	struct load_image kernel, initrd;
+	uint64_t memory_low, memory_high; /* bytes of RAM below and above 4 GiB */
+	uint64_t tsc_khz;
+};
+
+#define LOAD_STATE_SIZE 512
+
+/* Progress of one load; its inside is kernel/loaders/'s own. */
+struct load {
+	struct load_request request;
+	struct guest_start start; /* valid when done */
+	char words[160];	  /* what is wrong, after an error */
+	uint64_t state[LOAD_STATE_SIZE / 8];
+};
+
+void load_begin(struct load *load, const struct load_request *request);
+
+/*
+ * load_step - do the next piece: check the hash, check the image, copy,
+ *             make the tables that the guest needs (ACPI, memory map)
+ * @done: set when the VM can start
+ *
+ * Returns ERR_NONE, or why the images cannot be started, with load->words.
+ */
+enum error load_step(struct load *load, bool *done);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The emulated local APIC of a vCPU: xAPIC registers by MMIO, x2APIC by MSRs.
+ * Everything is touched by the vCPU's own CPU only, but for the request
+ * registers (IRR and the trigger mode that goes with it), which any CPU may
+ * set atomically.  SDM 325384, "Local APIC Register Address Map" and "Local
+ * APIC Register Address Map Supported by x2APIC".
+ */
+#ifndef MULLION_LOCAL_APIC_H
+#define MULLION_LOCAL_APIC_H
+
+#include <mullion/error.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vcpu;
+
+#define APIC_VECTORS_WORDS 4 /* 256 bits in 64-bit words */
+
+enum apic_delivery {
+	APIC_FIXED = 0,
+	APIC_LOWEST = 1,
+	APIC_SMI = 2,
+	APIC_NMI = 4,
+	APIC_INIT = 5,
+	APIC_STARTUP = 6,
+	APIC_EXTINT = 7,
+};
+
+/* An interrupt on its way: from an ICR, an I/O APIC entry or an MSI. */
+struct apic_message {
+	uint32_t destination;	/* 8 bits in xAPIC form, 32 in x2APIC form */
+	uint8_t vector;
+	uint8_t delivery;	/* enum apic_delivery */
+	bool logical;
+	bool level;
+	bool x2apic; /* @destination is in x2APIC form */
+};
+
+struct local_apic {
+	_Atomic uint64_t irr[APIC_VECTORS_WORDS];
+	_Atomic uint64_t tmr[APIC_VECTORS_WORDS];
+	uint64_t isr[APIC_VECTORS_WORDS];
+	uint64_t base; /* IA32_APIC_BASE */
+	uint32_t id;   /* the vCPU's number */
+	uint32_t tpr, ldr, dfr, svr, esr, esr_shown;
+	uint32_t icr_low, icr_high;
+	uint32_t lvt[7]; /* CMCI, timer, thermal, perf, LINT0, LINT1, error */
+	uint32_t divide;
+	uint32_t initial_count;
+	uint64_t timer_start;	 /* arch_time() when the count began */
+	uint64_t timer_deadline; /* arch_time() when it expires next, or
+				    ARCH_NO_DEADLINE */
+	uint64_t tsc_deadline;	 /* IA32_TSC_DEADLINE as written; 0: disarmed */
+};
+
+/* Power-on state; vCPU 0 is the bootstrap processor. */
+void local_apic_reset(struct vcpu *vcpu);
+/* What an INIT leaves: the ID and the APIC base stay. */
+void local_apic_init(struct vcpu *vcpu);
+
+/* MMIO access at @offset (0..0xfff); sizes other than 4 read as the manual
+ * says or are ignored, never more than the guest's own state is touched. */
+uint64_t local_apic_mmio_read(struct vcpu *vcpu, uint32_t offset, uint32_t size);
+void local_apic_mmio_write(struct vcpu *vcpu, uint32_t offset, uint32_t size,
+			   uint64_t value);
+
+/* x2APIC MSRs 0x800..0x8ff, IA32_APIC_BASE and IA32_TSC_DEADLINE; an error
+ * other than ERR_NONE means #GP(0). */
+enum error local_apic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+enum error local_apic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
+/* Asks for @vector; any CPU may call it.  The caller kicks the vCPU. */
+void local_apic_raise(struct local_apic *apic, uint8_t vector, bool level);
+
+/* Whether @apic is meant by @message (shorthands are the ICR's own). */
+bool local_apic_is_destination(const struct local_apic *apic,
+			       const struct apic_message *message);
+
+/* The vector to deliver now by priority, or -1; own CPU only. */
+int local_apic_pending(const struct local_apic *apic);
+/* Moves it from IRR to ISR: it is being delivered. */
+void local_apic_accept(struct local_apic *apic, uint8_t vector);
+
+/* The timer: raises its vector and sets the next deadline when @now is past
+ * timer_deadline; a period so short that it would starve is stretched. */
+void local_apic_timer(struct vcpu *vcpu, uint64_t now);
+
+/* CR8 is TPR[7:4]. */
+uint64_t local_apic_cr8(const struct local_apic *apic);
+void local_apic_set_cr8(struct local_apic *apic, uint64_t cr8);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The emulated 16550A of a VM, and the console behind it.  What the guest
+ * prints goes into console.output, which the service CPU empties; what the
+ * operator types comes by serial_receive.  Callers hold vm->device_lock.
+ * TI SLLS177, "PC16550D Universal Asynchronous Receiver/Transmitter with
+ * FIFOs", "Summary of Registers".
+ */
+#ifndef MULLION_SERIAL_H
+#define MULLION_SERIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdatomic.h>
+
+struct vm;
+
+/* One writer (under vm->device_lock), one reader (the service CPU). */
+struct console_ring {
+	uint8_t *bytes;
+	uint32_t size; /* a power of two */
+	_Atomic uint32_t head; /* bytes ever written */
+	_Atomic uint32_t tail; /* bytes ever read */
+};
+
+/* How many of @length bytes fitted. */
+size_t console_put(struct console_ring *ring, const void *bytes, size_t length);
+/* Takes up to @room bytes out. */
+size_t console_take(struct console_ring *ring, void *bytes, size_t room);
+size_t console_free(const struct console_ring *ring);
+
+struct serial {
+	struct console_ring output;
+	uint8_t ier, iir_fifo, lcr, mcr, lsr, msr, scr, dll, dlm;
+	uint8_t fcr;
+	bool transmit_pending; /* the THR-empty interrupt is due */
+	uint8_t input[64]; /* receive FIFO (deeper than a real 16550's) */
+	uint32_t input_head, input_count;
+};
+
+void serial_reset(struct vm *vm); /* keeps what is in the output ring */
+uint8_t serial_read(struct vm *vm, uint32_t reg);
+void serial_write(struct vm *vm, uint32_t reg, uint8_t value);
+/* How many of @length bytes the receiver took; the rest is offered again. */
+size_t serial_receive(struct vm *vm, const uint8_t *bytes, size_t length);
+/* The reader has made room in the ring: transmit interrupts go on. */
+void serial_drained(struct vm *vm);
+
+#endif

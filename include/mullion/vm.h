@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* A virtual machine: the unit of memory, devices and life. */
+#ifndef MULLION_VM_H
+#define MULLION_VM_H
+
+#include <mullion/channel.h>
+#include <mullion/guest_memory.h>
+#include <mullion/io_apic.h>
+#include <mullion/load.h>
+#include <mullion/lock.h>
+#include <mullion/package.h>
+#include <mullion/serial.h>
+#include <mullion/vcpu.h>
+
+/* The ACPI side of the platform: sleep, reset and event registers. */
+struct platform {
+	uint8_t events; /* MULL_GUEST_EVENT_*, cleared by a read */
+	uint8_t sleep_control;
+};
+
+struct vm {
+	uint32_t index; /* in the package; the channel's stream number */
+	struct mull_vm description;
+	_Atomic uint32_t state; /* enum mull_vm_state */
+
+	/* Why it ended; written by the vCPU that ends it, once. */
+	_Atomic uint32_t ending; /* enum mull_end_reason, 0: it runs */
+	uint32_t end_code;
+	char end_words[160];
+	uint32_t restarts;
+	uint64_t started_at; /* arch_time() */
+
+	struct guest_memory memory;
+	uint64_t memory_low, memory_high;
+	uint32_t *frames;
+	uint32_t frame_count;
+	hpa_t stage2;
+
+	struct vcpu *vcpus[MULL_VCPU_MAX];
+	uint32_t vcpu_count;
+	_Atomic uint32_t parked; /* vCPUs that are out of the guest */
+
+	/* Guards the shared devices below; never held with another lock. */
+	struct lock device_lock;
+	struct io_apic io_apic;
+	struct serial serial;
+	struct platform platform;
+	uint32_t complaints; /* log lines its guest has caused */
+
+	struct load load;
+	_Atomic uint32_t commands; /* bits of enum mull_command, from the channel */
+};
+
+/* Ends @vm for @reason; words by format, as log_write.  The first caller
+ * wins.  Any of its vCPUs, or the service CPU, may call it. */
+void vm_end(struct vm *vm, enum mull_end_reason reason, uint32_t code,
+	    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Sends @message to the vCPUs that it is for (kernel/devices/interrupt.c). */
+void vm_interrupt(struct vm *vm, const struct apic_message *message);
+
+/* The platform's sleep, reset and event ports (kernel/devices/platform.c). */
+uint8_t platform_read(struct vm *vm, uint16_t port);
+void platform_write(struct vm *vm, uint16_t port, uint8_t value);
+void platform_press_button(struct vm *vm);
+
+#endif
