@@ -42,8 +42,8 @@ struct frame_decoder {
 	uint32_t damaged; /* candidates that failed their checksum */
 	uint32_t held;	  /* bytes in @wire */
 	uint8_t between_zeros; /* a zero came: a frame may follow */
-	uint8_t wire[FRAME_COBS_MAX];
 	alignas(8) uint8_t raw[FRAME_RAW_MAX];
+	uint8_t wire[FRAME_COBS_MAX]; /* last: @raw's bounds are sanitized */
 };
 
 /*
