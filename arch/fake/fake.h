@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What host tests see of the fake machine behind <mullion/arch.h> and
+ * <mullion/virt.h>.  Every fake function is weak: a test that wants its own
+ * arch_kick() just defines one.
+ */
+#ifndef ARCH_FAKE_H
+#define ARCH_FAKE_H
+
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/package.h>
+#include <mullion/virt.h>
+
+#define FAKE __attribute__((weak))
+
+/* ---- memory ------------------------------------------------------------- */
+
+#define FAKE_MEMORY_SIZE GIB(16) /* physical addresses from 0, all zero */
+
+/* The test's own view of physical memory, apart from arch_window()'s. */
+void *fake_memory(hpa_t address);
+
+/* All of it zero again, as at the start; the window shows nothing. */
+void fake_memory_clear(void);
+
+/* ---- clock -------------------------------------------------------------- */
+
+extern uint64_t fake_time;     /* what arch_time() gives; the test moves it */
+extern uint64_t fake_time_khz; /* 1,000,000: a tick is a nanosecond */
+extern uint64_t fake_deadline; /* the last arch_set_deadline() */
+
+/* ---- processors --------------------------------------------------------- */
+
+extern uint32_t fake_cpu;	/* the running one */
+extern uint32_t fake_cpu_count; /* 1 */
+extern uint32_t fake_kicks[MULL_CPU_MAX];
+extern uint32_t fake_idles; /* calls of arch_idle() */
+extern void (*fake_interrupts)(void); /* arch_take_interrupts(); may be NULL */
+extern void (*fake_interrupt_handler[16])(void); /* by ISA line */
+extern bool fake_fpu_open; /* between arch_fpu_begin() and arch_fpu_end() */
+
+/* ---- ports -------------------------------------------------------------- */
+
+/* NULL: reads give 0xff, and writes go nowhere. */
+extern uint8_t (*fake_port_in)(uint16_t port);
+extern void (*fake_port_out)(uint16_t port, uint8_t value);
+
+/* ---- virtualization ----------------------------------------------------- */
+
+struct fake_mapping {
+	hpa_t root, to;
+	gpa_t at;
+	uint64_t size;
+	enum stage2_rights rights;
+};
+
+/* State and record of the fake vendor; one for all vCPUs. */
+struct fake_virt {
+	/* Plays the guest: fills the exit.  Must be set before vcpu_run. */
+	void (*run)(struct vcpu *vcpu, struct vm_exit *exit);
+	uint32_t cpus_enabled, vcpus, resets, runs;
+	struct guest_system system;
+
+	uint32_t injected; /* how many events */
+	struct guest_event event; /* the last of them */
+	bool event_pending;	  /* what virt->event_pending() says */
+	bool can_interrupt;
+	bool want_window;
+
+	/* The one MSR that the fake switches; others are ERR_NOT_FOUND. */
+	uint32_t msr;
+	uint64_t msr_value;
+	enum error msr_write_error;
+
+	uint32_t roots; /* made and not yet destroyed */
+	uint32_t mapping_count;
+	struct fake_mapping mappings[256];
+};
+
+extern struct fake_virt fake_virt;
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include <arch/fake/fake.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+uint32_t fake_cpu;
+uint32_t fake_cpu_count = 1;
+uint32_t fake_kicks[MULL_CPU_MAX];
+uint32_t fake_idles;
+void (*fake_interrupts)(void);
+void (*fake_interrupt_handler[16])(void);
+bool fake_fpu_open;
+
+FAKE uint32_t arch_cpu_index(void)
+{
+	return fake_cpu;
+}
+
+FAKE uint32_t arch_cpu_count(void)
+{
+	return fake_cpu_count;
+}
+
+FAKE void arch_kick(uint32_t cpu)
+{
+	if (cpu >= fake_cpu_count) {
+		fprintf(stderr, "fake processors: no CPU %u\n", cpu);
+		abort();
+	}
+	fake_kicks[cpu]++;
+}
+
+FAKE void arch_kick_forget(void)
+{
+	fake_kicks[fake_cpu] = 0;
+}
+
+FAKE void arch_idle(void)
+{
+	fake_idles++;
+}
+
+FAKE void arch_take_interrupts(void)
+{
+	if (fake_interrupts)
+		fake_interrupts();
+}
+
+FAKE enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void))
+{
+	if (isa_line >= ARRAY_COUNT(fake_interrupt_handler))
+		return ERR_NOT_FOUND;
+	fake_interrupt_handler[isa_line] = handler;
+	return ERR_NONE;
+}
+
+/* A pair inside a pair would save the wrong state. */
+FAKE void arch_fpu_begin(void)
+{
+	if (fake_fpu_open)
+		abort();
+	fake_fpu_open = true;
+}
+
+FAKE void arch_fpu_end(void)
+{
+	if (!fake_fpu_open)
+		abort();
+	fake_fpu_open = false;
+}
+
+FAKE _Noreturn void arch_halt(void)
+{
+	fprintf(stderr, "fake processors: arch_halt()\n");
+	abort();
+}
+
+FAKE size_t arch_backtrace(uint64_t *addresses, size_t count)
+{
+	(void)addresses;
+	(void)count;
+	return 0;
+}
+
+FAKE _Noreturn void arch_machine_reset(void)
+{
+	fprintf(stderr, "fake processors: arch_machine_reset()\n");
+	abort();
+}
