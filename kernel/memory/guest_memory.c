@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest RAM lies in 2 MiB frames that are not mapped; each piece of a copy
+ * is seen through the CPU's window.  Every range is checked whole before its
+ * first byte is touched.  A bad address is the guest's mistake, so it is
+ * returned and not logged: a guest could flood the log with it.
+ */
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/guest_memory.h>
+#include <string.h>
+
+/* The region that holds @at, with the bytes from its start; NULL: none. */
+static const struct guest_region *find(const struct guest_memory *memory,
+				       gpa_t at, uint64_t *offset)
+{
+	for (uint32_t i = 0; i < memory->region_count; i++) {
+		const struct guest_region *region = &memory->regions[i];
+
+		/* An address below start wraps to a huge offset: one test. */
+		*offset = at.value - region->start.value;
+		if (*offset < region->size)
+			return region;
+	}
+	return NULL;
+}
+
+bool guest_is_ram(const struct guest_memory *memory, gpa_t at, size_t length)
+{
+	while (length) {
+		uint64_t offset, room;
+		const struct guest_region *region = find(memory, at, &offset);
+
+		if (!region)
+			return false;
+		room = region->size - offset;
+		if (room >= length)
+			return true;
+		at.value += room;
+		length -= room;
+		if (!at.value) /* past the last address there is */
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Opens the window on @at, which is RAM; of @length bytes there, @piece lie
+ * in the same frame.
+ */
+static uint8_t *show(const struct guest_memory *memory, gpa_t at,
+		     size_t length, size_t *piece)
+{
+	uint64_t offset = 0;
+	const struct guest_region *region = find(memory, at, &offset);
+	uint64_t frame = region->frames[offset / FRAME_SIZE];
+	uint8_t *window = arch_window(hpa(frame * FRAME_SIZE));
+
+	offset %= FRAME_SIZE;
+	*piece = FRAME_SIZE - offset;
+	if (*piece > length)
+		*piece = length;
+	return window + offset;
+}
+
+enum error guest_read(const struct guest_memory *memory, gpa_t from, void *to,
+		      size_t length)
+{
+	uint8_t *bytes = to;
+
+	if (!guest_is_ram(memory, from, length))
+		return ERR_BAD_ADDRESS;
+	while (length) {
+		size_t piece;
+		uint8_t *guest = show(memory, from, length, &piece);
+
+		memcpy(bytes, guest, piece);
+		bytes += piece;
+		from.value += piece;
+		length -= piece;
+	}
+	return ERR_NONE;
+}
+
+enum error guest_write(const struct guest_memory *memory, gpa_t to,
+		       const void *from, size_t length)
+{
+	const uint8_t *bytes = from;
+
+	if (!guest_is_ram(memory, to, length))
+		return ERR_BAD_ADDRESS;
+	while (length) {
+		size_t piece;
+		uint8_t *guest = show(memory, to, length, &piece);
+
+		memcpy(guest, bytes, piece);
+		bytes += piece;
+		to.value += piece;
+		length -= piece;
+	}
+	return ERR_NONE;
+}
+
+enum error guest_zero(const struct guest_memory *memory, gpa_t to,
+		      size_t length)
+{
+	if (!guest_is_ram(memory, to, length))
+		return ERR_BAD_ADDRESS;
+	while (length) {
+		size_t piece;
+		uint8_t *guest = show(memory, to, length, &piece);
+
+		memset(guest, 0, piece);
+		to.value += piece;
+		length -= piece;
+	}
+	return ERR_NONE;
+}
+
+enum error guest_compare_swap(const struct guest_memory *memory, gpa_t at,
+			      size_t size, uint64_t expected, uint64_t desired,
+			      bool *swapped)
+{
+	uint32_t expected32 = (uint32_t)expected;
+	uint8_t *guest;
+	size_t piece;
+
+	if ((size != 4 && size != 8) || at.value % size)
+		return ERR_BAD_REQUEST;
+	if (!guest_is_ram(memory, at, size))
+		return ERR_BAD_ADDRESS;
+	guest = show(memory, at, size, &piece);
+	if (size == 8)
+		*swapped = __atomic_compare_exchange_n(
+			(uint64_t *)guest, &expected, desired, false,
+			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	else
+		*swapped = __atomic_compare_exchange_n(
+			(uint32_t *)guest, &expected32, (uint32_t)desired,
+			false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return ERR_NONE;
+}
