@@ -21,6 +21,7 @@ hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
 	arch/x86/svm/*.c arch/x86/svm/*.S) $(driver_src)
 boot_src    := $(wildcard boot/*.c)
 mullctl_src := $(wildcard tools/mullctl/*.c) kernel/partition/description.c \
+	kernel/partition/words.c \
 	kernel/error.c kernel/manage/frame.c kernel/crc32.c
 # What host tests link: pure code, and fakes in place of the hardware.
 unit_src    := $(kernel_pure) $(driver_src) $(wildcard $(x86_pure)) \

@@ -26,6 +26,7 @@ enum mull_field {
 	MULL_FIELD_MACHINE_MEMORY,
 	MULL_FIELD_SERVICE_CPU,
 	MULL_FIELD_SERIAL,
+	MULL_FIELD_MACHINE_FLAGS,
 };
 
 #define MULL_COMPLAINT_MAX 160 /* bytes of words, with the final zero */
@@ -35,6 +36,8 @@ enum mull_field {
 struct mull_limits {
 	uint32_t cpu_count;	/* processors that are there */
 	uint64_t memory_free;	/* bytes that VMs can have in all */
+	bool bad_ones_count; /* VMs with mistakes take names, CPUs and memory
+				as well: for showing all mistakes in one run */
 };
 
 /* Called once for each mistake, with words such as "needs CPU 3, but the
@@ -44,9 +47,10 @@ typedef void mull_complain(void *context, int vm, enum mull_field field,
 
 /*
  * mull_check_machine, mull_check_vms - find every mistake in descriptions
- * @bad: one entry a VM; set to true for each VM with a mistake of its own.
- *       Where two VMs collide (a name, a CPU), the later one is at fault, and
- *       a VM that is already bad takes nothing from the others.
+ * @bad: one entry a VM, true for one that is already known to be bad and is
+ *       passed over; set to true for each VM with a mistake.  Where two VMs
+ *       collide (a name, a CPU), the later one is at fault, and a VM that is
+ *       already bad takes nothing from the others.
  * @image_kinds: enum mull_image_kind of each image, 0 for one that is damaged
  *
  * Returns the number of mistakes.  Every field is treated as hostile: strings

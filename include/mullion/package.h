@@ -86,6 +86,10 @@ struct mull_image {
 	uint32_t crc;
 };
 
+enum mull_machine_flag {
+	MULL_MACHINE_SHARE_CPUS = 1 << 0, /* vCPUs may stand on one processor */
+};
+
 /* What the manifest says of the machine; 0: not said, take what is there. */
 struct mull_machine {
 	uint32_t cpu_count;   /* processors that the manifest counts on */
@@ -94,7 +98,8 @@ struct mull_machine {
 	uint32_t serial_mode; /* enum mull_serial_mode */
 	uint32_t serial_port; /* I/O port of a 16550, default 0x3f8 */
 	uint32_t serial_baud; /* default 115200 */
-	uint32_t reserved[9]; /* 0 */
+	uint32_t flags;	      /* enum mull_machine_flag */
+	uint32_t reserved[8]; /* 0 */
 };
 
 struct mull_package_header {

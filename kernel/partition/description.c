@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+#include <mullion/bits.h>
+#include <mullion/description.h>
+#include <string.h>
+
+#include "words.h"
+
+/* ---- one run of the checker --------------------------------------------- */
+
+struct check {
+	const struct mull_machine *machine;
+	const struct mull_vm *vms;
+	const uint32_t *image_kinds;
+	size_t image_count;
+	const struct mull_limits *limits;
+	bool *bad;
+	mull_complain *complain;
+	void *context;
+	size_t mistakes;
+};
+
+static void complain(struct check *check, int vm, enum mull_field field,
+		     const char *words)
+{
+	check->complain(check->context, vm, field, words);
+	check->mistakes++;
+	if (vm != MULL_MACHINE_ITSELF)
+		check->bad[vm] = true;
+}
+
+/* "before 12 after" */
+static void complain_number(struct check *check, int vm, enum mull_field field,
+			    const char *before, uint64_t number,
+			    const char *after)
+{
+	struct words words = { .length = 0 };
+
+	words_text(&words, before);
+	words_number(&words, number);
+	words_text(&words, after);
+	complain(check, vm, field, words.text);
+}
+
+/* How many processors VMs can count on; 0: not known. */
+static uint32_t processors(const struct check *check)
+{
+	uint32_t said = check->machine->cpu_count;
+	uint32_t there = check->limits->cpu_count;
+
+	return said && (!there || said < there) ? said : there;
+}
+
+/* ---- the machine -------------------------------------------------------- */
+
+static void check_serial(struct check *check)
+{
+	const struct mull_machine *machine = check->machine;
+	uint32_t baud = machine->serial_baud;
+
+	if (machine->serial_mode > MULL_SERIAL_CHANNEL)
+		complain_number(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
+				"serial mode ", machine->serial_mode,
+				" is not known");
+	if (machine->serial_port > 0xfff8 || machine->serial_port % 8)
+		complain_number(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
+				"serial port ", machine->serial_port,
+				" is not a multiple of 8 below 65536");
+	/* A 16550 divides 115200; 0 stands for the default. */
+	if (baud && 115200 % baud)
+		complain_number(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
+				"serial rate ", baud,
+				" is not 115200 divided by a whole number");
+}
+
+size_t mull_check_machine(const struct mull_machine *machine,
+			  const struct mull_limits *limits,
+			  mull_complain *on_complaint, void *context)
+{
+	struct check check = { .machine = machine,
+			       .limits = limits,
+			       .complain = on_complaint,
+			       .context = context };
+	const int itself = MULL_MACHINE_ITSELF;
+	uint32_t rest = machine->flags & ~(uint32_t)MULL_MACHINE_SHARE_CPUS;
+	uint32_t count;
+
+	if (machine->cpu_count > MULL_CPU_MAX)
+		complain_number(&check, itself, MULL_FIELD_MACHINE_CPUS,
+				"more than ", MULL_CPU_MAX, " CPUs");
+	else if (limits->cpu_count && machine->cpu_count > limits->cpu_count)
+		complain_number(&check, itself, MULL_FIELD_MACHINE_CPUS,
+				"counts on more CPUs than the ",
+				limits->cpu_count, " that are there");
+	count = processors(&check);
+	if (machine->service_cpu >= (count ? count : MULL_CPU_MAX))
+		complain_number(&check, itself, MULL_FIELD_SERVICE_CPU,
+				"there is no CPU ", machine->service_cpu,
+				" to serve the management channel");
+	check_serial(&check);
+	for (size_t i = 0; i < ARRAY_COUNT(machine->reserved); i++)
+		rest |= machine->reserved[i];
+	if (rest)
+		complain(&check, itself, MULL_FIELD_MACHINE_FLAGS,
+			 "asks for something that this version does not know");
+	return check.mistakes;
+}
+
+/* ---- one VM by itself --------------------------------------------------- */
+
+static bool name_is_good(const char name[MULL_NAME_MAX])
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	const char *end = memchr(name, 0, MULL_NAME_MAX);
+
+	if (!end || end == name)
+		return false;
+	for (const char *at = name; at < end; at++)
+		if (!memchr(allowed, *at, sizeof allowed - 1))
+			return false;
+	return true;
+}
+
+static void check_name(struct check *check, int vm)
+{
+	if (!name_is_good(check->vms[vm].name))
+		complain_number(check, vm, MULL_FIELD_NAME,
+				"the name is not 1 to ", MULL_NAME_MAX - 1,
+				" of a-z, 0-9 and -");
+}
+
+static void check_memory(struct check *check, int vm)
+{
+	uint64_t size = check->vms[vm].memory_size;
+	struct words words = { .length = 0 };
+
+	if (size && size % FRAME_SIZE == 0)
+		return;
+	words_text(&words, "memory of ");
+	words_size(&words, size);
+	words_text(&words, " is not a multiple of 2 MiB, at least one");
+	complain(check, vm, MULL_FIELD_MEMORY, words.text);
+}
+
+static void check_cpus(struct check *check, int vm)
+{
+	const struct mull_vm *it = &check->vms[vm];
+	uint32_t count = processors(check);
+
+	if (it->vcpu_count == 0 || it->vcpu_count > MULL_VCPU_MAX) {
+		complain_number(check, vm, MULL_FIELD_CPUS,
+				"the number of vCPUs is not 1 to ",
+				MULL_VCPU_MAX, "");
+		return;
+	}
+	for (uint32_t i = 0; i < it->vcpu_count; i++) {
+		struct words words = { .length = 0 };
+
+		if (it->cpus[i] < (count ? count : MULL_CPU_MAX))
+			continue;
+		words_text(&words, "needs CPU ");
+		words_number(&words, it->cpus[i]);
+		words_text(&words, count ? ", but the machine has " :
+				    ", but the highest possible is ");
+		words_number(&words, count ? count : MULL_CPU_MAX - 1);
+		words_text(&words, count == 0 ? "" : " (from 0)");
+		complain(check, vm, MULL_FIELD_CPUS, words.text);
+	}
+}
+
+/* The kind of image @index; 0 when it is damaged or not there. */
+static uint32_t image_kind(const struct check *check, uint32_t index)
+{
+	return index < check->image_count ? check->image_kinds[index] : 0;
+}
+
+static void check_images(struct check *check, int vm)
+{
+	const struct mull_vm *it = &check->vms[vm];
+	uint32_t kernel = image_kind(check, it->kernel);
+
+	if (it->kernel >= check->image_count)
+		complain(check, vm, MULL_FIELD_KERNEL, "has no kernel");
+	else if (!kernel)
+		complain(check, vm, MULL_FIELD_KERNEL,
+			 "the kernel's image is damaged");
+	else if (kernel != MULL_IMAGE_BZIMAGE && kernel != MULL_IMAGE_ELF64)
+		complain(check, vm, MULL_FIELD_KERNEL,
+			 "the kernel is neither a Linux bzImage nor an ELF64 "
+			 "image");
+	if (it->initrd == MULL_NO_IMAGE)
+		return;
+	if (it->initrd >= check->image_count)
+		complain(check, vm, MULL_FIELD_INITRD,
+			 "the initrd is not in the package");
+	else if (image_kind(check, it->initrd) != MULL_IMAGE_INITRD)
+		complain(check, vm, MULL_FIELD_INITRD,
+			 image_kind(check, it->initrd) ?
+				 "the initrd is an image of another kind" :
+				 "the initrd's image is damaged");
+	if (kernel == MULL_IMAGE_ELF64)
+		complain(check, vm, MULL_FIELD_INITRD,
+			 "an initrd is of use to a Linux kernel only");
+}
+
+static void check_command_line(struct check *check, int vm)
+{
+	const char *line = check->vms[vm].command_line;
+	const char *end = memchr(line, 0, MULL_COMMAND_LINE_MAX);
+
+	if (!end) {
+		complain_number(check, vm, MULL_FIELD_COMMAND_LINE,
+				"the command line is longer than ",
+				MULL_COMMAND_LINE_MAX - 1, " bytes");
+		return;
+	}
+	for (; line < end; line++) {
+		if ((uint8_t)*line >= ' ' || *line == '\t')
+			continue;
+		complain_number(check, vm, MULL_FIELD_COMMAND_LINE,
+				"the command line holds control character ",
+				(uint8_t)*line, "");
+		return;
+	}
+}
+
+static void check_policies(struct check *check, int vm)
+{
+	const struct mull_vm *it = &check->vms[vm];
+	const struct {
+		const char *word;
+		uint32_t policy;
+	} policies[] = {
+		{ "on-poweroff is neither stop nor restart", it->on_poweroff },
+		{ "on-reset is neither stop nor restart", it->on_reset },
+		{ "on-crash is neither stop nor restart", it->on_crash },
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(policies); i++)
+		if (policies[i].policy != MULL_END_STOP &&
+		    policies[i].policy != MULL_END_RESTART)
+			complain(check, vm, MULL_FIELD_POLICY, policies[i].word);
+}
+
+static void check_console(struct check *check, int vm)
+{
+	uint32_t size = check->vms[vm].console_size;
+	struct words words = { .length = 0 };
+
+	if (size >= KIB(4) && size <= MIB(4) && (size & (size - 1)) == 0)
+		return;
+	words_text(&words, "console of ");
+	words_size(&words, size);
+	words_text(&words, " is not a power of two from 4 KiB to 4 MiB");
+	complain(check, vm, MULL_FIELD_CONSOLE, words.text);
+}
+
+static void check_unknown(struct check *check, int vm)
+{
+	const struct mull_vm *it = &check->vms[vm];
+	uint32_t rest = it->flags & ~(uint32_t)MULL_VM_AUTOSTART;
+
+	for (size_t i = 0; i < ARRAY_COUNT(it->reserved); i++)
+		rest |= it->reserved[i];
+	if (rest)
+		complain(check, vm, MULL_FIELD_FLAGS,
+			 "asks for something that this version does not know");
+}
+
+/* ---- VMs against each other --------------------------------------------- */
+
+/* Whether VM @other has its name, CPUs and memory for itself. */
+static bool counts(const struct check *check, int other)
+{
+	return check->limits->bad_ones_count || !check->bad[other];
+}
+
+static bool name_is_taken(const struct check *check, int vm)
+{
+	const char *name = check->vms[vm].name;
+
+	for (int other = 0; other < vm; other++)
+		if (counts(check, other) && name_is_good(name) &&
+		    name_is_good(check->vms[other].name) &&
+		    !memcmp(name, check->vms[other].name, strlen(name) + 1))
+			return true;
+	return false;
+}
+
+/* "uses CPU 1, and so does ..." */
+static void complain_shared(struct check *check, int vm, uint32_t cpu,
+			    int other)
+{
+	const char *name = check->vms[other].name;
+	struct words words = { .length = 0 };
+
+	words_text(&words, "uses CPU ");
+	words_number(&words, cpu);
+	if (other == vm) {
+		words_text(&words, " for two of its vCPUs");
+	} else if (name_is_good(name)) {
+		words_text(&words, ", and so does vm \"");
+		words_text(&words, name);
+		words_text(&words, "\"");
+	} else {
+		words_text(&words, ", and so does VM number ");
+		words_number(&words, (uint64_t)other);
+	}
+	words_text(&words, " (the machine's share-cpus is not set)");
+	complain(check, vm, MULL_FIELD_CPUS, words.text);
+}
+
+static uint32_t vcpu_count(const struct mull_vm *vm)
+{
+	return vm->vcpu_count > MULL_VCPU_MAX ? 0 : vm->vcpu_count;
+}
+
+/* The first VM up to @vm with a vCPU before @vm's @index on the same CPU, or
+ * -1.  Asked before @vm's own collisions make it bad. */
+static int cpu_user(const struct check *check, int vm, uint32_t index)
+{
+	uint16_t cpu = check->vms[vm].cpus[index];
+
+	for (int other = 0; other <= vm; other++) {
+		const struct mull_vm *user = &check->vms[other];
+		uint32_t count = other == vm ? index : vcpu_count(user);
+
+		if (other != vm && !counts(check, other))
+			continue;
+		for (uint32_t i = 0; i < count; i++)
+			if (user->cpus[i] == cpu)
+				return other;
+	}
+	return -1;
+}
+
+static void check_overlaps(struct check *check, int vm)
+{
+	const struct mull_vm *it = &check->vms[vm];
+
+	if (name_is_taken(check, vm))
+		complain(check, vm, MULL_FIELD_NAME,
+			 "another VM has this name already");
+	if (check->machine->flags & MULL_MACHINE_SHARE_CPUS)
+		return;
+	for (uint32_t i = 0; i < vcpu_count(it); i++) {
+		int other = cpu_user(check, vm, i);
+
+		if (other >= 0)
+			complain_shared(check, vm, it->cpus[i], other);
+	}
+}
+
+static void check_room(struct check *check, int vm, uint64_t *left)
+{
+	uint64_t size = check->vms[vm].memory_size;
+	struct words words = { .length = 0 };
+
+	if (!check->limits->memory_free || !counts(check, vm))
+		return;
+	if (size <= *left) {
+		*left -= size;
+		return;
+	}
+	words_text(&words, "needs ");
+	words_size(&words, size);
+	words_text(&words, " of memory, but only ");
+	words_size(&words, *left);
+	words_text(&words, " are left for it");
+	complain(check, vm, MULL_FIELD_MEMORY, words.text);
+}
+
+size_t mull_check_vms(const struct mull_machine *machine,
+		      const struct mull_vm *vms, size_t vm_count,
+		      const uint32_t *image_kinds, size_t image_count,
+		      const struct mull_limits *limits, bool *bad,
+		      mull_complain *on_complaint, void *context)
+{
+	struct check check = { .machine = machine,
+			       .vms = vms,
+			       .image_kinds = image_kinds,
+			       .image_count = image_count,
+			       .limits = limits,
+			       .bad = bad,
+			       .complain = on_complaint,
+			       .context = context };
+	uint64_t left = limits->memory_free;
+
+	for (int vm = 0; (size_t)vm < vm_count; vm++) {
+		if (bad[vm])
+			continue;
+		check_name(&check, vm);
+		check_memory(&check, vm);
+		check_cpus(&check, vm);
+		check_images(&check, vm);
+		check_command_line(&check, vm);
+		check_policies(&check, vm);
+		check_console(&check, vm);
+		check_unknown(&check, vm);
+		check_overlaps(&check, vm);
+		check_room(&check, vm, &left);
+	}
+	return check.mistakes;
+}
