@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Hypercalls; the instruction is the processor vendor's. */
+#include "sdk.h"
+
+#define VENDOR_AMD_EBX 0x68747541   /* "Auth"enticAMD */
+#define VENDOR_HYGON_EBX 0x6f677948 /* "Hygo"nGenuine */
+
+int64_t hypercall(uint64_t number, uint64_t rbx, uint64_t rcx)
+{
+	uint32_t vendor = cpuid(0, 0).ebx;
+	int64_t result;
+
+	if (vendor == VENDOR_AMD_EBX || vendor == VENDOR_HYGON_EBX)
+		asm volatile("vmmcall"
+			     : "=a"(result)
+			     : "a"(number), "b"(rbx), "c"(rcx), "d"(0), "S"(0)
+			     : "memory");
+	else
+		asm volatile("vmcall"
+			     : "=a"(result)
+			     : "a"(number), "b"(rbx), "c"(rcx), "d"(0), "S"(0)
+			     : "memory");
+	return result;
+}
