@@ -90,7 +90,10 @@ $(B)/mullctl: $(call objects,mullctl)
 # ---- guests ----------------------------------------------------------------
 sdk_objects := $(patsubst %,$(B)/obj/guest/%.o,$(basename $(wildcard guests/sdk/*.c guests/sdk/*.S)))
 guests: $(patsubst %,$(B)/guests/%.elf,$(guests)) ## build the SDK guests
-$(B)/guests/%.elf: $(B)/obj/guest/guests/%.o $(sdk_objects) guests/sdk/guest.lds
+# A guest is guests/X.c, with the files of guests/X/ where it has such a folder.
+.SECONDEXPANSION:
+guest_parts = $(patsubst %.c,$(B)/obj/guest/%.o,$(wildcard guests/$(1)/*.c))
+$(B)/guests/%.elf: $(B)/obj/guest/guests/%.o $$(call guest_parts,$$*) $(sdk_objects) guests/sdk/guest.lds
 	@mkdir -p $(@D)
 	$(call say,LD,$@)ld -nostdlib -static -z noexecstack --no-warn-rwx-segments -T guests/sdk/guest.lds \
 		$(filter %.o,$^) -o $@
