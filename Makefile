@@ -17,6 +17,7 @@ freestanding := -ffreestanding -fno-stack-protector -mno-red-zone \
 kernel_pure := $(filter-out kernel/string.c,$(wildcard kernel/*.c kernel/*/*.c))
 x86_pure    := arch/x86/instruction.c arch/x86/svm/svm_decode.c
 driver_src  := $(wildcard drivers/*.c)
+boot_pure   := $(addprefix boot/,elf_image.c memory_map.c page_tables.c wall_clock.c)
 hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
 	arch/x86/svm/*.c arch/x86/svm/*.S) $(driver_src)
 boot_src    := $(wildcard boot/*.c)
@@ -24,7 +25,7 @@ mullctl_src := $(wildcard tools/mullctl/*.c) kernel/partition/description.c \
 	kernel/partition/words.c \
 	kernel/error.c kernel/manage/frame.c kernel/crc32.c
 # What host tests link: pure code, and fakes in place of the hardware.
-unit_src    := $(kernel_pure) $(driver_src) $(wildcard $(x86_pure)) \
+unit_src    := $(kernel_pure) $(driver_src) $(wildcard $(x86_pure)) $(boot_pure) \
 	$(wildcard arch/fake/*.c tests/unit/support_*.c) \
 	$(filter-out tools/mullctl/main.c,$(wildcard tools/mullctl/*.c))
 unit_tests  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
