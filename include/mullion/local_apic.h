@@ -3,7 +3,9 @@
  * The emulated local APIC of a vCPU: xAPIC registers by MMIO, x2APIC by MSRs.
  * Everything is touched by the vCPU's own CPU only, but for the request
  * registers (IRR and the trigger mode that goes with it), which any CPU may
- * set atomically.  SDM 325384, "Local APIC Register Address Map" and "Local
+ * set atomically.  Other CPUs also look at ID, base, SVR, LDR, DFR, TPR and
+ * ISR to route a message; an old value then counts as an earlier message.
+ * SDM 325384, "Local APIC Register Address Map" and "Local
  * APIC Register Address Map Supported by x2APIC".
  */
 #ifndef MULLION_LOCAL_APIC_H
@@ -17,6 +19,10 @@
 struct vcpu;
 
 #define APIC_VECTORS_WORDS 4 /* 256 bits in 64-bit words */
+#define APIC_VECTOR_MIN 16   /* those below are illegal */
+
+enum apic_lvt { LVT_TIMER, LVT_THERMAL, LVT_COUNTERS, LVT_LINT0, LVT_LINT1,
+		LVT_ERROR, LVT_COUNT };
 
 enum apic_delivery {
 	APIC_FIXED = 0,
@@ -44,12 +50,12 @@ struct local_apic {
 	uint64_t isr[APIC_VECTORS_WORDS];
 	uint64_t base; /* IA32_APIC_BASE */
 	uint32_t id;   /* the vCPU's number */
-	uint32_t tpr, ldr, dfr, svr, esr, esr_shown;
+	uint32_t tpr, ldr, dfr, svr;
+	uint32_t esr, esr_shown; /* as it grows; as latched by a write */
 	uint32_t icr_low, icr_high;
-	uint32_t lvt[7]; /* CMCI, timer, thermal, perf, LINT0, LINT1, error */
+	uint32_t lvt[LVT_COUNT]; /* no CMCI: guests have no machine checks */
 	uint32_t divide;
 	uint32_t initial_count;
-	uint64_t timer_start;	 /* arch_time() when the count began */
 	uint64_t timer_deadline; /* arch_time() when it expires next, or
 				    ARCH_NO_DEADLINE */
 	uint64_t tsc_deadline;	 /* IA32_TSC_DEADLINE as written; 0: disarmed */
@@ -71,12 +77,16 @@ void local_apic_mmio_write(struct vcpu *vcpu, uint32_t offset, uint32_t size,
 enum error local_apic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 enum error local_apic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
-/* Asks for @vector; any CPU may call it.  The caller kicks the vCPU. */
+/* Asks for @vector; any CPU may call it.  The caller kicks the vCPU.  An
+ * APIC that software has switched off, and an illegal vector, take nothing. */
 void local_apic_raise(struct local_apic *apic, uint8_t vector, bool level);
 
 /* Whether @apic is meant by @message (shorthands are the ICR's own). */
 bool local_apic_is_destination(const struct local_apic *apic,
 			       const struct apic_message *message);
+
+/* The processor's priority (PPR); any CPU, see above. */
+uint32_t local_apic_priority(const struct local_apic *apic);
 
 /* The vector to deliver now by priority, or -1; own CPU only. */
 int local_apic_pending(const struct local_apic *apic);

@@ -24,24 +24,34 @@ struct console_ring {
 	_Atomic uint32_t tail; /* bytes ever read */
 };
 
-/* How many of @length bytes fitted. */
+/*
+ * How many of @length bytes fitted.  The reader takes until it gets 0 bytes;
+ * only then may it wait for manage_notify().  So the writer need notify only
+ * when the ring was empty, and no byte is left behind.
+ */
 size_t console_put(struct console_ring *ring, const void *bytes, size_t length);
 /* Takes up to @room bytes out. */
 size_t console_take(struct console_ring *ring, void *bytes, size_t room);
 size_t console_free(const struct console_ring *ring);
 
+#define SERIAL_INPUT_MAX 64 /* receive FIFO, deeper than a real 16550's */
+
 struct serial {
 	struct console_ring output;
-	uint8_t ier, iir_fifo, lcr, mcr, lsr, msr, scr, dll, dlm;
-	uint8_t fcr;
-	bool transmit_pending; /* the THR-empty interrupt is due */
-	uint8_t input[64]; /* receive FIFO (deeper than a real 16550's) */
+	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
+	uint8_t msr_changes;	/* MSR bits 3:0, until it is read */
+	bool overrun;		/* LSR bit 1, until it is read */
+	bool transmit_pending;	/* the THR-empty interrupt is due */
+	bool transmit_blocked;	/* the ring was full when last written to */
+	uint8_t input[SERIAL_INPUT_MAX];
 	uint32_t input_head, input_count;
 };
 
 void serial_reset(struct vm *vm); /* keeps what is in the output ring */
 uint8_t serial_read(struct vm *vm, uint32_t reg);
 void serial_write(struct vm *vm, uint32_t reg, uint8_t value);
+/* Prints on the console beside the UART; how many of @length bytes fitted. */
+size_t serial_print(struct vm *vm, const void *bytes, size_t length);
 /* How many of @length bytes the receiver took; the rest is offered again. */
 size_t serial_receive(struct vm *vm, const uint8_t *bytes, size_t length);
 /* The reader has made room in the ring: transmit interrupts go on. */

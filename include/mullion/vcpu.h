@@ -61,6 +61,9 @@ struct vcpu {
 	struct vcpu *next; /* on the same CPU */
 };
 
+/* Behind the instruction that caused @exit, as the processor would go on. */
+void vcpu_skip(struct vcpu *vcpu, const struct vm_exit *exit);
+
 /* The exit's handler asks for an exception with the next entry. */
 void vcpu_exception(struct vcpu *vcpu, uint8_t vector);
 void vcpu_exception_code(struct vcpu *vcpu, uint8_t vector, uint32_t code);

@@ -56,10 +56,19 @@ struct vm {
 void vm_end(struct vm *vm, enum mull_end_reason reason, uint32_t code,
 	    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Sends @message to the vCPUs that it is for (kernel/devices/interrupt.c). */
-void vm_interrupt(struct vm *vm, const struct apic_message *message);
+/*
+ * vm_interrupt - send @message to the vCPUs that it is for
+ *
+ * Any CPU; takes no lock (kernel/devices/interrupt.c).  Returns whether it is
+ * for anybody.  vm_interrupt_vcpu() sends it to @vcpu, whatever its
+ * destination says.
+ */
+bool vm_interrupt(struct vm *vm, const struct apic_message *message);
+bool vm_interrupt_vcpu(struct vcpu *vcpu, const struct apic_message *message);
 
-/* The platform's sleep, reset and event ports (kernel/devices/platform.c). */
+/* The platform's sleep, reset and event ports (kernel/devices/platform.c).
+ * Callers hold vm->device_lock, also while vm_end() is called from here. */
+void platform_reset(struct vm *vm);
 uint8_t platform_read(struct vm *vm, uint16_t port);
 void platform_write(struct vm *vm, uint16_t port, uint8_t value);
 void platform_press_button(struct vm *vm);
