@@ -174,6 +174,17 @@ static void segments_outside_their_place_are_refused(void **state)
 	assert_problem("does not fit");
 }
 
+static void empty_segments_are_passed_over(void **state)
+{
+	(void)state;
+	file.program[2].p_vaddr = 0;
+	file.program[2].p_filesz = 0;
+	file.program[2].p_memsz = 0;
+	assert_null(check(sizeof file));
+	assert_int_equal(image.segment_count, 1);
+	assert_int_equal(image.size, 0x2000);
+}
+
 static void segments_that_quarrel_are_refused(void **state)
 {
 	(void)state;
@@ -227,6 +238,7 @@ int main(void)
 				       set_up),
 		cmocka_unit_test_setup(
 			segments_outside_their_place_are_refused, set_up),
+		cmocka_unit_test_setup(empty_segments_are_passed_over, set_up),
 		cmocka_unit_test_setup(segments_that_quarrel_are_refused,
 				       set_up),
 		cmocka_unit_test_setup(too_many_segments_are_refused, set_up),

@@ -165,7 +165,7 @@ static void impossible_sizes_do_not_overflow(void **state)
 	static const struct firmware_range found[] = {
 		{ .type = FREE, .start = 0x1000, .pages = -1ull },
 		{ .type = FREE, .start = 0x1000, .pages = 0 },
-		{ .type = FREE, .start = 0x1000, .pages = 1ull << 52 },
+		{ .type = FREE, .start = 0x1000, .pages = (1ull << 52) + 1 },
 		{ .type = FREE, .start = 0x3000, .pages = 1 },
 		{ .type = RUNTIME, .start = 0x10000, .pages = -1ull },
 		{ .type = FREE, .start = -0x1000ull, .pages = 1 },
