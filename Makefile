@@ -15,7 +15,7 @@ freestanding := -ffreestanding -fno-stack-protector -mno-red-zone \
 
 # ---- sources ---------------------------------------------------------------
 kernel_pure := $(filter-out kernel/string.c,$(wildcard kernel/*.c kernel/*/*.c))
-x86_pure    := arch/x86/instruction.c arch/x86/svm/svm_decode.c
+x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/svm/svm_decode.c
 driver_src  := $(wildcard drivers/*.c)
 boot_pure   := $(addprefix boot/,elf_image.c memory_map.c page_tables.c wall_clock.c)
 hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
