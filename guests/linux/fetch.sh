@@ -1,0 +1,113 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# usage: fetch.sh [CACHE]
+# Gets Debian 12's stock kernels, as packaged, into CACHE (build/kernels):
+# CACHE/cloud-amd64/vmlinuz and CACHE/amd64/vmlinuz, each with its SHA-256, its
+# version and the few modules that the demo initramfs takes beside it.  Nothing
+# is installed.  What is in the cache and intact is used again, without the
+# network; remove the folder to renew it.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${1:-$here/../../build/kernels}
+known=$here/kernels.sha256
+# The power button, and where its event is read.
+modules="acpi/button.ko input/evdev.ko"
+
+die() {
+	echo "fetch.sh: $*" >&2
+	exit 1
+}
+
+sha256_of() {
+	sha256sum "$1" | cut -d ' ' -f 1
+}
+
+# The field $2 of apt's record of package $1: of the version that apt would
+# install.  The record is from the index that the archive's key signs.
+field() {
+	apt-cache show --no-all-versions "$1" 2> /dev/null |
+		sed -n "s/^$2: //p" | head -n 1
+}
+
+# A machine that never ran apt-get update knows of no packages.
+know_packages() {
+	test -z "$(field linux-image-amd64 Version)" || return 0
+	test "$(id -u)" = 0 || die "apt has no package lists: apt-get update"
+	apt-get -qq update
+}
+
+# The image that the meta package of flavour $1 depends on.
+image_of() {
+	field "linux-image-$1" Depends |
+		grep -o "linux-image-[0-9][^ ]*-$1" | head -n 1
+}
+
+intact() {
+	test -f "$1/vmlinuz" && test -f "$1/version" &&
+		(cd "$1" && sha256sum --quiet --status -c SHA256)
+}
+
+# Compares with the list in the source tree where that has this version.
+check_known() {
+	want=$(sed -n "s/ .*$(cat "$1/version")\$//p" "$known")
+	got=$(sha256_of "$1/vmlinuz")
+	if test -z "$want"; then
+		echo "fetch.sh: note: $(cat "$1/version") is newer or older" \
+			"than the kernels named in guests/linux/kernels.sha256"
+	elif test "$want" != "$got"; then
+		die "$1/vmlinuz is not the $(cat "$1/version") that is known"
+	fi
+}
+
+fetch() {
+	folder=$cache/$1
+	if intact "$folder"; then
+		check_known "$folder"
+		echo "fetch.sh: $(cat "$folder/version") is there"
+		return
+	fi
+	know_packages
+	package=$(image_of "$1")
+	test -n "$package" || die "no kernel package of flavour $1"
+	version=$(field "$package" Version)
+
+	rm -rf "$folder" "$folder.tmp"
+	mkdir -p "$folder.tmp"
+	echo "fetch.sh: downloading $package $version"
+	(cd "$folder.tmp" &&
+		apt-get -qq -o APT::Sandbox::User= download "$package=$version")
+	set -- "$folder.tmp"/*.deb
+	test "$(sha256_of "$1")" = "$(field "$package" SHA256)" ||
+		die "$package: the file's SHA-256 is not that of the index"
+
+	unpack "$1" "$folder.tmp" "${package#linux-image-}"
+	echo "$package=$version" > "$folder.tmp/version"
+	check_known "$folder.tmp"
+	mv "$folder.tmp" "$folder"
+}
+
+# Takes the kernel of release $3 and its modules out of the package $1 into $2.
+unpack() {
+	drivers=lib/modules/$3/kernel/drivers
+	for module in $modules; do
+		echo "./$drivers/$module"
+	done > "$2/files"
+	echo "./boot/vmlinuz-$3" >> "$2/files"
+	dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" -T "$2/files"
+	mv "$2/boot/vmlinuz-$3" "$2/vmlinuz"
+	mkdir -p "$2/modules/$3"
+	for module in $modules; do
+		mv "$2/$drivers/$module" "$2/modules/$3/"
+	done
+	rm -rf "$2/boot" "$2/lib" "$2/files"
+
+	want=$(dpkg-deb -I "$1" md5sums | sed -n "s, *boot/vmlinuz-$3\$,,p")
+	got=$(md5sum "$2/vmlinuz" | cut -d ' ' -f 1)
+	test "$want" = "$got" || die "vmlinuz-$3 is not as its package says"
+	(cd "$2" && find vmlinuz modules -type f -exec sha256sum {} + \
+		> SHA256)
+}
+
+mkdir -p "$cache"
+fetch cloud-amd64
+fetch amd64
