@@ -99,7 +99,7 @@ unpack() {
 	for module in $modules; do
 		mv "$2/$drivers/$module" "$2/modules/$3/"
 	done
-	rm -rf "$2/boot" "$2/lib" "$2/files"
+	(cd "$2" && rm -rf boot lib files)
 
 	want=$(dpkg-deb -I "$1" md5sums | sed -n "s, *boot/vmlinuz-$3\$,,p")
 	got=$(md5sum "$2/vmlinuz" | cut -d ' ' -f 1)
