@@ -12,31 +12,42 @@
 struct vm;
 struct vcpu;
 
+#define LOG_LINE_MAX 256 /* bytes with time and newline */
+
 /*
  * log_write - add one line (without the newline) to the log
- * @format: %s %c %d %u %x %lu %lx %ld %p %%, with width and zero padding
+ * @format: as format_text
  *
- * Any CPU; prefixes the time since start as "[    1.234567] ".
+ * Any CPU; prefixes the time since start as "[    1.234567] ".  What is not
+ * printable ASCII becomes '?', what exceeds LOG_LINE_MAX is cut off.
  */
 void log_write(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A line about what a guest did: "web/1: ..." ; rate-limited by VM. */
+/* A line about what a guest did: "web/1: ..."; by VM 20 lines and then one a
+ * second, with the number of those that were dropped between. */
 void log_guest(struct vcpu *vcpu, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Bounded formatting as above; returns the length without the final zero. */
+/* Bounded formatting: printf's %d %i %u %x %X %c %s %p %%, '-' '0' '#', width,
+ * precision for %s, and hh h l ll z.  Returns the length that is there, without
+ * the final zero. */
 size_t format_text(char *to, size_t room, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 size_t format_text_list(char *to, size_t room, const char *format,
 			va_list arguments);
 
-/* The place of origin of an error, logged once. */
+/* The place of origin of an error, logged once; rate-limited. */
 enum error error_trace(enum error error, const char *file, int line);
 #define FAIL(error) error_trace((error), __FILE_NAME__, __LINE__)
 
 /* A bug of the hypervisor: words, registers and stack on every output. */
 _Noreturn void panic(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
+
+/* What this CPU works for until the next call, for a panic's words: the vCPU
+ * that it runs or whose exit it handles, or NULL. */
+void panic_running(struct vcpu *vcpu);
+
 #define ASSERT(condition) \
 	do { \
 		if (!(condition)) \
@@ -44,7 +55,8 @@ _Noreturn void panic(const char *format, ...)
 			      __FILE_NAME__, __LINE__); \
 	} while (0)
 
-/* Outputs that log_drain feeds; set at start. */
+/* Time begins; lines are drawn on the framebuffer from now on (by the CPU that
+ * writes them, until manage_poll() runs). */
 void log_start(void);
 
 #endif

@@ -10,9 +10,11 @@
 
 struct vm;
 
-/* Before any VM runs: take over the serial line as @machine says. */
+/* Before any VM runs: take over the serial line as @machine says.  Until the
+ * first manage_poll() each log line goes out at once, by waiting. */
 void manage_start(const struct mull_machine *machine);
-/* The VMs that it serves: consoles, events, commands. */
+/* The VMs that it serves: consoles, events, commands; all of them before the
+ * first manage_poll(), which announces their number. */
 void manage_add_vm(struct vm *vm);
 
 /*
@@ -21,10 +23,19 @@ void manage_add_vm(struct vm *vm);
  */
 bool manage_poll(void);
 
+/*
+ * Whether time alone gives manage_poll() something to do, so that it must be
+ * called each millisecond: the UART does not interrupt (or has not proved yet
+ * that it does), or a few bytes wait for more.  Ask again after each
+ * manage_poll().
+ */
+bool manage_needs_polling(void);
+
 /* Console output or an event of @vm waits; any CPU.  Wakes the service CPU. */
 void manage_notify(void);
 
-/* Announces @vm's state (with its reason) to the channel and the log. */
+/* Announces @vm's state (with its reason) to the channel and the log; any
+ * CPU.  The end of a VM is told after everything that it has printed. */
 void manage_event(struct vm *vm);
 
 /* A panic speaks: plain text, at once, by polling, after a zero byte. */

@@ -56,6 +56,10 @@ struct vm {
 void vm_end(struct vm *vm, enum mull_end_reason reason, uint32_t code,
 	    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Has @command done to @vm by the CPU that may do it; any CPU.  That it makes
+ * sense in the VM's state is known. */
+void vm_command(struct vm *vm, enum mull_command command);
+
 /*
  * vm_interrupt - send @message to the vCPUs that it is for
  *
