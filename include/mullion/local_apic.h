@@ -3,10 +3,10 @@
  * The emulated local APIC of a vCPU: xAPIC registers by MMIO, x2APIC by MSRs.
  * Everything is touched by the vCPU's own CPU only, but for the request
  * registers (IRR and the trigger mode that goes with it), which any CPU may
- * set atomically.  Other CPUs also look at ID, base, SVR, LDR, DFR, TPR and
- * ISR to route a message; an old value then counts as an earlier message.
- * SDM 325384, "Local APIC Register Address Map" and "Local
- * APIC Register Address Map Supported by x2APIC".
+ * set atomically.  Other CPUs look at the other atomic members to route
+ * a message; an old value then counts as an earlier message.  SDM 325384,
+ * "Local APIC Register Address Map" and "Local APIC Register Address Map
+ * Supported by x2APIC".
  */
 #ifndef MULLION_LOCAL_APIC_H
 #define MULLION_LOCAL_APIC_H
@@ -47,10 +47,10 @@ struct apic_message {
 struct local_apic {
 	_Atomic uint64_t irr[APIC_VECTORS_WORDS];
 	_Atomic uint64_t tmr[APIC_VECTORS_WORDS];
-	uint64_t isr[APIC_VECTORS_WORDS];
-	uint64_t base; /* IA32_APIC_BASE */
-	uint32_t id;   /* the vCPU's number */
-	uint32_t tpr, ldr, dfr, svr;
+	_Atomic uint64_t isr[APIC_VECTORS_WORDS];
+	_Atomic uint64_t base; /* IA32_APIC_BASE */
+	uint32_t id;	       /* the vCPU's number */
+	_Atomic uint32_t tpr, ldr, dfr, svr;
 	uint32_t esr, esr_shown; /* as it grows; as latched by a write */
 	uint32_t icr_low, icr_high;
 	uint32_t lvt[LVT_COUNT]; /* no CMCI: guests have no machine checks */
@@ -73,7 +73,8 @@ void local_apic_mmio_write(struct vcpu *vcpu, uint32_t offset, uint32_t size,
 			   uint64_t value);
 
 /* x2APIC MSRs 0x800..0x8ff, IA32_APIC_BASE and IA32_TSC_DEADLINE; an error
- * other than ERR_NONE means #GP(0). */
+ * other than ERR_NONE means #GP(0).  When IA32_APIC_BASE has been written,
+ * CPUID's APIC flag follows its bit 11. */
 enum error local_apic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 enum error local_apic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the emulated local APIC share. */
+#ifndef LOCAL_APIC_PARTS_H
+#define LOCAL_APIC_PARTS_H
+
+#include <mullion/bits.h>
+#include <mullion/local_apic.h>
+
+/* SDM 325384, "IA32_APIC_BASE MSR Supporting x2APIC" */
+#define APIC_BASE_BOOTSTRAP BIT(8)
+#define APIC_BASE_X2APIC BIT(10)
+#define APIC_BASE_ENABLED BIT(11)
+
+#define SVR_ENABLED BIT(8) /* "Spurious-Interrupt Vector Register (SVR)" */
+
+#define LVT_VECTOR BITS(7, 0) /* "Local Vector Table (LVT)" */
+#define LVT_MASKED BIT(16)
+#define LVT_TIMER_MODE BITS(18, 17)
+
+/* "Error Status Register (ESR)" */
+#define ESR_SEND_ILLEGAL_VECTOR BIT(5)
+#define ESR_RECEIVE_ILLEGAL_VECTOR BIT(6)
+#define ESR_ILLEGAL_REGISTER BIT(7)
+
+static inline bool local_apic_in_x2apic(const struct local_apic *apic)
+{
+	return apic->base & APIC_BASE_X2APIC;
+}
+
+/* The guest made a mistake with its APIC: sets ESR @bit and interrupts. */
+void local_apic_error(struct local_apic *apic, uint32_t bit);
+/* One of the APIC's own sources fires. */
+void local_apic_local(struct local_apic *apic, enum apic_lvt source);
+/* The guest has written the EOI register. */
+void local_apic_end_of_interrupt(struct vcpu *vcpu);
+/* Sends what stands in the ICR. */
+void local_apic_send(struct vcpu *vcpu);
+void local_apic_send_self(struct local_apic *apic, uint8_t vector);
+
+/* Writes to the timer's registers; the count is what is left of it. */
+void local_apic_timer_lvt(struct local_apic *apic, uint32_t value);
+void local_apic_timer_divide(struct vcpu *vcpu, uint32_t value);
+void local_apic_timer_start(struct local_apic *apic, uint32_t count);
+void local_apic_timer_set_deadline(struct vcpu *vcpu, uint64_t tsc);
+uint32_t local_apic_timer_count(struct vcpu *vcpu);
+
+#endif
