@@ -69,6 +69,10 @@ FAKE void arch_fpu_end(void)
 	fake_fpu_open = false;
 }
 
+FAKE void arch_stop_others(void)
+{
+}
+
 FAKE _Noreturn void arch_halt(void)
 {
 	fprintf(stderr, "fake processors: arch_halt()\n");

@@ -55,8 +55,10 @@ void panic_running(struct vcpu *vcpu);
 			      __FILE_NAME__, __LINE__); \
 	} while (0)
 
-/* Time begins; lines are drawn on the framebuffer from now on (by the CPU that
- * writes them, until manage_poll() runs). */
+/* The log's time begins now. */
 void log_start(void);
+/* The framebuffer is ready: draws what was logged, and each line from now on
+ * (by the CPU that writes it, until manage_start()). */
+void log_to_screen(void);
 
 #endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Its inside, so that a test can hold the ring's lock. */
+#include "kernel/manage/log.c"
+#include <arch/fake/fake.h>
+#include <cmocka.h>
+#include <mullion/manage.h>
+#include <stdio.h>
+#include <string.h>
+
+static char screen[4096], serial[4096];
+static size_t screen_length, serial_length;
+static jmp_buf halted;
+static uint32_t stops;
+
+void framebuffer_write(const char *text, size_t length)
+{
+	assert_true(length < sizeof screen - screen_length);
+	memcpy(screen + screen_length, text, length);
+	screen_length += length;
+	screen[screen_length] = '\0';
+}
+
+void manage_emergency(const char *text, size_t length)
+{
+	assert_true(length < sizeof serial - serial_length);
+	memcpy(serial + serial_length, text, length);
+	serial_length += length;
+	serial[serial_length] = '\0';
+}
+
+void arch_stop_others(void)
+{
+	stops++;
+}
+
+void arch_halt(void)
+{
+	longjmp(halted, 1);
+}
+
+size_t arch_backtrace(uint64_t *addresses, size_t count)
+{
+	assert_true(count >= 2);
+	addresses[0] = 0xffffffff80001234;
+	addresses[1] = 0xffffffff8000abcd;
+	return 2;
+}
+
+static struct vm vms[2] = { { .index = 0, .description.name = "web" },
+			    { .index = 1, .description.name = "db" } };
+static struct vcpu web = { .vm = &vms[0], .index = 1 };
+static struct vcpu db = { .vm = &vms[1] };
+
+static const char *next(void)
+{
+	static char line[LOG_LINE_MAX + 1];
+
+	line[log_take(LOG_SERIAL, line, LOG_LINE_MAX)] = '\0';
+	return line;
+}
+
+static int fresh(void **state)
+{
+	(void)state;
+	memset(&ring, 0, sizeof ring);
+	memset(buckets, 0, sizeof buckets);
+	memset(screen, 0, sizeof screen);
+	memset(serial, 0, sizeof serial);
+	screen_length = serial_length = 0;
+	on_screen = false;
+	log_on_line(NULL);
+	fake_time = 1000;
+	log_start();
+	return 0;
+}
+
+static void a_line_has_its_time(void **state)
+{
+	(void)state;
+	log_write("the answer is %d", 42);
+	fake_time += 12345678901;
+	log_write("later");
+	assert_string_equal(next(), "[    0.000000] the answer is 42\n");
+	assert_string_equal(next(), "[   12.345678] later\n");
+	assert_string_equal(next(), "");
+}
+
+static void escape_codes_are_harmless(void **state)
+{
+	(void)state;
+	log_write("a\033[2Jb\nc\x80");
+	assert_string_equal(next(), "[    0.000000] a?[2Jb?c?\n");
+}
+
+static void a_long_line_is_cut_off(void **state)
+{
+	const char *line;
+
+	(void)state;
+	log_write("%200s%200s", "left", "right");
+	line = next();
+	assert_int_equal(strlen(line), LOG_LINE_MAX);
+	assert_int_equal(line[LOG_LINE_MAX - 1], '\n');
+	assert_string_equal(next(), "");
+}
+
+static void each_reader_gets_every_line(void **state)
+{
+	char line[LOG_LINE_MAX];
+
+	(void)state;
+	log_write("one");
+	next();
+	log_write("two");
+	assert_true(log_waits(LOG_SCREEN));
+	assert_int_equal(log_take(LOG_SCREEN, line, sizeof line), 19);
+	assert_memory_equal(line + 15, "one\n", 4);
+	assert_int_equal(log_take(LOG_SCREEN, line, sizeof line), 19);
+	assert_memory_equal(line + 15, "two\n", 4);
+	assert_false(log_waits(LOG_SCREEN));
+	assert_string_equal(next() + 15, "two\n");
+}
+
+static void a_slow_reader_is_told_what_it_lost(void **state)
+{
+	uint64_t lost, seen = 0;
+	unsigned int number, last = 0;
+	const char *line;
+
+	(void)state;
+	for (unsigned int i = 0; i < 5000; i++)
+		log_write("number %u", i);
+	assert_int_equal(sscanf(next(), "log: %lu bytes were lost", &lost), 1);
+	for (line = next(); *line; line = next()) {
+		assert_int_equal(sscanf(line, "[    0.000000] number %u\n",
+					&number), 1);
+		assert_true(!seen || number == last + 1);
+		last = number;
+		seen += strlen(line);
+	}
+	assert_int_equal(last, 4999);
+	assert_in_range(seen, RING_SIZE - LOG_LINE_MAX, RING_SIZE);
+	assert_int_equal(lost + seen, ring.head);
+}
+
+static void a_guest_cannot_flood_the_log(void **state)
+{
+	char expected[64];
+
+	(void)state;
+	fake_time += 5000000000;
+	for (int i = 0; i < 100; i++)
+		log_guest(&web, "odd %d", i);
+	for (int i = 0; i < 20; i++) {
+		sprintf(expected, "web/1: odd %d\n", i);
+		assert_string_equal(next() + 15, expected);
+	}
+	assert_string_equal(next(), "");
+
+	log_guest(&db, "also odd"); /* it has its own measure */
+	assert_string_equal(next() + 15, "db/0: also odd\n");
+
+	fake_time += 2000000000;
+	for (int i = 0; i < 10; i++)
+		log_guest(&web, "again");
+	assert_string_equal(next() + 15, "web: 80 lines dropped\n");
+	assert_string_equal(next() + 15, "web/1: again\n");
+	assert_string_equal(next() + 15, "web/1: again\n");
+	assert_string_equal(next(), "");
+	assert_int_equal(vms[0].complaints, 110);
+}
+
+static void an_error_is_logged_where_it_began(void **state)
+{
+	(void)state;
+	assert_int_equal(error_trace(ERR_BAD_HASH, "load.c", 7), ERR_BAD_HASH);
+	assert_int_equal(error_trace(ERR_NONE, "load.c", 8), ERR_NONE);
+	assert_string_equal(next() + 15,
+			    "load.c:7: the SHA-256 does not match\n");
+	assert_string_equal(next(), "");
+	for (int i = 0; i < 100; i++)
+		error_trace(ERR_BUSY, "load.c", i);
+	for (int i = 0; i < 19; i++)
+		assert_non_null(strstr(next(), "in use"));
+	assert_string_equal(next(), "");
+}
+
+static void a_dead_holder_of_the_lock_stops_nobody(void **state)
+{
+	char line[LOG_LINE_MAX];
+
+	(void)state;
+	log_write("before");
+	atomic_flag_test_and_set(&ring.lock.held);
+	log_write("given up");
+	log_guest(&web, "given up");
+	assert_int_equal(log_take(LOG_SERIAL, line, sizeof line), 0);
+	lock_give(&ring.lock);
+	assert_string_equal(next() + 15, "before\n");
+	assert_string_equal(next(), "");
+}
+
+static uint32_t lines_written;
+
+static void on_written(void)
+{
+	lines_written++;
+}
+
+static void the_screen_begins_with_what_was_before_it(void **state)
+{
+	(void)state;
+	log_write("one");
+	assert_string_equal(screen, "");
+	log_to_screen();
+	assert_string_equal(screen, "[    0.000000] one\n");
+	log_write("two");
+	assert_string_equal(screen,
+			    "[    0.000000] one\n[    0.000000] two\n");
+
+	log_on_line(on_written); /* from now on drawn when there is time */
+	log_write("three");
+	log_write("four");
+	assert_int_equal(lines_written, 2);
+	assert_null(strstr(screen, "three"));
+	assert_true(log_draw(1));
+	assert_false(log_draw(1));
+	assert_non_null(strstr(screen, "three\n[    0.000000] four\n"));
+}
+
+/* One test for all, since a CPU panics once only. */
+static void a_panic_says_all_once(void **state)
+{
+	static const char story[] =
+		"[    0.000000] the last line\n"
+		"\nPANIC on CPU 2, for web/1: assertion failed: x > 7\n"
+		"STACK ffffffff80001234 ffffffff8000abcd\n";
+
+	(void)state;
+	log_write("the last line");
+	fake_cpu = 2;
+	panic_running(&web);
+	if (!setjmp(halted))
+		panic("assertion failed: x > %d", 7);
+	assert_string_equal(serial, story);
+	assert_string_equal(screen, strchr(story, '\n') + 1);
+	assert_int_equal(stops, 1);
+
+	fake_cpu = 1;
+	if (!setjmp(halted))
+		panic("another CPU");
+	assert_string_equal(serial, story);
+
+	fake_cpu = 2;
+	if (!setjmp(halted))
+		panic("itself");
+	if (!setjmp(halted))
+		panic("itself, and again");
+	assert_string_equal(serial + strlen(story), "\npanic in a panic\n");
+	assert_int_equal(stops, 1);
+	fake_cpu = 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, fresh)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_line_has_its_time),
+		TEST(escape_codes_are_harmless),
+		TEST(a_long_line_is_cut_off),
+		TEST(each_reader_gets_every_line),
+		TEST(a_slow_reader_is_told_what_it_lost),
+		TEST(a_guest_cannot_flood_the_log),
+		TEST(an_error_is_logged_where_it_began),
+		TEST(a_dead_holder_of_the_lock_stops_nobody),
+		TEST(the_screen_begins_with_what_was_before_it),
+		TEST(a_panic_says_all_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
