@@ -156,9 +156,9 @@ void io_apic_write(uint32_t reg, uint32_t value);
 
 /* ---- time ---------------------------------------------------------------- */
 
-#define NS_PER_US 1000ull
-#define NS_PER_MS 1000000ull
-#define NS_PER_SECOND 1000000000ull
+#define NS_PER_US 1000ul
+#define NS_PER_MS 1000000ul
+#define NS_PER_SECOND 1000000000ul
 
 void timer_calibrate(void); /* the local APIC timer against the TSC */
 uint64_t time_ns(void);	    /* since the TSC's zero */

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* The local APIC in both modes, and interrupts that a vCPU sends itself. */
+#include "selftest.h"
+
+#define VECTOR_LOW 0x50
+#define VECTOR_HIGH 0xa0
+#define VERSION_MIN 0x10 /* of an integrated local APIC */
+#define WAIT (100 * NS_PER_MS)
+
+static volatile unsigned int low_count, high_count, nmi_count;
+static volatile unsigned int order[2], order_count;
+
+static void note(unsigned int vector)
+{
+	if (order_count < ARRAY_COUNT(order))
+		order[order_count++] = vector;
+}
+
+static void on_low(struct interrupt_frame *frame)
+{
+	note((unsigned int)frame->vector);
+	low_count++;
+}
+
+static void on_high(struct interrupt_frame *frame)
+{
+	note((unsigned int)frame->vector);
+	high_count++;
+}
+
+static void on_nmi(struct interrupt_frame *frame)
+{
+	(void)frame;
+	nmi_count++;
+}
+
+static bool wait_for(volatile unsigned int *count, unsigned int value)
+{
+	uint64_t start = time_ns();
+
+	interrupts_on();
+	while (*count < value && time_ns() - start < WAIT)
+		cpu_relax();
+	interrupts_off();
+	return *count >= value;
+}
+
+static bool requested(uint8_t vector)
+{
+	uint32_t word = apic_read(APIC_REQUESTED + vector / 32 * 0x10);
+
+	return word & 1u << vector % 32;
+}
+
+static void test_priority(const char *mode)
+{
+	low_count = high_count = order_count = 0;
+	apic_send(0, IPI_SELF | IPI_ASSERT | VECTOR_LOW);
+	apic_send(0, IPI_SELF | IPI_ASSERT | VECTOR_HIGH);
+	report(requested(VECTOR_LOW) && requested(VECTOR_HIGH) && !low_count,
+	       "%s: interrupts wait while they are off", mode);
+	wait_for(&low_count, 1);
+	report(order_count == 2 && order[0] == VECTOR_HIGH,
+	       "%s: the higher vector comes first", mode);
+
+	low_count = 0;
+	apic_write(APIC_TASK_PRIORITY, VECTOR_LOW & 0xf0);
+	apic_send(0, IPI_SELF | IPI_ASSERT | VECTOR_LOW);
+	interrupts_on();
+	spin_ns(NS_PER_MS);
+	interrupts_off();
+	report(low_count == 0, "%s: the task priority holds it back", mode);
+	apic_write(APIC_TASK_PRIORITY, 0);
+	report(wait_for(&low_count, 1), "%s: and lets it go", mode);
+}
+
+static void test_mode(const char *mode)
+{
+	report(apic_id() == 0, "%s: the ID of vCPU 0 is 0", mode);
+	report((apic_read(APIC_VERSION) & 0xff) >= VERSION_MIN,
+	       "%s: the version is that of a local APIC", mode);
+	low_count = high_count = 0;
+	apic_send(apic_id(), IPI_FIXED | IPI_ASSERT | VECTOR_LOW);
+	report(wait_for(&low_count, 1), "%s: an IPI to itself by ID", mode);
+	test_priority(mode);
+	nmi_count = 0;
+	apic_send(apic_id(), IPI_NMI | IPI_ASSERT);
+	report(wait_for(&nmi_count, 1), "%s: an NMI to itself", mode);
+}
+
+static void test_x2apic(void)
+{
+	bool was_on = apic_is_x2apic();
+
+	if (!apic_use_x2apic(true)) {
+		report(!(cpuid(1, 0).ecx & CPUID1_ECX_X2APIC),
+		       "x2APIC is not offered");
+		return;
+	}
+	test_mode("x2APIC");
+	low_count = 0;
+	apic_write(APIC_SELF_IPI, VECTOR_LOW);
+	report(wait_for(&low_count, 1), "x2APIC: the self-IPI register");
+	report(!msr_try_write(0x800 + APIC_ID / 16, 1),
+	       "x2APIC: the ID cannot be written");
+	if (!was_on)
+		report(apic_use_x2apic(false), "x2APIC can be left");
+}
+
+static void test_xapic(void)
+{
+	bool was_x2apic = apic_is_x2apic();
+
+	if (!apic_use_x2apic(false)) {
+		report(false, "xAPIC can be used");
+		return;
+	}
+	test_mode("xAPIC");
+	if (was_x2apic)
+		report(apic_use_x2apic(true), "x2APIC can be used again");
+}
+
+void test_apic(void)
+{
+	interrupt_handle(VECTOR_LOW, on_low);
+	interrupt_handle(VECTOR_HIGH, on_high);
+	interrupt_handle(VECTOR_NMI, on_nmi);
+	test_xapic();
+	test_x2apic();
+	interrupt_handle(VECTOR_NMI, NULL);
+}
