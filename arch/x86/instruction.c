@@ -10,10 +10,10 @@ enum opcode_flag {
 	TO_MEMORY = BIT(3),
 	WITH_IMMEDIATE = BIT(4), /* as long as the operand, at most 4 bytes */
 	WITH_IMMEDIATE_1 = BIT(5),
-	ALONE = BIT(6),	  /* no second operand */
+	ALONE = BIT(6),	 /* no second operand */
 	OFFSET = BIT(7),  /* rAX and an address instead of ModRM */
 	STRING = BIT(8),  /* rAX and an address in rSI or rDI */
-	NO_66 = BIT(9),	  /* these prefixes make another instruction of it, */
+	NO_66 = BIT(9),	 /* these prefixes make it another instruction, */
 	NO_REPEAT = BIT(10), /* or an undefined one */
 	ONLY_64 = BIT(11),
 	GROUP = BIT(12), /* the ModRM byte chooses the operation: see groups */

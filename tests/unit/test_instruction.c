@@ -99,7 +99,8 @@ static void decodes_what_the_assembler_encodes(void **state)
 		enum error error = decode_exact(bytes, length,
 						mode_of(rows[i].bits), &found);
 
-		if (error || found.length != length || !same(&rows[i], &found)) {
+		if (error || found.length != length ||
+		    !same(&rows[i], &found)) {
 			print_error("row %zu: %d-bit %s: error %d\n", i,
 				    rows[i].bits, rows[i].hex, error);
 			wrong++;
@@ -203,31 +204,31 @@ static void prefixes_count_as_the_processor_counts_them(void **state)
 	(void)state;
 	/* REX.W before a legacy prefix is void; 66 stays. */
 	length = bytes_of("4866890b", bytes);
-	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), ERR_NONE);
+	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), 0);
 	assert_int_equal(found.size, 2);
 	/* REX.W beats 66. */
 	length = bytes_of("6648890b", bytes);
-	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), ERR_NONE);
+	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), 0);
 	assert_int_equal(found.size, 8);
 	/* The last of two segments counts; DS does not in 64-bit code. */
 	length = bytes_of("6465893b", bytes);
-	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), ERR_NONE);
+	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), 0);
 	assert_int_equal(found.memory.segment, SEGMENT_GS);
 	length = bytes_of("643e893b", bytes);
-	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), ERR_NONE);
+	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), 0);
 	assert_int_equal(found.memory.segment, SEGMENT_FS);
-	assert_int_equal(decode_exact(bytes, length, CODE_32, &found), ERR_NONE);
+	assert_int_equal(decode_exact(bytes, length, CODE_32, &found), 0);
 	assert_int_equal(found.memory.segment, SEGMENT_DS);
 	/* The last of F2 and F3 counts; it means nothing to a move. */
 	length = bytes_of("f2f3a4", bytes);
-	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), ERR_NONE);
+	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), 0);
 	assert_true(found.repeated);
 	length = bytes_of("f38807", bytes);
-	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), ERR_NONE);
+	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), 0);
 	assert_false(found.repeated);
 	/* Any REX makes SPL of AH. */
 	length = bytes_of("408820", bytes);
-	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), ERR_NONE);
+	assert_int_equal(decode_exact(bytes, length, CODE_64, &found), 0);
 	assert_int_equal(found.gpr, RSP);
 	assert_false(found.high_byte);
 }

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A double of guest memory for tests: RAM from 0 on, which counts how often
+ * each byte was read, and can change under the reader's hands.
+ */
+#ifndef TESTS_UNIT_GUEST_RAM_H
+#define TESTS_UNIT_GUEST_RAM_H
+
+#include <mullion/guest_memory.h>
+#include <string.h>
+
+#define RAM_SIZE 0x40000
+
+static uint8_t ram[RAM_SIZE];
+static uint8_t ram_reads[RAM_SIZE];
+static void (*ram_before_swap)(void); /* another vCPU's turn */
+static const struct guest_memory ram_memory;
+
+static inline void ram_clear(void)
+{
+	memset(ram, 0, sizeof ram);
+	memset(ram_reads, 0, sizeof ram_reads);
+	ram_before_swap = NULL;
+}
+
+static inline unsigned ram_most_reads(void)
+{
+	unsigned most = 0;
+
+	for (size_t i = 0; i < RAM_SIZE; i++)
+		if (ram_reads[i] > most)
+			most = ram_reads[i];
+	return most;
+}
+
+bool guest_is_ram(const struct guest_memory *memory, gpa_t at, size_t length)
+{
+	(void)memory;
+	return at.value <= RAM_SIZE && length <= RAM_SIZE - at.value;
+}
+
+enum error guest_read(const struct guest_memory *memory, gpa_t from, void *to,
+		      size_t length)
+{
+	if (!guest_is_ram(memory, from, length))
+		return ERR_BAD_ADDRESS;
+	memcpy(to, ram + from.value, length);
+	for (size_t i = 0; i < length; i++)
+		ram_reads[from.value + i]++;
+	return ERR_NONE;
+}
+
+enum error guest_write(const struct guest_memory *memory, gpa_t to,
+		       const void *from, size_t length)
+{
+	if (!guest_is_ram(memory, to, length))
+		return ERR_BAD_ADDRESS;
+	memcpy(ram + to.value, from, length);
+	return ERR_NONE;
+}
+
+enum error guest_compare_swap(const struct guest_memory *memory, gpa_t at,
+			      size_t size, uint64_t expected, uint64_t desired,
+			      bool *swapped)
+{
+	uint64_t found = 0;
+
+	if (!guest_is_ram(memory, at, size))
+		return ERR_BAD_ADDRESS;
+	if (ram_before_swap)
+		ram_before_swap();
+	memcpy(&found, ram + at.value, size);
+	*swapped = found == expected;
+	if (*swapped)
+		memcpy(ram + at.value, &desired, size);
+	return ERR_NONE;
+}
+
+#endif
