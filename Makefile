@@ -17,7 +17,7 @@ freestanding := -ffreestanding -fno-stack-protector -mno-red-zone \
 kernel_pure := $(filter-out kernel/string.c,$(wildcard kernel/*.c kernel/*/*.c))
 x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/svm/svm_decode.c
 driver_src  := $(wildcard drivers/*.c)
-boot_pure   := $(addprefix boot/,elf_image.c memory_map.c page_tables.c wall_clock.c)
+boot_pure   := $(addprefix boot/,device_path.c elf_image.c memory_map.c page_tables.c text.c wall_clock.c)
 hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
 	arch/x86/svm/*.c arch/x86/svm/*.S) $(driver_src)
 boot_src    := $(wildcard boot/*.c)

@@ -135,16 +135,30 @@ static void trim(struct reader *reader)
 	reader->room = kept;
 }
 
+/* Nothing could be read: says why. */
+static void explain(struct reader *reader, EFI_STATUS status,
+		    struct mull_boot_info *info)
+{
+	char *to = info->package_problem;
+	size_t room = sizeof info->package_problem;
+
+	firmware_free(reader->memory, reader->room);
+	if (status == EFI_OUT_OF_RESOURCES)
+		text_format(to, room, "no free memory for the %lu bytes of %s",
+			    reader->announced, MULL_PACKAGE_PATH);
+	else if (EFI_ERROR(status))
+		text_format(to, room, "cannot read %s (%s)", MULL_PACKAGE_PATH,
+			    firmware_words(status));
+	else
+		text_format(to, room, "%s is an empty file",
+			    MULL_PACKAGE_PATH);
+}
+
 static void hand_over(struct reader *reader, EFI_STATUS status,
 		      struct mull_boot_info *info)
 {
 	if (!reader->size) {
-		firmware_free(reader->memory, reader->room);
-		text_format(info->package_problem,
-			    sizeof info->package_problem,
-			    EFI_ERROR(status) ? "cannot read %s: %s" :
-						"%s is an empty file",
-			    MULL_PACKAGE_PATH, firmware_words(status));
+		explain(reader, status, info);
 		return;
 	}
 	trim(reader);
