@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's ACPI tables.  DSDT and FADT come from guests/acpi/; the rest
+ * depends on the VM and is made here.  ACPI 6.3, "Root System Description
+ * Pointer (RSDP) Structure", "Extended System Description Table Fields
+ * (XSDT)", "Multiple APIC Description Table (MADT) Format".
+ */
+#include "loader.h"
+
+#include <guest_acpi.h>
+#include <mullion/bits.h>
+#include <mullion/guest.h>
+#include <string.h>
+
+struct __attribute__((packed)) acpi_header {
+	char signature[4];
+	uint32_t length;
+	uint8_t revision;
+	uint8_t checksum;
+	char oem_id[6];
+	char oem_table_id[8];
+	uint32_t oem_revision;
+	char creator_id[4];
+	uint32_t creator_revision;
+};
+
+struct __attribute__((packed)) rsdp {
+	char signature[8];
+	uint8_t checksum; /* of the first 20 bytes */
+	char oem_id[6];
+	uint8_t revision;
+	uint32_t rsdt;
+	uint32_t length;
+	uint64_t xsdt;
+	uint8_t extended_checksum;
+	uint8_t reserved[3];
+};
+
+struct __attribute__((packed)) xsdt {
+	struct acpi_header header;
+	uint64_t tables[2];
+};
+
+struct __attribute__((packed)) madt_local_apic {
+	uint8_t type, length;
+	uint8_t uid, id;
+	uint32_t flags;
+};
+
+struct __attribute__((packed)) madt_io_apic {
+	uint8_t type, length;
+	uint8_t id, reserved;
+	uint32_t address;
+	uint32_t gsi_base;
+};
+
+struct __attribute__((packed)) madt_local_nmi {
+	uint8_t type, length;
+	uint8_t uid;
+	uint16_t flags;
+	uint8_t lint;
+};
+
+/* The local APICs come last, since their number varies. */
+struct __attribute__((packed)) madt {
+	struct acpi_header header;
+	uint32_t local_apic;
+	uint32_t flags;
+	struct madt_io_apic io_apic;
+	struct madt_local_nmi local_nmi;
+	struct madt_local_apic local_apics[MULL_VCPU_MAX];
+};
+
+_Static_assert(sizeof(struct acpi_header) == 36, "ACPI");
+_Static_assert(sizeof(struct rsdp) == 36, "ACPI");
+_Static_assert(offsetof(struct madt, io_apic) == 44, "ACPI");
+_Static_assert(sizeof(struct madt_local_apic) == 8, "ACPI");
+_Static_assert(sizeof(struct madt_io_apic) == 12, "ACPI");
+_Static_assert(sizeof(struct madt_local_nmi) == 6, "ACPI");
+
+/* ACPI 6.3, "FADT Format". */
+#define FADT_DSDT 40
+#define FADT_X_DSDT 140
+
+#define UP(value) (((value) + 63) & ~63ul)
+#define RSDP_AT ((uint64_t)MULL_GUEST_ACPI_AREA)
+#define XSDT_AT (RSDP_AT + UP(sizeof(struct rsdp)))
+#define FADT_AT (XSDT_AT + UP(sizeof(struct xsdt)))
+#define DSDT_AT (FADT_AT + UP(sizeof guest_fadt))
+#define MADT_AT (DSDT_AT + UP(sizeof guest_dsdt))
+
+_Static_assert(MADT_AT + sizeof(struct madt) <= MIB(1),
+	       "the tables' area ends at 1 MiB");
+
+static uint8_t checksum(const void *table, size_t length)
+{
+	const uint8_t *bytes = table;
+	uint8_t sum = 0;
+
+	for (size_t i = 0; i < length; i++)
+		sum += bytes[i];
+	return (uint8_t)-sum;
+}
+
+/* Gives @table its checksum and puts it where the guest finds it. */
+static enum error write_table(const struct guest_memory *memory, uint64_t at,
+			      void *table, uint32_t length)
+{
+	struct acpi_header *header = table;
+
+	header->checksum = 0;
+	header->checksum = checksum(table, length);
+	return guest_write(memory, gpa(at), table, length);
+}
+
+static struct acpi_header make_header(const char *signature, uint8_t revision,
+				      uint32_t length)
+{
+	struct acpi_header header = {
+		.length = length,
+		.revision = revision,
+		.oem_revision = 1,
+		.creator_revision = 1,
+	};
+
+	memcpy(header.signature, signature, sizeof header.signature);
+	memcpy(header.oem_id, "MULLIO", sizeof header.oem_id);
+	memcpy(header.oem_table_id, "MULLGUST", sizeof header.oem_table_id);
+	memcpy(header.creator_id, "MULL", sizeof header.creator_id);
+	return header;
+}
+
+static enum error write_rsdp(const struct guest_memory *memory)
+{
+	struct rsdp rsdp = { .revision = 2, .length = sizeof rsdp,
+			     .xsdt = XSDT_AT };
+
+	memcpy(rsdp.signature, "RSD PTR ", sizeof rsdp.signature);
+	memcpy(rsdp.oem_id, "MULLIO", sizeof rsdp.oem_id);
+	rsdp.checksum = checksum(&rsdp, offsetof(struct rsdp, length));
+	rsdp.extended_checksum = checksum(&rsdp, sizeof rsdp);
+	return guest_write(memory, gpa(RSDP_AT), &rsdp, sizeof rsdp);
+}
+
+static enum error write_xsdt(const struct guest_memory *memory)
+{
+	struct xsdt xsdt = { .tables = { FADT_AT, MADT_AT } };
+
+	xsdt.header = make_header("XSDT", 1, sizeof xsdt);
+	return write_table(memory, XSDT_AT, &xsdt, sizeof xsdt);
+}
+
+static enum error write_fadt(const struct guest_memory *memory)
+{
+	const uint32_t dsdt = DSDT_AT;
+	const uint64_t x_dsdt = DSDT_AT;
+	uint8_t fadt[sizeof guest_fadt];
+
+	memcpy(fadt, guest_fadt, sizeof fadt);
+	memcpy(fadt + FADT_DSDT, &dsdt, sizeof dsdt);
+	memcpy(fadt + FADT_X_DSDT, &x_dsdt, sizeof x_dsdt);
+	return write_table(memory, FADT_AT, fadt, sizeof fadt);
+}
+
+/* Local APICs have ids 0..n-1 and the I/O APIC the next one, so that no two
+ * share an id, as old kernels demand.  Without a PIC nothing is overridden. */
+static enum error write_madt(const struct guest_memory *memory,
+			     uint32_t vcpu_count)
+{
+	uint32_t length = (uint32_t)(offsetof(struct madt, local_apics) +
+				     vcpu_count *
+					     sizeof(struct madt_local_apic));
+	struct madt madt = {
+		.header = make_header("APIC", 5, length),
+		.local_apic = MULL_GUEST_LOCAL_APIC,
+		.io_apic = { .type = 1, .length = sizeof madt.io_apic,
+			     .id = (uint8_t)vcpu_count,
+			     .address = MULL_GUEST_IO_APIC },
+		.local_nmi = { .type = 4, .length = sizeof madt.local_nmi,
+			       .uid = 0xff /* every one */, .lint = 1 },
+	};
+
+	for (uint32_t i = 0; i < vcpu_count; i++)
+		madt.local_apics[i] = (struct madt_local_apic){
+			.length = sizeof madt.local_apics[i],
+			.uid = (uint8_t)i,
+			.id = (uint8_t)i,
+			.flags = 1, /* enabled */
+		};
+	return write_table(memory, MADT_AT, &madt, length);
+}
+
+enum error guest_acpi_write(const struct guest_memory *memory,
+			    uint32_t vcpu_count)
+{
+	enum error error = ERR_NONE;
+
+	if (vcpu_count == 0 || vcpu_count > MULL_VCPU_MAX)
+		return ERR_BAD_REQUEST;
+	error = guest_write(memory, gpa(DSDT_AT), guest_dsdt,
+			    sizeof guest_dsdt);
+	if (!error)
+		error = write_fadt(memory);
+	if (!error)
+		error = write_madt(memory, vcpu_count);
+	if (!error)
+		error = write_xsdt(memory);
+	if (!error)
+		error = write_rsdp(memory);
+	return error;
+}

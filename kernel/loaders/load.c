@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "loader.h"
+
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/log.h>
+#include <string.h>
+
+#define HASH_STEP KIB(1)
+#define COPY_STEP KIB(64) /* one string instruction */
+
+enum error load_fail(struct load *load, enum error error, const char *format,
+		     ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	format_text_list(load->words, sizeof load->words, format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+size_t command_line_length(const struct mull_vm *vm)
+{
+	const char *end = memchr(vm->command_line, 0, MULL_COMMAND_LINE_MAX);
+
+	return end ? (size_t)(end - vm->command_line) :
+		     MULL_COMMAND_LINE_MAX - 1;
+}
+
+static void next_phase(struct load_work *work)
+{
+	work->phase++;
+	work->at = 0;
+}
+
+/* ---- hashes ------------------------------------------------------------- */
+
+/* BearSSL's code uses vector registers. */
+static void hash_piece(struct load_work *work, const uint8_t *bytes,
+		       size_t length, uint8_t digest[br_sha256_SIZE])
+{
+	arch_fpu_begin();
+	if (work->at == 0)
+		br_sha256_init(&work->sha256);
+	br_sha256_update(&work->sha256, bytes, length);
+	br_sha256_out(&work->sha256, digest);
+	arch_fpu_end();
+}
+
+static enum error hash_step(struct load *load, const struct load_image *image,
+			    const char *what)
+{
+	struct load_work *work = load_work(load);
+	uint64_t left;
+	uint8_t digest[br_sha256_SIZE];
+
+	if (!image->bytes)
+		return load_fail(load, ERR_BAD_IMAGE,
+				 "%s: the image is damaged", what);
+	left = image->record->size - work->at;
+	if (left > HASH_STEP) {
+		hash_piece(work, image->bytes + work->at, HASH_STEP, digest);
+		work->at += HASH_STEP;
+		return ERR_NONE;
+	}
+	hash_piece(work, image->bytes + work->at, left, digest);
+	if (memcmp(digest, image->record->sha256, sizeof digest))
+		return load_fail(load, ERR_BAD_HASH,
+				 "%s: the SHA-256 does not match the package's",
+				 what);
+	next_phase(work);
+	return ERR_NONE;
+}
+
+static enum error hash_kernel_step(struct load *load)
+{
+	if (!load->request.kernel.record)
+		return load_fail(load, ERR_NOT_FOUND, "kernel: there is none");
+	return hash_step(load, &load->request.kernel, "kernel");
+}
+
+static enum error hash_initrd_step(struct load *load)
+{
+	if (load->request.initrd.record)
+		return hash_step(load, &load->request.initrd, "initrd");
+	next_phase(load_work(load));
+	return ERR_NONE;
+}
+
+/* ---- check, copy -------------------------------------------------------- */
+
+static enum error check_step(struct load *load)
+{
+	uint32_t kind = load->request.kernel.record->kind;
+
+	next_phase(load_work(load));
+	switch (kind) {
+	case MULL_IMAGE_BZIMAGE:
+		return bzimage_check(load);
+	case MULL_IMAGE_ELF64:
+		return elf64_check(load);
+	}
+	return load_fail(load, ERR_BAD_IMAGE,
+			 "kernel: an image of kind %u cannot be started", kind);
+}
+
+/* The next bytes of @piece from @at on; returns how many, or 0. */
+static uint64_t copy_some(const struct guest_memory *memory,
+			  const struct load_piece *piece, uint64_t at)
+{
+	gpa_t to = gpa(piece->to + at);
+	uint64_t left = piece->size - at;
+
+	if (at < piece->copied)
+		left = piece->copied - at;
+	if (left > COPY_STEP)
+		left = COPY_STEP;
+	if (at < piece->copied ?
+		    guest_write(memory, to, piece->from + at, left) :
+		    guest_zero(memory, to, left))
+		return 0;
+	return left;
+}
+
+static enum error copy_step(struct load *load)
+{
+	struct load_work *work = load_work(load);
+	const struct load_piece *piece = &work->pieces[work->piece];
+	uint64_t done;
+
+	if (work->piece == work->piece_count) {
+		next_phase(work);
+		return ERR_NONE;
+	}
+	done = copy_some(load->request.memory, piece, work->at);
+	if (!done)
+		return load_fail(load, ERR_BAD_ADDRESS,
+				 "cannot be loaded at 0x%lx: the VM has no "
+				 "memory there",
+				 (unsigned long)(piece->to + work->at));
+	work->at += done;
+	if (work->at == piece->size) {
+		work->piece++;
+		work->at = 0;
+	}
+	return ERR_NONE;
+}
+
+/* ---- tables ------------------------------------------------------------- */
+
+static enum error long_mode_step(struct load *load)
+{
+	const struct guest_memory *memory = load->request.memory;
+	enum error error = guest_zero(memory, gpa(0), LOW_END);
+
+	next_phase(load_work(load));
+	return error ? error : long_mode_write(memory, &load->start);
+}
+
+static enum error acpi_step(struct load *load)
+{
+	next_phase(load_work(load));
+	return guest_acpi_write(load->request.memory,
+				load->request.vm->vcpu_count);
+}
+
+static enum error kernel_tables_step(struct load *load)
+{
+	next_phase(load_work(load));
+	if (load->request.kernel.record->kind == MULL_IMAGE_BZIMAGE)
+		return bzimage_write_tables(load);
+	return elf64_write_tables(load);
+}
+
+/* ---- the whole ---------------------------------------------------------- */
+
+static enum error done_step(struct load *load)
+{
+	(void)load;
+	return ERR_NONE;
+}
+
+static enum error (*const steps[])(struct load *load) = {
+	[LOAD_HASH_KERNEL] = hash_kernel_step,
+	[LOAD_HASH_INITRD] = hash_initrd_step,
+	[LOAD_CHECK] = check_step,
+	[LOAD_COPY] = copy_step,
+	[LOAD_LONG_MODE] = long_mode_step,
+	[LOAD_ACPI] = acpi_step,
+	[LOAD_KERNEL_TABLES] = kernel_tables_step,
+	[LOAD_DONE] = done_step,
+};
+
+void load_begin(struct load *load, const struct load_request *request)
+{
+	memset(load, 0, sizeof *load);
+	load->request = *request;
+}
+
+enum error load_step(struct load *load, bool *done)
+{
+	struct load_work *work = load_work(load);
+
+	if (!work->failed)
+		work->failed = steps[work->phase](load);
+	if (work->failed && !load->words[0])
+		load_fail(load, work->failed,
+			  "the guest's tables cannot be made: %s",
+			  error_text(work->failed));
+	*done = !work->failed && work->phase == LOAD_DONE;
+	return work->failed;
+}

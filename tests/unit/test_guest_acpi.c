@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "support_load.h"
+
+#include <cmocka.h>
+#include <guest_acpi.h>
+#include <kernel/loaders/loader.h>
+#include <mullion/bits.h>
+#include <mullion/guest.h>
+#include <string.h>
+
+static struct load_guest guest;
+
+static int make(void **state)
+{
+	(void)state;
+	load_guest_make(&guest, MIB(2), 0);
+	return 0;
+}
+
+static void every_vcpu_count_has_good_tables(void **state)
+{
+	(void)state;
+	for (uint32_t count = 1; count <= MULL_VCPU_MAX; count++) {
+		guest.vm.vcpu_count = count;
+		assert_int_equal(guest_acpi_write(&guest.memory, count),
+				 ERR_NONE);
+		assert_int_equal(load_guest_check_acpi(&guest), count);
+	}
+}
+
+static void dsdt_is_the_compiled_one(void **state)
+{
+	uint8_t area[MIB(1) - MULL_GUEST_ACPI_AREA];
+
+	(void)state;
+	assert_int_equal(guest_acpi_write(&guest.memory, 1), ERR_NONE);
+	load_guest_read(&guest, MULL_GUEST_ACPI_AREA, area, sizeof area);
+	assert_non_null(memmem(area, sizeof area, guest_dsdt,
+			       sizeof guest_dsdt));
+}
+
+static void nothing_is_written_elsewhere(void **state)
+{
+	uint8_t before, after;
+
+	(void)state;
+	assert_int_equal(guest_acpi_write(&guest.memory, MULL_VCPU_MAX),
+			 ERR_NONE);
+	load_guest_read(&guest, MULL_GUEST_ACPI_AREA - 1, &before, 1);
+	load_guest_read(&guest, MIB(1), &after, 1);
+	assert_int_equal(before, 0xcc);
+	assert_int_equal(after, 0xcc);
+}
+
+static void absurd_vcpu_counts_are_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(guest_acpi_write(&guest.memory, 0), ERR_BAD_REQUEST);
+	assert_int_equal(guest_acpi_write(&guest.memory, MULL_VCPU_MAX + 1),
+			 ERR_BAD_REQUEST);
+	assert_int_equal(guest_acpi_write(&guest.memory, ~0u),
+			 ERR_BAD_REQUEST);
+}
+
+static void missing_memory_is_an_error(void **state)
+{
+	const struct guest_memory none = { 0 };
+
+	(void)state;
+	assert_int_equal(guest_acpi_write(&none, 1), ERR_BAD_ADDRESS);
+}
+
+#define TEST(test) cmocka_unit_test_setup(test, make)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_vcpu_count_has_good_tables),
+		TEST(dsdt_is_the_compiled_one),
+		TEST(nothing_is_written_elsewhere),
+		TEST(absurd_vcpu_counts_are_refused),
+		TEST(missing_memory_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
