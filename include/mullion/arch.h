@@ -60,6 +60,11 @@ enum error arch_map(hpa_t address, uint64_t size, enum arch_map_kind kind);
 
 uint8_t arch_port_in8(uint16_t port);
 void arch_port_out8(uint16_t port, uint8_t value);
+uint32_t arch_port_in32(uint16_t port);
+void arch_port_out32(uint16_t port, uint32_t value);
+
+/* The processor's own CPUID; registers in the order EAX, EBX, ECX, EDX. */
+void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4]);
 
 /* Route an ISA interrupt of the machine to the service CPU, as @handler. */
 enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void));
@@ -67,6 +72,13 @@ enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void));
 /* The FPU must not be used outside such a pair: it holds a guest's state. */
 void arch_fpu_begin(void);
 void arch_fpu_end(void);
+
+/* XSETBV of a guest whose vCPU runs here; an error means #GP(0). */
+struct vcpu;
+enum error arch_set_guest_xcr0(struct vcpu *vcpu, uint64_t value);
+
+/* Make every other CPU stop for ever: a panic. */
+void arch_stop_others(void);
 
 /* Stop this CPU for ever. */
 _Noreturn void arch_halt(void);

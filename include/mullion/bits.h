@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Mask of bits @high down to @low, both included, as the manuals write them. */
-#define BITS(high, low) ((~0ull >> (63 - (high))) & (~0ull << (low)))
+#define BITS(high, low) ((~0ul >> (63 - (high))) & (~0ul << (low)))
 #define BIT(n) BITS(n, n)
 
 /* The value of @field (a mask of adjoining bits) in @value, shifted down. */
@@ -27,7 +27,7 @@ static inline uint64_t field_make(uint64_t field, uint64_t value)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
 
-#define PAGE_SIZE 4096ull
+#define PAGE_SIZE 4096ul
 #define FRAME_SIZE MIB(2) /* the unit of ownership of memory */
 
 /* @value rounded to a multiple of @unit, a power of two. */

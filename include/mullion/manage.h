@@ -7,6 +7,7 @@
 #include <mullion/package.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct vm;
 
@@ -33,6 +34,10 @@ bool manage_needs_polling(void);
 
 /* Console output or an event of @vm waits; any CPU.  Wakes the service CPU. */
 void manage_notify(void);
+
+/* VM @index of the package was never made, for the reason in @words; told
+ * like an event.  Before the first manage_poll(). */
+void manage_refused(uint32_t index, const char *name, const char *words);
 
 /* Announces @vm's state (with its reason) to the channel and the log; any
  * CPU.  The end of a VM is told after everything that it has printed. */

@@ -35,13 +35,13 @@ size_t uart_send(struct uart16550 *uart, const void *bytes, size_t length);
 size_t uart_receive(struct uart16550 *uart, void *bytes, size_t room);
 
 /*
- * uart_interrupts - interrupt when bytes have come and, with @transmit, when
- *		     the transmitter is empty
+ * uart_interrupts - interrupt when bytes have come (@receive) and when the
+ *		     transmitter is empty (@transmit)
  *
  * What is already the case interrupts (again) at once: the line goes low and
  * high, so that an edge which came too early is not missed.
  */
-void uart_interrupts(struct uart16550 *uart, bool transmit);
+void uart_interrupts(struct uart16550 *uart, bool receive, bool transmit);
 
 /*
  * uart_send_waiting - send without interrupts, for start and panics

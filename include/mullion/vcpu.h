@@ -20,6 +20,7 @@ enum vcpu_request {
 	VCPU_INIT = 1 << 1,    /* INIT signal */
 	VCPU_STARTUP = 1 << 2, /* SIPI; vector in vcpu->startup_vector */
 	VCPU_NMI = 1 << 3,
+	VCPU_BEGIN = 1 << 4,   /* its VM starts: power-on state */
 };
 
 enum vcpu_state {
@@ -49,17 +50,35 @@ struct vcpu {
 	enum vcpu_state state;
 	_Atomic uint32_t requests; /* enum vcpu_request */
 	_Atomic uint32_t startup_vector;
+	/* Only another vCPU's request can make it go on. */
+	_Atomic bool stuck;
+	bool wants_window;
 
 	struct local_apic apic;
 	struct guest_clock clock;
 	uint64_t xcr0;
-	uint64_t misc_enable, feature_msrs[8];
+	uint8_t *fpu; /* arch's: FPU state while another vCPU runs here */
+	uint64_t debug_registers[4];
+	uint64_t misc_enable;
 	bool has_event; /* the exception that the last exit earned */
 	struct guest_event event;
 
 	uint64_t exits[EXIT_KIND_COUNT];
 	struct vcpu *next; /* on the same CPU */
 };
+
+/* exits.c: does what the exit asks for. */
+void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
+const char *exit_name(enum exit_kind kind);
+
+/* Obeys what other CPUs asked for; own CPU only. */
+void vcpu_obey(struct vcpu *vcpu);
+/* Hands the vendor what the guest is to take with the next entry. */
+void vcpu_prepare(struct vcpu *vcpu);
+/* Whether a halted vCPU has a reason to go on. */
+bool vcpu_wakes(struct vcpu *vcpu);
+/* After HLT: ends the VM when none of its vCPUs can ever go on. */
+void vcpu_halted(struct vcpu *vcpu);
 
 /* Behind the instruction that caused @exit, as the processor would go on. */
 void vcpu_skip(struct vcpu *vcpu, const struct vm_exit *exit);

@@ -10,6 +10,7 @@
 #include <mullion/error.h>
 #include <mullion/vm_exit.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct vcpu;
@@ -102,5 +103,9 @@ struct virt_ops {
 
 /* The chosen table; set once at start. */
 extern const struct virt_ops *virt;
+
+/* What this build has, in the order in which they are tried. */
+extern const struct virt_ops *const arch_virt[];
+extern const size_t arch_virt_count;
 
 #endif

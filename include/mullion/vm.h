@@ -18,6 +18,17 @@ struct platform {
 	uint8_t sleep_control;
 };
 
+/* What its home CPU is doing with a VM. */
+enum vm_phase {
+	PHASE_IDLE,   /* it is stopped, or it runs */
+	PHASE_CLEAR,  /* memory is zeroed before use */
+	PHASE_LOAD,   /* images are checked and copied */
+	PHASE_PARK,   /* its vCPUs leave the guest */
+	PHASE_ERASE,  /* memory is zeroed after use */
+};
+
+struct package;
+
 struct vm {
 	uint32_t index; /* in the package; the channel's stream number */
 	struct mull_vm description;
@@ -47,9 +58,37 @@ struct vm {
 	struct platform platform;
 	uint32_t complaints; /* log lines its guest has caused */
 
+	/* The work of starting and ending, in steps; the home CPU's own. */
+	enum vm_phase phase;
+	uint32_t phase_frame; /* next frame to treat */
+	uint32_t phase_offset; /* bytes of it that are done */
+	bool restart; /* what comes after the end */
+	struct package *package;
 	struct load load;
 	_Atomic uint32_t commands; /* bits of enum mull_command, from the channel */
 };
+
+/*
+ * vm_create - a VM from the description @index of @package, not yet started
+ *
+ * Boot CPU, before any guest runs.  NULL when there is no memory for it.
+ */
+struct vm *vm_create(struct package *package, uint32_t index);
+
+/* Begins to start it: memory, images, then its vCPUs.  Home CPU. */
+void vm_start(struct vm *vm);
+
+/*
+ * vm_work - the next piece, at most some 20,000 instructions, of what is to
+ *           be done with @vm; called by its home CPU, that of vCPU 0
+ *
+ * Returns whether there is more to do at once.
+ */
+bool vm_work(struct vm *vm);
+uint32_t vm_home(const struct vm *vm);
+
+/* All VMs, by index; NULL where a description was refused. */
+extern struct vm *vms[MULL_VM_MAX];
 
 /* Ends @vm for @reason; words by format, as log_write.  The first caller
  * wins.  Any of its vCPUs, or the service CPU, may call it. */

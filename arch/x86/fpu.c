@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * FPU, SSE, AVX and PKRU belong to guests: the hypervisor does not use them,
+ * but for the hash (arch_fpu_begin), and exchanges them only where several
+ * vCPUs share a CPU.  Always saved with every component enabled, since a
+ * guest may hold XMM values while its XCR0 says x87 only.  SDM 325384,
+ * "XSAVE Area" and "Operation of XRSTOR".
+ */
+#include "cpu.h"
+#include "fpu.h"
+#include "registers.h"
+#include <mullion/arch.h>
+#include <mullion/log.h>
+#include <mullion/page.h>
+#include <mullion/vcpu.h>
+#include <string.h>
+
+/* x87, SSE, AVX, AVX-512 (three), PKRU: what guests may have. */
+#define XCR0_ALLOWED (BITS(2, 0) | BITS(7, 5) | BIT(9))
+
+#define FCW_OFFSET 0
+#define FCW_RESET 0x037f
+#define MXCSR_OFFSET 24
+#define MXCSR_RESET 0x1f80
+
+static uint64_t xcr0_all;
+static uint32_t area_pages;
+
+static void save(uint8_t *area)
+{
+	__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u)
+			 : "memory");
+}
+
+static void restore(const uint8_t *area)
+{
+	__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u)
+			 : "memory");
+}
+
+uint64_t fpu_xcr0_allowed(void)
+{
+	return xcr0_all;
+}
+
+void fpu_reset(uint8_t *area)
+{
+	uint16_t fcw = FCW_RESET;
+	uint32_t mxcsr = MXCSR_RESET;
+
+	memset(area, 0, area_pages * PAGE_SIZE);
+	memcpy(area + FCW_OFFSET, &fcw, sizeof fcw);
+	memcpy(area + MXCSR_OFFSET, &mxcsr, sizeof mxcsr);
+}
+
+uint8_t *fpu_area_alloc(void)
+{
+	uint8_t *area = page_alloc(area_pages);
+
+	if (area)
+		fpu_reset(area);
+	return area;
+}
+
+void fpu_area_free(uint8_t *area)
+{
+	page_free(area, area_pages);
+}
+
+/* On every CPU. */
+void fpu_start(void)
+{
+	struct cpu *cpu = cpu_self();
+
+	if (!(cpuid(1, 0).ecx & BIT(26)))
+		panic("the processor has no XSAVE");
+	write_cr4(read_cr4() | CR4_OSXSAVE);
+	xcr0_all = (cpuid(0xd, 0).eax |
+		    (uint64_t)cpuid(0xd, 0).edx << 32) & XCR0_ALLOWED;
+	write_xcr0(xcr0_all);
+	area_pages = round_up(cpuid(0xd, 0).ebx, PAGE_SIZE) / PAGE_SIZE;
+	cpu->fpu = fpu_area_alloc();
+	if (!cpu->fpu)
+		panic("no memory for the FPU state of CPU %u", cpu->index);
+	restore(cpu->fpu);
+}
+
+void arch_fpu_begin(void)
+{
+	struct cpu *cpu = cpu_self();
+
+	if (cpu->fpu_depth++ > 0)
+		return;
+	cpu->fpu_xcr0 = read_xcr0();
+	write_xcr0(xcr0_all);
+	save(cpu->fpu);
+}
+
+void arch_fpu_end(void)
+{
+	struct cpu *cpu = cpu_self();
+
+	if (--cpu->fpu_depth > 0)
+		return;
+	restore(cpu->fpu);
+	write_xcr0(cpu->fpu_xcr0);
+}
+
+static void read_debug_registers(uint64_t *dr)
+{
+	__asm__ volatile("mov %%dr0, %0" : "=r"(dr[0]));
+	__asm__ volatile("mov %%dr1, %0" : "=r"(dr[1]));
+	__asm__ volatile("mov %%dr2, %0" : "=r"(dr[2]));
+	__asm__ volatile("mov %%dr3, %0" : "=r"(dr[3]));
+}
+
+static void write_debug_registers(const uint64_t *dr)
+{
+	__asm__ volatile("mov %0, %%dr0" : : "r"(dr[0]));
+	__asm__ volatile("mov %0, %%dr1" : : "r"(dr[1]));
+	__asm__ volatile("mov %0, %%dr2" : : "r"(dr[2]));
+	__asm__ volatile("mov %0, %%dr3" : : "r"(dr[3]));
+}
+
+void fpu_use(struct vcpu *vcpu)
+{
+	struct cpu *cpu = cpu_self();
+	struct vcpu *old = cpu->fpu_owner;
+
+	if (old == vcpu)
+		return;
+	if (old) {
+		old->xcr0 = read_xcr0();
+		write_xcr0(xcr0_all);
+		save(old->fpu);
+		read_debug_registers(old->debug_registers);
+	}
+	write_xcr0(xcr0_all);
+	restore(vcpu->fpu);
+	write_xcr0(vcpu->xcr0);
+	write_debug_registers(vcpu->debug_registers);
+	cpu->fpu_owner = vcpu;
+}
+
+/* "XSETBV": x87 always, AVX with SSE, AVX-512 whole and with AVX. */
+enum error arch_set_guest_xcr0(struct vcpu *vcpu, uint64_t value)
+{
+	uint64_t avx512 = value & BITS(7, 5);
+
+	if (value & ~(xcr0_all & ~BIT(9)) || !(value & BIT(0)) ||
+	    (value & BITS(2, 1)) == BIT(2) ||
+	    (avx512 && (avx512 != BITS(7, 5) || !(value & BIT(2)))))
+		return ERR_BAD_REQUEST;
+	vcpu->xcr0 = value;
+	write_xcr0(value);
+	return ERR_NONE;
+}
+
+void fpu_forget(struct vcpu *vcpu)
+{
+	if (cpu_self()->fpu_owner == vcpu)
+		cpu_self()->fpu_owner = NULL;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Entry points of exceptions and interrupts: one of 16 bytes a vector, all
+ * leading to interrupt_handle(struct interrupt_frame *). */
+	.text
+	.balign 16
+	.globl interrupt_entries
+interrupt_entries:
+	.set	vector, 0
+	.rept	256
+	.balign 16
+	.if	(vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
+	.else
+	push	$0		/* where others have an error code */
+	.endif
+	push	$vector
+	jmp	interrupt_common
+	.set	vector, vector + 1
+	.endr
+
+	.balign 16
+interrupt_common:
+	push	%rax
+	push	%rcx
+	push	%rdx
+	push	%rbx
+	push	%rbp
+	push	%rsi
+	push	%rdi
+	push	%r8
+	push	%r9
+	push	%r10
+	push	%r11
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	cld
+	mov	%rsp, %rdi
+	mov	%rsp, %rbx
+	and	$-16, %rsp
+	call	interrupt_handle
+	mov	%rbx, %rsp
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%r11
+	pop	%r10
+	pop	%r9
+	pop	%r8
+	pop	%rdi
+	pop	%rsi
+	pop	%rbp
+	pop	%rbx
+	pop	%rdx
+	pop	%rcx
+	pop	%rax
+	add	$16, %rsp
+	iretq
+
+/*
+ * bool idle_wait(volatile bool *kicked): HLT unless a kick has come.  An NMI
+ * that lands between the look and the HLT would be slept over; its handler
+ * therefore moves RIP from [idle_look, idle_end) to idle_end.
+ */
+	.balign 16
+	.globl idle_wait, idle_look, idle_end
+idle_wait:
+	sti
+	nop			/* the shadow of STI ends before idle_look */
+idle_look:
+	cmpb	$0, (%rdi)
+	jne	idle_end
+	hlt
+idle_end:
+	cli
+	ret
+	.section .note.GNU-stack, "", @progbits

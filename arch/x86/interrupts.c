@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exceptions and interrupts of the hypervisor itself.  It runs with
+ * interrupts off; they come only while it idles and in
+ * arch_take_interrupts().  An NMI is a kick.  An exception is a bug: panic.
+ */
+#include "cpu.h"
+#include "registers.h"
+#include <mullion/arch.h>
+#include <mullion/log.h>
+
+struct interrupt_frame {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+	uint64_t rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	uint64_t vector, error_code;
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+#define VECTOR_NMI 2
+#define VECTOR_DOUBLE_FAULT 8
+#define VECTOR_MACHINE_CHECK 18
+#define VECTOR_FIRST_INTERRUPT 32
+
+/* "64-Bit IDT Gate Descriptors" */
+static uint64_t idt[256][2] __attribute__((aligned(4096)));
+uint64_t idt_pointer[2];
+
+extern const char interrupt_entries[], idle_look[], idle_end[];
+bool idle_wait(volatile bool *kicked);
+void interrupt_handle(struct interrupt_frame *frame);
+
+#define ISA_LINES 16
+static void (*isa_handlers[ISA_LINES])(void);
+
+static void set_gate(uint32_t vector, uint32_t stack)
+{
+	uint64_t entry = (uint64_t)interrupt_entries + 16 * vector;
+
+	idt[vector][0] = (entry & 0xffff) | SELECTOR_CODE << 16 |
+			 (uint64_t)stack << 32 | 0x8eull << 40 |
+			 (entry >> 16 & 0xffff) << 48;
+	idt[vector][1] = entry >> 32;
+}
+
+void interrupts_start(void)
+{
+	for (uint32_t vector = 0; vector < 256; vector++)
+		set_gate(vector, 0);
+	set_gate(VECTOR_NMI, 1);
+	set_gate(VECTOR_DOUBLE_FAULT, 2);
+	set_gate(VECTOR_MACHINE_CHECK, 3);
+	idt_pointer[0] = (sizeof idt - 1ull) << 48;
+	idt_pointer[1] = (uint64_t)idt;
+}
+
+static const char *exception_name(uint64_t vector)
+{
+	static const char *const names[] = {
+		"divide error", "debug", "NMI", "breakpoint", "overflow",
+		"bound range", "invalid opcode", "no math unit",
+		"double fault", "9", "invalid TSS", "segment not present",
+		"stack fault", "general protection", "page fault", "15",
+		"x87 error", "alignment check", "machine check", "SIMD error",
+		"virtualization", "control protection",
+	};
+
+	return vector < ARRAY_COUNT(names) ? names[vector] : "exception";
+}
+
+static _Noreturn void die(const struct interrupt_frame *f)
+{
+	panic("%s in the hypervisor, error code 0x%lx\n"
+	      "RIP %016lx RSP %016lx RFLAGS %08lx CR2 %016lx\n"
+	      "RAX %016lx RBX %016lx RCX %016lx RDX %016lx\n"
+	      "RSI %016lx RDI %016lx RBP %016lx R8  %016lx\n"
+	      "R9  %016lx R10 %016lx R11 %016lx R12 %016lx\n"
+	      "R13 %016lx R14 %016lx R15 %016lx",
+	      exception_name(f->vector), f->error_code, f->rip, f->rsp,
+	      f->rflags, read_cr2(), f->rax, f->rbx, f->rcx, f->rdx, f->rsi,
+	      f->rdi, f->rbp, f->r8, f->r9, f->r10, f->r11, f->r12, f->r13,
+	      f->r14, f->r15);
+}
+
+static void on_nmi(struct interrupt_frame *frame)
+{
+	struct cpu *cpu = cpu_self();
+
+	if (cpu->stop)
+		arch_halt();
+	cpu->kicked = true;
+	if (frame->rip >= (uint64_t)idle_look && frame->rip < (uint64_t)idle_end)
+		frame->rip = (uint64_t)idle_end;
+}
+
+void interrupt_handle(struct interrupt_frame *frame)
+{
+	uint64_t line = frame->vector - VECTOR_ISA;
+
+	if (frame->vector == VECTOR_NMI) {
+		on_nmi(frame);
+		return;
+	}
+	if (frame->vector < VECTOR_FIRST_INTERRUPT)
+		die(frame);
+	if (frame->vector == VECTOR_SPURIOUS)
+		return;
+	if (frame->vector == VECTOR_TIMER)
+		apic_timer_fired();
+	if (line < ISA_LINES && isa_handlers[line])
+		isa_handlers[line]();
+	apic_end_of_interrupt();
+}
+
+enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void))
+{
+	if (isa_line >= ISA_LINES)
+		return ERR_BAD_REQUEST;
+	isa_handlers[isa_line] = handler;
+	return apic_connect_isa(isa_line, VECTOR_ISA + isa_line,
+				cpu_self()->apic_id);
+}
+
+void arch_take_interrupts(void)
+{
+	__asm__ volatile("sti\n\tnop\n\tnop\n\tcli" : : : "memory");
+}
+
+void arch_idle(void)
+{
+	idle_wait(&cpu_self()->kicked);
+}
+
+void arch_kick_forget(void)
+{
+	cpu_self()->kicked = false;
+	__asm__ volatile("" : : : "memory");
+}
+
+void arch_kick(uint32_t index)
+{
+	struct cpu *cpu = cpu_at(index);
+
+	if (cpu == cpu_self()) {
+		cpu->kicked = true;
+		return;
+	}
+	apic_send_nmi(cpu->apic_id);
+}
+
+void arch_stop_others(void)
+{
+	struct cpu *self = cpu_self();
+
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		if (cpu_at(i) == self)
+			continue;
+		cpu_at(i)->stop = true;
+		apic_send_nmi(cpu_at(i)->apic_id);
+	}
+}
+
+_Noreturn void arch_halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli\n\thlt");
+}
+
+size_t arch_backtrace(uint64_t *addresses, size_t count)
+{
+	const uint64_t *frame = __builtin_frame_address(0);
+	size_t found = 0;
+
+	/* Frames lie on one stack, each further up than the last. */
+	while (found < count && ((uint64_t)frame & 7) == 0 &&
+	       (uint64_t)frame >= DIRECT_LOWEST) {
+		const uint64_t *next = (const uint64_t *)frame[0];
+
+		addresses[found++] = frame[1];
+		if (next <= frame || next > frame + 8192)
+			break;
+		frame = next;
+	}
+	return found;
+}

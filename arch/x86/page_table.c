@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hypervisor's own page tables: the image with W^X, a direct map of the
+ * memory that is its own (and of nothing else), device registers, a window a
+ * CPU onto any other frame, and each CPU's stacks with guard pages.
+ * SDM 325384, "Format of an IA-32e Page-Table Entry that Maps a 4-KByte Page"
+ * and its neighbours.
+ */
+#include "cpu.h"
+#include "registers.h"
+#include <mullion/arch.h>
+#include <mullion/log.h>
+#include <mullion/page.h>
+
+#define PTE_PRESENT BIT(0)
+#define PTE_WRITE BIT(1)
+#define PTE_PWT BIT(3)
+#define PTE_PCD BIT(4)
+#define PTE_LARGE BIT(7)
+#define PTE_PAT_LARGE BIT(12)
+#define PTE_GLOBAL BIT(8)
+#define PTE_NX BIT(63)
+#define PTE_ADDRESS BITS(51, 12)
+
+#define DIRECT_BASE 0xffff800000000000ull
+#define WINDOW_BASE 0xfffffe0000000000ull
+
+/* Tables that are needed before there is a page allocator. */
+#define EARLY_TABLES 24
+static uint64_t early_tables[EARLY_TABLES][512] __attribute__((aligned(4096)));
+static uint32_t early_used;
+static uint64_t *root;
+static uint64_t image_physical;
+
+extern const char image_start[], rodata_start[], data_start[], image_end[];
+
+static bool in_image(const void *address)
+{
+	return (uint64_t)address >= MULL_KERNEL_BASE;
+}
+
+hpa_t arch_physical(const void *direct)
+{
+	if (in_image(direct))
+		return hpa((uint64_t)direct - MULL_KERNEL_BASE +
+			   image_physical);
+	return hpa((uint64_t)direct - DIRECT_BASE);
+}
+
+/* A table by its physical address: in the image, or in the direct map. */
+static uint64_t *table_at(uint64_t physical)
+{
+	uint64_t offset = physical - image_physical;
+
+	if (offset < (uint64_t)(image_end - image_start))
+		return (uint64_t *)(MULL_KERNEL_BASE + offset);
+	return arch_direct(hpa(physical));
+}
+
+void *arch_direct(hpa_t address)
+{
+	return (void *)(DIRECT_BASE + address.value);
+}
+
+static uint64_t *new_table(void)
+{
+	uint64_t *table;
+
+	if (early_used < EARLY_TABLES)
+		return early_tables[early_used++];
+	table = page_alloc(1);
+	if (!table)
+		panic("no memory for the hypervisor's page tables");
+	return table;
+}
+
+/* The entry for @address in the table of @level (1: 4 KiB pages, 2: 2 MiB),
+ * with the tables above it. */
+static uint64_t *entry_for(uint64_t address, int level)
+{
+	uint64_t *table = root;
+
+	for (int at = 4; at > level; at--) {
+		uint64_t *entry = &table[address >> (12 + 9 * (at - 1)) & 511];
+
+		if (!(*entry & PTE_PRESENT))
+			*entry = arch_physical(new_table()).value |
+				 PTE_PRESENT | PTE_WRITE;
+		table = table_at(*entry & PTE_ADDRESS);
+	}
+	return &table[address >> (12 + 9 * (level - 1)) & 511];
+}
+
+static void map_page(uint64_t address, uint64_t physical, uint64_t flags)
+{
+	*entry_for(address, 1) = physical | PTE_PRESENT | flags;
+}
+
+static void map_image(void)
+{
+	for (const char *at = image_start; at < image_end; at += PAGE_SIZE) {
+		uint64_t flags = PTE_GLOBAL;
+
+		if (at >= rodata_start)
+			flags |= PTE_NX;
+		if (at >= data_start)
+			flags |= PTE_WRITE;
+		map_page((uint64_t)at, arch_physical(at).value, flags);
+	}
+}
+
+static uint64_t map_flags(enum arch_map_kind kind)
+{
+	switch (kind) {
+	case ARCH_MAP_RAM:
+		return PTE_WRITE | PTE_NX;
+	case ARCH_MAP_READ_ONLY:
+		return PTE_NX;
+	case ARCH_MAP_DEVICE:
+		return PTE_WRITE | PTE_NX | PTE_PCD | PTE_PWT;
+	case ARCH_MAP_FRAMEBUFFER: /* PAT entry 5 */
+		return PTE_WRITE | PTE_NX | PTE_PWT | PTE_PAT_LARGE;
+	}
+	return PTE_NX;
+}
+
+enum error arch_map(hpa_t address, uint64_t size, enum arch_map_kind kind)
+{
+	uint64_t end = round_up(address.value + size, FRAME_SIZE);
+
+	if (size == 0 || end < address.value || end > BIT(46))
+		return ERR_BAD_ADDRESS;
+	for (uint64_t at = round_down(address.value, FRAME_SIZE); at < end;
+	     at += FRAME_SIZE) {
+		uint64_t virtual = DIRECT_BASE + at;
+
+		*entry_for(virtual, 2) = at | PTE_PRESENT | PTE_LARGE |
+					 map_flags(kind);
+		invalidate_page(virtual);
+	}
+	return ERR_NONE;
+}
+
+void *arch_window(hpa_t frame)
+{
+	struct cpu *cpu = cpu_self();
+	uint64_t virtual = WINDOW_BASE + cpu->index * FRAME_SIZE;
+
+	if (cpu->window_frame != (frame.value | 1)) {
+		*entry_for(virtual, 2) = frame.value | PTE_PRESENT |
+					 PTE_LARGE | PTE_WRITE | PTE_NX;
+		invalidate_page(virtual);
+		cpu->window_frame = frame.value | 1;
+	}
+	return (void *)virtual;
+}
+
+uint64_t page_table_root(void)
+{
+	return arch_physical(root).value;
+}
+
+void page_table_identity_page(uint64_t physical)
+{
+	map_page(physical, physical, PTE_WRITE);
+}
+
+/* After the last CPU has started: nothing is both writable and executable. */
+void page_table_drop_identity(void)
+{
+	root[0] = 0;
+	write_cr3(page_table_root());
+}
+
+void page_table_cpu_area(uint32_t index)
+{
+	static const uint8_t used[] = {
+		CPU_PAGE_DATA, CPU_PAGE_STACK, CPU_PAGE_STACK + 1,
+		CPU_PAGE_STACK + 2, CPU_PAGE_STACK + 3, CPU_PAGE_NMI,
+		CPU_PAGE_DOUBLE_FAULT, CPU_PAGE_MACHINE_CHECK,
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(used); i++) {
+		void *page = page_alloc(1);
+
+		if (!page)
+			panic("no memory for the stacks of CPU %u", index);
+		map_page((uint64_t)cpu_at(index) + used[i] * PAGE_SIZE,
+			 arch_physical(page).value, PTE_WRITE | PTE_NX);
+	}
+	/* The window's table must exist before it is used with a guest. */
+	*entry_for(WINDOW_BASE + index * FRAME_SIZE, 2) = 0;
+}
+
+void page_table_reserve(const struct mull_boot_info *boot)
+{
+	for (uint32_t i = 0; i < boot->memory_count; i++) {
+		const struct mull_memory_range *range = &boot->memory[i];
+
+		if (range->kind != MULL_MEMORY_USABLE &&
+		    range->kind != MULL_MEMORY_PACKAGE)
+			continue;
+		for (uint64_t at = round_down(range->start, GIB(1));
+		     at < range->start + range->size; at += GIB(1))
+			entry_for(DIRECT_BASE + at, 2);
+	}
+}
+
+void page_table_start(const struct mull_boot_info *boot)
+{
+	image_physical = boot->image_address;
+	root = new_table();
+	map_image();
+	write_msr(MSR_PAT, PAT_VALUE);
+	write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_NXE);
+	write_cr0((read_cr0() | CR0_WP | CR0_NE | CR0_MP) &
+		  ~(CR0_EM | CR0_TS | CR0_CD | CR0_NW));
+	write_cr3(page_table_root());
+	write_cr4(CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_MCE);
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* The back ends of this build. */
+#include "svm/svm.h"
+#include <mullion/bits.h>
+#include <mullion/virt.h>
+
+const struct virt_ops *const arch_virt[] = { &svm_ops };
+const size_t arch_virt_count = ARRAY_COUNT(arch_virt);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Each physical CPU's own loop over the vCPUs that are pinned to it. */
+#ifndef MULLION_CPU_LOOP_H
+#define MULLION_CPU_LOOP_H
+
+#include <stdint.h>
+
+struct vcpu;
+
+/* Pins @vcpu to its CPU; before that CPU's loop runs. */
+void cpu_loop_add(struct vcpu *vcpu);
+
+/* The CPU that serves the management channel. */
+void cpu_loop_set_service(uint32_t cpu);
+uint32_t cpu_loop_service(void);
+
+/* The vCPU whose guest this CPU ran last, for messages; NULL: none. */
+struct vcpu *cpu_loop_current(void);
+
+_Noreturn void cpu_loop(void);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* One table: the name of each kind of exit, and what is done about it. */
+#include <assert.h>
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/cpuid.h>
+#include <mullion/exits.h>
+#include <mullion/guest_walk.h>
+#include <mullion/instruction.h>
+#include <mullion/log.h>
+#include <mullion/vm.h>
+
+#define VECTOR_UD 6
+#define VECTOR_GP 13
+
+static void on_nothing(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)vcpu;
+	(void)exit;
+}
+
+static void on_interrupt(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)vcpu;
+	(void)exit;
+	arch_take_interrupts();
+}
+
+/* The window is open: vcpu_prepare() delivers. */
+static void on_window(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)exit;
+	vcpu->wants_window = false;
+	virt->want_window(vcpu, false);
+}
+
+void on_cpuid(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	uint32_t r[4];
+
+	guest_cpuid(vcpu, vcpu->gpr[RAX], vcpu->gpr[RCX], r);
+	vcpu->gpr[RAX] = r[0];
+	vcpu->gpr[RBX] = r[1];
+	vcpu->gpr[RCX] = r[2];
+	vcpu->gpr[RDX] = r[3];
+	vcpu_skip(vcpu, exit);
+}
+
+void on_halt(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	vcpu_skip(vcpu, exit);
+	vcpu->state = VCPU_HALTED;
+	vcpu_halted(vcpu);
+}
+
+/* WBINVD and INVD of a guest without devices of its own do nothing: memory
+ * stays coherent without them. */
+static void on_cache(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	vcpu_skip(vcpu, exit);
+}
+
+static void on_privileged(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)exit;
+	vcpu_exception(vcpu, VECTOR_UD);
+}
+
+static void on_general_protection(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)exit;
+	vcpu_exception_code(vcpu, VECTOR_GP, 0);
+}
+
+/* Where the hardware exits for XSETBV (QEMU's SVM does not). */
+static void on_xsetbv(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	uint64_t value = (uint32_t)vcpu->gpr[RAX] | vcpu->gpr[RDX] << 32;
+
+	if ((uint32_t)vcpu->gpr[RCX] != 0 ||
+	    arch_set_guest_xcr0(vcpu, value) != ERR_NONE)
+		vcpu_exception_code(vcpu, VECTOR_GP, 0);
+	else
+		vcpu_skip(vcpu, exit);
+}
+
+static void on_triple_fault(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)exit;
+	vm_end(vcpu->vm, MULL_END_TRIPLE_FAULT, 0,
+	       "triple fault on vCPU %u at RIP 0x%lx", vcpu->index, vcpu->rip);
+}
+
+static void on_entry_failed(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	vm_end(vcpu->vm, MULL_END_BAD_EXIT, 0,
+	       "the processor refuses the state of vCPU %u at RIP 0x%lx "
+	       "(%s code 0x%lx)", vcpu->index, vcpu->rip, virt->name,
+	       exit->raw[0]);
+}
+
+static void on_unknown(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	vm_end(vcpu->vm, MULL_END_BAD_EXIT, 0,
+	       "vCPU %u left at RIP 0x%lx for a reason that is not known: "
+	       "%s code 0x%lx, 0x%lx, 0x%lx", vcpu->index, vcpu->rip,
+	       virt->name, exit->raw[0], exit->raw[1], exit->raw[2]);
+}
+
+static const struct exit_action {
+	const char *name;
+	exit_handler *handle;
+} exit_actions[] = {
+	[EXIT_NONE] = { "none", on_nothing },
+	[EXIT_INTERRUPT] = { "interrupt", on_interrupt },
+	[EXIT_NMI] = { "kick", on_nothing },
+	[EXIT_WINDOW] = { "interrupt-window", on_window },
+	[EXIT_CPUID] = { "cpuid", on_cpuid },
+	[EXIT_HALT] = { "halt", on_halt },
+	[EXIT_PORT_IO] = { "port-io", on_port_io },
+	[EXIT_MSR_READ] = { "msr-read", on_msr_read },
+	[EXIT_MSR_WRITE] = { "msr-write", on_msr_write },
+	[EXIT_HYPERCALL] = { "hypercall", on_hypercall },
+	[EXIT_MEMORY] = { "memory", on_memory },
+	[EXIT_XSETBV] = { "xsetbv", on_xsetbv },
+	[EXIT_CACHE] = { "cache", on_cache },
+	[EXIT_PRIVILEGED] = { "privileged", on_privileged },
+	[EXIT_COUNTER] = { "counter", on_general_protection },
+	[EXIT_BAD_STATE] = { "bad-state", on_general_protection },
+	[EXIT_TRIPLE_FAULT] = { "triple-fault", on_triple_fault },
+	[EXIT_ENTRY_FAILED] = { "entry-failed", on_entry_failed },
+	[EXIT_UNKNOWN] = { "unknown", on_unknown },
+};
+static_assert(ARRAY_COUNT(exit_actions) == EXIT_KIND_COUNT,
+	      "every exit kind needs a row");
+
+const char *exit_name(enum exit_kind kind)
+{
+	return kind < EXIT_KIND_COUNT ? exit_actions[kind].name : "?";
+}
+
+void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	ASSERT(exit->kind < EXIT_KIND_COUNT);
+	exit_actions[exit->kind].handle(vcpu, exit);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Accesses outside the guest's RAM: its APICs by MMIO, and the hole, where
+ * reads give all ones and writes vanish, as on a PC's empty bus.
+ */
+#include <mullion/bits.h>
+#include <mullion/cpuid.h>
+#include <mullion/emulate.h>
+#include <mullion/exits.h>
+#include <mullion/guest.h>
+#include <mullion/log.h>
+#include <mullion/vm.h>
+
+#define VECTOR_UD 6
+#define APIC_BASE_ENABLE BIT(11)
+#define APIC_BASE_X2APIC BIT(10)
+
+static bool is_in(gpa_t at, size_t size, uint64_t page)
+{
+	uint64_t offset = at.value - page;
+
+	return offset < PAGE_SIZE && size <= PAGE_SIZE - offset;
+}
+
+/* In x2APIC mode and when it is off, the APIC's page is empty. */
+static bool has_xapic(const struct vcpu *vcpu)
+{
+	return (vcpu->apic.base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) ==
+	       APIC_BASE_ENABLE;
+}
+
+static uint64_t read_device(void *context, gpa_t at, size_t size)
+{
+	struct vcpu *vcpu = context;
+	struct vm *vm = vcpu->vm;
+	uint64_t value;
+
+	if (is_in(at, size, MULL_GUEST_LOCAL_APIC) && has_xapic(vcpu))
+		return local_apic_mmio_read(vcpu, at.value & 0xfff, size);
+	if (is_in(at, size, MULL_GUEST_IO_APIC)) {
+		lock_take(&vm->device_lock);
+		value = io_apic_read(vm, at.value & 0xfff, size);
+		lock_give(&vm->device_lock);
+		return value;
+	}
+	log_guest(vcpu, "reads 0x%lx, where nothing is", at.value);
+	return ~0ull;
+}
+
+static void write_device(void *context, gpa_t at, size_t size, uint64_t value)
+{
+	struct vcpu *vcpu = context;
+	struct vm *vm = vcpu->vm;
+
+	if (is_in(at, size, MULL_GUEST_LOCAL_APIC) && has_xapic(vcpu)) {
+		local_apic_mmio_write(vcpu, at.value & 0xfff, size, value);
+		return;
+	}
+	if (is_in(at, size, MULL_GUEST_IO_APIC)) {
+		lock_take(&vm->device_lock);
+		io_apic_write(vm, at.value & 0xfff, size, value);
+		lock_give(&vm->device_lock);
+		return;
+	}
+	log_guest(vcpu, "writes 0x%lx, where nothing is", at.value);
+}
+
+static void end_of_guest(struct vcpu *vcpu, const struct vm_exit *exit,
+			 const char *what)
+{
+	vm_end(vcpu->vm, MULL_END_BAD_EXIT, 0,
+	       "%s at 0x%lx, where there is no memory (vCPU %u, RIP 0x%lx)",
+	       what, exit->memory.address.value, vcpu->index, vcpu->rip);
+}
+
+static void emulate(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	struct guest_system system;
+	struct emulate_cpu cpu = {
+		.gpr = vcpu->gpr, .rip = vcpu->rip, .rflags = vcpu->rflags,
+		.system = &system, .physical_bits = guest_physical_bits(),
+	};
+	const struct emulate_mmio mmio = { vcpu, read_device, write_device };
+	struct guest_event fault;
+
+	virt->read_system(vcpu, &system);
+	switch (emulate_next(&cpu, &vcpu->vm->memory, &mmio,
+			     exit->memory.address, &fault)) {
+	case ERR_NONE:
+		vcpu->rip = cpu.rip;
+		vcpu->rflags = cpu.rflags;
+		break;
+	case ERR_BUSY:
+		break; /* another vCPU changed the tables: try again */
+	case ERR_NOT_MAPPED:
+		vcpu->has_event = true;
+		vcpu->event = fault;
+		break;
+	case ERR_BAD_INSTRUCTION:
+		log_guest(vcpu, "an instruction at RIP 0x%lx that is not "
+			  "emulated reaches 0x%lx", vcpu->rip,
+			  exit->memory.address.value);
+		vcpu_exception(vcpu, VECTOR_UD);
+		break;
+	default:
+		end_of_guest(vcpu, exit, "device access that cannot be done");
+		break;
+	}
+}
+
+void on_memory(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	if (exit->memory.fetch)
+		end_of_guest(vcpu, exit, "it jumped");
+	else if (exit->memory.in_page_walk)
+		end_of_guest(vcpu, exit, "its page tables lie");
+	else if (virt->event_pending(vcpu))
+		end_of_guest(vcpu, exit,
+			     "delivery of an interrupt or exception ends");
+	else
+		emulate(vcpu, exit);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What happened to VMs, on its way to the channel.  Events wait in a queue;
+ * when it is full, the VM's bit stands for its newest state, so that the last
+ * word about a VM is never lost.
+ */
+#include "service.h"
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/manage.h>
+
+/* All VMs may be refused at start, and others tell of theirs meanwhile. */
+#define EVENT_QUEUE 40
+
+static_assert(MULL_VM_MAX <= 32, "a bit for each VM");
+
+struct entry {
+	uint16_t stream;
+	bool ends;	/* it is sent behind all that the VM printed: */
+	uint32_t after; /* the console ring's head */
+	struct mull_event event;
+};
+
+static struct {
+	struct lock lock;
+	uint32_t count;
+	uint32_t missed; /* VMs whose newest event found no room */
+	struct entry entries[EVENT_QUEUE];
+} queue;
+
+static bool has_ended(uint32_t state)
+{
+	return state == MULL_VM_STOPPED || state == MULL_VM_CRASHED ||
+	       state == MULL_VM_REFUSED;
+}
+
+static struct entry describe(const struct vm *vm)
+{
+	struct entry entry = {
+		.stream = (uint16_t)vm->index,
+		.after = vm->serial.output.head,
+		.event = { .state = vm->state,
+			   .reason = vm->ending,
+			   .code = vm->end_code,
+			   .restarts = vm->restarts,
+			   .time_ns = log_time() },
+	};
+	struct mull_event *event = &entry.event;
+
+	entry.ends = has_ended(event->state);
+	format_text(event->name, sizeof event->name, "%.31s",
+		    vm->description.name);
+	if (event->reason || event->state == MULL_VM_REFUSED)
+		format_text(event->words, sizeof event->words, "%.159s",
+			    vm->end_words);
+	return entry;
+}
+
+/* ---- the log's line ------------------------------------------------------ */
+
+static const char *state_word(uint32_t state)
+{
+	switch ((enum mull_vm_state)state) {
+	case MULL_VM_STOPPED:
+		return "stopped";
+	case MULL_VM_STARTING:
+		return "starting";
+	case MULL_VM_RUNNING:
+		return "running";
+	case MULL_VM_STOPPING:
+		return "stopping";
+	case MULL_VM_CRASHED:
+		return "crashed";
+	case MULL_VM_REFUSED:
+		return "refused";
+	}
+	return "in no known state";
+}
+
+static void log_event(const struct vm *vm, const struct entry *entry)
+{
+	const struct mull_event *event = &entry->event;
+	const char *colon = entry->ends && event->words[0] ? ": " : "";
+	const char *words = entry->ends ? event->words : "";
+	uint64_t tenth = arch_time_khz() * 100, lasted;
+
+	if (entry->ends && event->reason && vm->started_at && tenth) {
+		lasted = (arch_time() - vm->started_at) / tenth;
+		log_write("%s: %s%s%s after %lu.%lu s", event->name,
+			  state_word(event->state), colon, words, lasted / 10,
+			  lasted % 10);
+		return;
+	}
+	if (event->state == MULL_VM_RUNNING && event->restarts)
+		log_write("%s: running again, restart %u", event->name,
+			  event->restarts);
+	else
+		log_write("%s: %s%s%s", event->name, state_word(event->state),
+			  colon, words);
+}
+
+/* ---- the queue ----------------------------------------------------------- */
+
+void manage_event(struct vm *vm)
+{
+	struct entry entry = describe(vm);
+	uint32_t bit = 1u << vm->index;
+
+	lock_take(&queue.lock);
+	/* Once a VM's bit is set, newer events must not overtake it. */
+	if (queue.count < EVENT_QUEUE && !(queue.missed & bit))
+		queue.entries[queue.count++] = entry;
+	else
+		queue.missed |= bit;
+	lock_give(&queue.lock);
+	log_event(vm, &entry);
+	manage_notify();
+}
+
+void manage_refused(uint32_t index, const char *name, const char *words)
+{
+	struct entry entry = {
+		.stream = (uint16_t)index,
+		.ends = true,
+		.event = { .state = MULL_VM_REFUSED,
+			   .reason = MULL_END_BAD_IMAGE,
+			   .time_ns = log_time() },
+	};
+
+	format_text(entry.event.name, sizeof entry.event.name, "%.31s", name);
+	format_text(entry.event.words, sizeof entry.event.words, "%.159s",
+		    words);
+	lock_take(&queue.lock);
+	if (queue.count < EVENT_QUEUE)
+		queue.entries[queue.count++] = entry;
+	lock_give(&queue.lock);
+	log_write("%.31s: refused: %.159s", name, words);
+}
+
+static bool sendable(const struct entry *entry)
+{
+	const struct console *console = console_of(entry->stream);
+
+	return !entry->ends || !console ||
+	       console_passed(console, entry->after);
+}
+
+/* The first entry that may go; none overtakes one of the same VM. */
+static bool take_queued(struct entry *entry)
+{
+	uint32_t held_back = 0;
+
+	for (uint32_t i = 0; i < queue.count; i++) {
+		uint32_t bit;
+
+		*entry = queue.entries[i];
+		bit = 1u << entry->stream;
+		if (!(held_back & bit) && sendable(entry)) {
+			for (queue.count--; i < queue.count; i++)
+				queue.entries[i] = queue.entries[i + 1];
+			return true;
+		}
+		held_back |= bit;
+	}
+	return false;
+}
+
+static bool take_missed(struct entry *entry)
+{
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
+		uint32_t bit = 1u << i;
+
+		if (!(queue.missed & bit) || !console_of(i))
+			continue;
+		*entry = describe(console_of(i)->vm);
+		if (!sendable(entry))
+			continue;
+		queue.missed &= ~bit;
+		return true;
+	}
+	return false;
+}
+
+bool event_take(uint16_t *stream, struct mull_event *event)
+{
+	struct entry entry;
+	bool taken;
+
+	lock_take(&queue.lock);
+	taken = take_queued(&entry) ||
+		(!queue.count && take_missed(&entry));
+	lock_give(&queue.lock);
+	if (taken) {
+		*stream = entry.stream;
+		*event = entry.event;
+	}
+	return taken;
+}

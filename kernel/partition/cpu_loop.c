@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One CPU, one loop, no shared locks.  A CPU looks after the vCPUs that are
+ * pinned to it, the VMs whose vCPU 0 is among them, and, on the service CPU,
+ * the management channel.  Several vCPUs take turns by equal slots.
+ */
+#include <mullion/arch.h>
+#include <mullion/cpu_loop.h>
+#include <mullion/manage.h>
+#include <mullion/vm.h>
+
+#define SLOT_US 2000
+
+static struct cpu_queue {
+	struct vcpu *vcpus; /* in a ring by their next members; NULL: none */
+	struct vcpu *current;
+} queues[MULL_CPU_MAX];
+
+static uint32_t service_cpu;
+
+void cpu_loop_set_service(uint32_t cpu)
+{
+	service_cpu = cpu;
+}
+
+uint32_t cpu_loop_service(void)
+{
+	return service_cpu;
+}
+
+struct vcpu *cpu_loop_current(void)
+{
+	return queues[arch_cpu_index()].current;
+}
+
+void cpu_loop_add(struct vcpu *vcpu)
+{
+	struct cpu_queue *queue = &queues[vcpu->cpu];
+
+	if (!queue->vcpus) {
+		queue->vcpus = vcpu;
+		vcpu->next = vcpu;
+		return;
+	}
+	vcpu->next = queue->vcpus->next;
+	queue->vcpus->next = vcpu;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When something is due on this CPU, by time alone. */
+static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
+{
+	const struct vcpu *vcpu = queue->vcpus;
+
+	if (vcpu) {
+		do {
+			limit = earlier(limit, vcpu->apic.timer_deadline);
+			vcpu = vcpu->next;
+		} while (vcpu != queue->vcpus);
+	}
+	if (arch_cpu_index() == service_cpu && manage_needs_polling())
+		limit = earlier(limit, arch_time() + arch_time_khz());
+	return limit;
+}
+
+/* Requests, timers and wake-ups of every vCPU here; which one runs next. */
+static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
+{
+	struct vcpu *first, *vcpu, *chosen = NULL;
+
+	*runnable = 0;
+	if (!queue->vcpus)
+		return NULL;
+	first = queue->current ? queue->current->next : queue->vcpus;
+	vcpu = first;
+	do {
+		vcpu_obey(vcpu);
+		if (vcpu->state != VCPU_PARKED)
+			local_apic_timer(vcpu, arch_time());
+		if (vcpu->state == VCPU_HALTED && vcpu_wakes(vcpu)) {
+			vcpu->state = VCPU_RUNNABLE;
+			atomic_store(&vcpu->stuck, false);
+		}
+		if (vcpu->state == VCPU_RUNNABLE) {
+			(*runnable)++;
+			if (!chosen)
+				chosen = vcpu;
+		}
+		vcpu = vcpu->next;
+	} while (vcpu != first);
+	return chosen;
+}
+
+/* Enters @vcpu's guest again and again, until this CPU must look around. */
+static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
+{
+	struct vm_exit exit;
+
+	queue->current = vcpu;
+	do {
+		local_apic_timer(vcpu, arch_time());
+		vcpu_prepare(vcpu);
+		arch_set_deadline(next_deadline(queue, slot_end));
+		virt->vcpu_run(vcpu, &exit);
+		vcpu->exits[exit.kind]++;
+		exit_handle(vcpu, &exit);
+	} while (exit.kind > EXIT_NMI && vcpu->state == VCPU_RUNNABLE &&
+		 arch_time() < slot_end);
+}
+
+static bool work_on_vms(void)
+{
+	bool more = false;
+
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+		if (vms[i] && vm_home(vms[i]) == arch_cpu_index())
+			more |= vm_work(vms[i]);
+	return more;
+}
+
+_Noreturn void cpu_loop(void)
+{
+	struct cpu_queue *queue = &queues[arch_cpu_index()];
+	bool service = arch_cpu_index() == service_cpu;
+
+	for (;;) {
+		struct vcpu *vcpu;
+		uint32_t runnable;
+		bool more;
+
+		arch_kick_forget();
+		arch_take_interrupts();
+		more = work_on_vms();
+		if (service)
+			more |= manage_poll();
+		vcpu = choose(queue, &runnable);
+		if (vcpu) {
+			bool shared = runnable > 1 || more;
+
+			run(queue, vcpu, shared ? arch_time() +
+			    arch_time_khz() * SLOT_US / 1000 :
+			    ARCH_NO_DEADLINE);
+		} else if (!more) {
+			arch_set_deadline(next_deadline(queue,
+							ARCH_NO_DEADLINE));
+			arch_idle();
+		}
+	}
+}

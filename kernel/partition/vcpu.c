@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* A vCPU's life between exits. */
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/cpuid.h>
+#include <mullion/guest_walk.h>
+#include <mullion/log.h>
+#include <mullion/vm.h>
+#include <string.h>
+
+#define RFLAGS_IF BIT(9)
+#define OPCODE_HLT 0xf4
+
+void vcpu_exception(struct vcpu *vcpu, uint8_t vector)
+{
+	vcpu->has_event = true;
+	vcpu->event = (struct guest_event){ .kind = EVENT_EXCEPTION,
+					    .vector = vector };
+}
+
+void vcpu_exception_code(struct vcpu *vcpu, uint8_t vector, uint32_t code)
+{
+	vcpu_exception(vcpu, vector);
+	vcpu->event.has_error_code = true;
+	vcpu->event.error_code = code;
+}
+
+void vcpu_page_fault(struct vcpu *vcpu, uint32_t code, uint64_t address)
+{
+	vcpu_exception_code(vcpu, 14, code);
+	vcpu->event.cr2 = address;
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+	arch_kick(vcpu->cpu);
+}
+
+void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
+{
+	atomic_fetch_or(&vcpu->requests, request);
+	vcpu_kick(vcpu);
+}
+
+/* vCPU 0 starts where the loader says, the others wait for SIPI. */
+static void begin(struct vcpu *vcpu)
+{
+	const struct guest_start *start = &vcpu->vm->load.start;
+	struct guest_segment code = { .limit = ~0u, .selector = start->cs,
+				      .attributes = 0xa9b };
+	struct guest_segment data = { .limit = ~0u, .selector = start->ds,
+				      .attributes = 0xc93 };
+	struct guest_system system;
+
+	virt->vcpu_reset(vcpu);
+	local_apic_reset(vcpu);
+	memset(&vcpu->clock, 0, sizeof vcpu->clock);
+	vcpu->has_event = false;
+	vcpu->wants_window = false;
+	vcpu->misc_enable = 1; /* fast strings */
+	vcpu->state = VCPU_WAITING;
+	if (vcpu->index != 0)
+		return;
+	virt->read_system(vcpu, &system);
+	system.cr0 = 0x80050033; /* PG, AM, WP, NE, ET, MP, PE */
+	system.cr3 = start->cr3;
+	system.cr4 = 0x6a0; /* OSXMMEXCPT, OSFXSR, PGE, PAE */
+	system.efer = 0x500; /* LMA, LME */
+	system.gdt_base = start->gdt_base;
+	system.gdt_limit = start->gdt_limit;
+	system.idt_limit = 0;
+	system.segments[SEGMENT_CS] = code;
+	for (int i = SEGMENT_ES; i <= SEGMENT_GS; i++)
+		if (i != SEGMENT_CS)
+			system.segments[i] = data;
+	virt->write_system(vcpu, &system);
+	vcpu->rip = start->rip;
+	vcpu->gpr[RSP] = start->rsp;
+	vcpu->gpr[RDI] = start->rdi;
+	vcpu->gpr[RSI] = start->rsi;
+	vcpu->gpr[RDX] = 0;
+	vcpu->state = VCPU_RUNNABLE;
+}
+
+/* SDM 325384, "MP Initialization Protocol": INIT waits for SIPI. */
+static void take_init(struct vcpu *vcpu)
+{
+	virt->vcpu_reset(vcpu);
+	local_apic_init(vcpu);
+	vcpu->has_event = false;
+	vcpu->wants_window = false;
+	vcpu->state = VCPU_WAITING;
+}
+
+static void take_startup(struct vcpu *vcpu)
+{
+	uint32_t vector = atomic_load(&vcpu->startup_vector) & 0xff;
+	struct guest_system system;
+
+	if (vcpu->state != VCPU_WAITING)
+		return;
+	virt->read_system(vcpu, &system);
+	system.segments[SEGMENT_CS].selector = vector << 8;
+	system.segments[SEGMENT_CS].base = vector << 12;
+	virt->write_system(vcpu, &system);
+	vcpu->rip = 0;
+	vcpu->state = VCPU_RUNNABLE;
+}
+
+static void park(struct vcpu *vcpu)
+{
+	if (vcpu->state == VCPU_PARKED)
+		return;
+	vcpu->state = VCPU_PARKED;
+	/* What was meant for the guest that ended is not for the next. */
+	atomic_store(&vcpu->requests, 0);
+	atomic_fetch_add(&vcpu->vm->parked, 1);
+	arch_kick(vm_home(vcpu->vm));
+}
+
+void vcpu_obey(struct vcpu *vcpu)
+{
+	uint32_t requests = atomic_load(&vcpu->requests);
+
+	if (requests == 0)
+		return;
+	/* Before the requests go: see all_stuck(). */
+	atomic_store(&vcpu->stuck, false);
+	atomic_fetch_and(&vcpu->requests, ~(requests & ~VCPU_NMI));
+	/* A guest may end before all of its vCPUs have begun. */
+	if (requests & VCPU_BEGIN)
+		begin(vcpu);
+	if (requests & VCPU_PARK)
+		park(vcpu);
+	if (vcpu->state == VCPU_PARKED)
+		return;
+	if (requests & VCPU_INIT)
+		take_init(vcpu);
+	if (requests & VCPU_STARTUP)
+		take_startup(vcpu);
+	if (vcpu->state == VCPU_WAITING)
+		vcpu_halted(vcpu);
+}
+
+/*
+ * A request that comes while we look is by a vCPU that is not stuck; one that
+ * a vCPU made before it was stuck stands in @requests by then.
+ */
+static bool all_stuck(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		if (!atomic_load(&vm->vcpus[i]->stuck) ||
+		    atomic_load(&vm->vcpus[i]->requests) != 0)
+			return false;
+	return true;
+}
+
+void vcpu_halted(struct vcpu *vcpu)
+{
+	if (vcpu->state == VCPU_HALTED && vcpu->rflags & RFLAGS_IF)
+		return;
+	atomic_store(&vcpu->stuck, true);
+	if (all_stuck(vcpu->vm))
+		vm_end(vcpu->vm, MULL_END_ALL_HALTED, 0,
+		       "all vCPUs halted with interrupts off, vCPU %u last, "
+		       "at RIP 0x%lx", vcpu->index, vcpu->rip);
+}
+
+bool vcpu_wakes(struct vcpu *vcpu)
+{
+	if (vcpu->has_event || virt->event_pending(vcpu) ||
+	    atomic_load(&vcpu->requests) & VCPU_NMI)
+		return true;
+	return vcpu->rflags & RFLAGS_IF &&
+	       local_apic_pending(&vcpu->apic) >= 0;
+}
+
+static struct guest_paging paging_of(struct vcpu *vcpu, uint64_t *linear)
+{
+	struct guest_system system;
+
+	virt->read_system(vcpu, &system);
+	*linear = vcpu->rip;
+	if (guest_code_mode(&system) != CODE_64)
+		*linear = (uint32_t)(vcpu->rip +
+				     system.segments[SEGMENT_CS].base);
+	return guest_paging_of(&system, vcpu->rflags, guest_physical_bits());
+}
+
+/*
+ * An interrupt came between STI and HLT.  The processor would go into HLT and
+ * wake from it; where the shadow of STI is not restored by the entry (QEMU
+ * 7.2), delivering it now would let the guest halt after its wake-up.
+ */
+static void leave_halt_in_shadow(struct vcpu *vcpu)
+{
+	uint64_t linear;
+	struct guest_paging paging = paging_of(vcpu, &linear);
+	struct guest_event fault;
+	uint8_t opcode;
+
+	if (guest_read_linear(&vcpu->vm->memory, &paging, gva(linear), &opcode,
+			      1, &fault) == ERR_NONE && opcode == OPCODE_HLT)
+		vcpu->rip++;
+}
+
+static void want_window(struct vcpu *vcpu, bool want)
+{
+	if (vcpu->wants_window != want)
+		virt->want_window(vcpu, want);
+	vcpu->wants_window = want;
+}
+
+static void prepare_interrupt(struct vcpu *vcpu)
+{
+	int vector = local_apic_pending(&vcpu->apic);
+	struct guest_event event = { .kind = EVENT_INTERRUPT };
+
+	if (vector < 0) {
+		want_window(vcpu, false);
+		return;
+	}
+	if (!virt->can_interrupt(vcpu) && vcpu->rflags & RFLAGS_IF &&
+	    !virt->event_pending(vcpu))
+		leave_halt_in_shadow(vcpu);
+	if (!virt->can_interrupt(vcpu)) {
+		want_window(vcpu, true);
+		return;
+	}
+	want_window(vcpu, false);
+	event.vector = vector;
+	local_apic_accept(&vcpu->apic, vector);
+	virt->inject(vcpu, &event);
+}
+
+void vcpu_prepare(struct vcpu *vcpu)
+{
+	static const struct guest_event nmi = { .kind = EVENT_NMI,
+						.vector = 2 };
+
+	if (vcpu->has_event) {
+		vcpu->has_event = false;
+		virt->inject(vcpu, &vcpu->event);
+	} else if (atomic_load(&vcpu->requests) & VCPU_NMI &&
+		   !virt->event_pending(vcpu)) {
+		atomic_fetch_and(&vcpu->requests, ~VCPU_NMI);
+		virt->inject(vcpu, &nmi);
+	}
+	prepare_interrupt(vcpu);
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VM's life: made at boot, started, ended, started again.  All of its work
+ * is done in small steps by its home CPU, that of vCPU 0.
+ */
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/cpu_loop.h>
+#include <mullion/frame_pool.h>
+#include <mullion/log.h>
+#include <mullion/manage.h>
+#include <mullion/package_reader.h>
+#include <mullion/page.h>
+#include <mullion/vm.h>
+#include <stdarg.h>
+#include <string.h>
+
+struct vm *vms[MULL_VM_MAX];
+
+#define CLEAR_PIECE KIB(64) /* bytes zeroed in one step */
+#define GIB_FRAMES 512
+
+uint32_t vm_home(const struct vm *vm)
+{
+	return vm->vcpus[0]->cpu;
+}
+
+static frame_owner owner_of(const struct vm *vm)
+{
+	return FRAME_VM + vm->index;
+}
+
+static uint64_t pages_for(uint64_t bytes)
+{
+	return round_up(bytes, PAGE_SIZE) / PAGE_SIZE;
+}
+
+/* RAM starts at 0 and makes room for MMIO below 4 GiB. */
+static void lay_out_memory(struct vm *vm)
+{
+	uint64_t size = vm->description.memory_size;
+	struct guest_memory *memory = &vm->memory;
+
+	vm->memory_low = size < MULL_GUEST_MMIO_START ? size :
+			 MULL_GUEST_MMIO_START;
+	vm->memory_high = size - vm->memory_low;
+	memory->region_count = vm->memory_high ? 2 : 1;
+	memory->regions[0] = (struct guest_region){
+		.start = gpa(0), .size = vm->memory_low, .frames = vm->frames
+	};
+	memory->regions[1] = (struct guest_region){
+		.start = gpa(GIB(4)), .size = vm->memory_high,
+		.frames = vm->frames + vm->memory_low / FRAME_SIZE
+	};
+}
+
+/* 1 GiB at once where it can be had, so that it is mapped by one entry. */
+static uint32_t run_length(const struct vm *vm, uint32_t at)
+{
+	uint32_t low = vm->memory_low / FRAME_SIZE;
+	uint32_t end = at < low ? low : vm->frame_count;
+	uint32_t offset = at < low ? at : at - low;
+
+	return offset % GIB_FRAMES == 0 && end - at >= GIB_FRAMES ?
+	       GIB_FRAMES : 1;
+}
+
+static void give_frames(struct vm *vm, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		frame_give(owner_of(vm), vm->frames[i]);
+}
+
+static enum error take_frames(struct vm *vm)
+{
+	uint32_t first, taken = 0;
+
+	while (taken < vm->frame_count) {
+		uint32_t run = run_length(vm, taken);
+
+		if (frame_take(owner_of(vm), run, &first) != ERR_NONE) {
+			run = 1;
+			if (frame_take(owner_of(vm), 1, &first) != ERR_NONE) {
+				give_frames(vm, taken);
+				return ERR_NO_MEMORY;
+			}
+		}
+		for (uint32_t i = 0; i < run; i++)
+			vm->frames[taken++] = first + i;
+	}
+	return ERR_NONE;
+}
+
+/* Runs of adjoining frames are mapped together, with the largest pages. */
+static enum error map_region(struct vm *vm, const struct guest_region *region)
+{
+	uint32_t count = region->size / FRAME_SIZE;
+
+	for (uint32_t at = 0, run; at < count; at += run) {
+		enum error error;
+
+		for (run = 1; at + run < count && region->frames[at + run] ==
+		     region->frames[at] + run; run++)
+			;
+		error = virt->stage2_map(
+			vm->stage2,
+			gpa(region->start.value + at * FRAME_SIZE),
+			hpa((uint64_t)region->frames[at] << FRAME_SHIFT),
+			run * FRAME_SIZE, STAGE2_ALL);
+		if (error != ERR_NONE)
+			return error;
+	}
+	return ERR_NONE;
+}
+
+static enum error create_vcpu(struct vm *vm, uint32_t index)
+{
+	struct vcpu *vcpu = page_alloc(pages_for(sizeof *vcpu));
+
+	if (!vcpu)
+		return ERR_NO_MEMORY;
+	vm->vcpus[index] = vcpu;
+	vcpu->vm = vm;
+	vcpu->index = index;
+	vcpu->cpu = vm->description.cpus[index];
+	vcpu->state = VCPU_PARKED;
+	vcpu->apic.timer_deadline = ARCH_NO_DEADLINE;
+	return virt->vcpu_create(vcpu);
+}
+
+static void destroy(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count && vm->vcpus[i]; i++) {
+		if (vm->vcpus[i]->vendor)
+			virt->vcpu_destroy(vm->vcpus[i]);
+		page_free(vm->vcpus[i], pages_for(sizeof *vm->vcpus[i]));
+	}
+	if (vm->serial.output.bytes)
+		page_free(vm->serial.output.bytes,
+			  pages_for(vm->description.console_size));
+	if (vm->frames)
+		page_free(vm->frames, pages_for(vm->frame_count *
+						sizeof *vm->frames));
+	page_free(vm, pages_for(sizeof *vm));
+}
+
+static enum error fill(struct vm *vm)
+{
+	vm->vcpu_count = vm->description.vcpu_count;
+	vm->frame_count = vm->description.memory_size / FRAME_SIZE;
+	vm->serial.output.size = vm->description.console_size;
+	vm->serial.output.bytes =
+		page_alloc(pages_for(vm->description.console_size));
+	vm->frames = page_alloc(pages_for(vm->frame_count *
+					  sizeof *vm->frames));
+	if (!vm->serial.output.bytes || !vm->frames)
+		return ERR_NO_MEMORY;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		if (create_vcpu(vm, i) != ERR_NONE)
+			return ERR_NO_MEMORY;
+	lay_out_memory(vm);
+	return ERR_NONE;
+}
+
+struct vm *vm_create(struct package *package, uint32_t index)
+{
+	struct vm *vm = page_alloc(pages_for(sizeof *vm));
+
+	if (!vm)
+		return NULL;
+	vm->index = index;
+	vm->package = package;
+	vm->description = package->vms[index];
+	vm->state = MULL_VM_STOPPED;
+	if (fill(vm) != ERR_NONE) {
+		destroy(vm);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		cpu_loop_add(vm->vcpus[i]);
+	vms[index] = vm;
+	return vm;
+}
+
+static void set_state(struct vm *vm, enum mull_vm_state state)
+{
+	atomic_store(&vm->state, state);
+	manage_event(vm);
+}
+
+static void begin_phase(struct vm *vm, enum vm_phase phase)
+{
+	vm->phase = phase;
+	vm->phase_frame = 0;
+	vm->phase_offset = 0;
+}
+
+/* Gives the memory back; @state and the reason stay to be asked for. */
+static void come_to_rest(struct vm *vm, enum mull_vm_state state)
+{
+	if (vm->stage2.value)
+		virt->stage2_destroy(vm->stage2);
+	vm->stage2 = hpa(0);
+	give_frames(vm, vm->frame_count);
+	begin_phase(vm, PHASE_IDLE);
+	set_state(vm, state);
+}
+
+static void refuse(struct vm *vm, const char *words)
+{
+	vm->ending = MULL_END_BAD_IMAGE;
+	format_text(vm->end_words, sizeof vm->end_words, "%s", words);
+	begin_phase(vm, PHASE_IDLE);
+	set_state(vm, MULL_VM_REFUSED);
+}
+
+void vm_start(struct vm *vm)
+{
+	uint64_t size = vm->description.memory_size;
+
+	if (take_frames(vm) != ERR_NONE) {
+		refuse(vm, "there are not enough free frames for its memory");
+		return;
+	}
+	if (virt->stage2_create(&vm->stage2) != ERR_NONE ||
+	    map_region(vm, &vm->memory.regions[0]) != ERR_NONE ||
+	    (vm->memory_high &&
+	     map_region(vm, &vm->memory.regions[1]) != ERR_NONE)) {
+		refuse(vm, "no memory for its page tables");
+		return;
+	}
+	log_write("%s: %lu MiB, %u vCPUs", vm->description.name,
+		  size / MIB(1), vm->vcpu_count);
+	begin_phase(vm, PHASE_CLEAR);
+	set_state(vm, MULL_VM_STARTING);
+}
+
+/* Zeroes one piece of the VM's memory; whether all of it is done. */
+static bool clear_piece(struct vm *vm)
+{
+	uint8_t *frame = arch_window(
+		hpa((uint64_t)vm->frames[vm->phase_frame] << FRAME_SHIFT));
+
+	memset(frame + vm->phase_offset, 0, CLEAR_PIECE);
+	vm->phase_offset += CLEAR_PIECE;
+	if (vm->phase_offset == FRAME_SIZE) {
+		vm->phase_offset = 0;
+		vm->phase_frame++;
+	}
+	return vm->phase_frame == vm->frame_count;
+}
+
+static void begin_load(struct vm *vm)
+{
+	struct load_request request = {
+		.memory = &vm->memory,
+		.vm = &vm->description,
+		.kernel = package_image(vm->package, vm->description.kernel),
+		.initrd = package_image(vm->package, vm->description.initrd),
+		.memory_low = vm->memory_low,
+		.memory_high = vm->memory_high,
+		.tsc_khz = arch_time_khz(),
+	};
+
+	load_begin(&vm->load, &request);
+	begin_phase(vm, PHASE_LOAD);
+}
+
+static void begin_running(struct vm *vm)
+{
+	atomic_store(&vm->ending, MULL_END_NONE);
+	atomic_store(&vm->parked, 0);
+	vm->end_words[0] = 0;
+	vm->started_at = arch_time();
+	io_apic_reset(vm);
+	serial_reset(vm);
+	platform_reset(vm);
+	begin_phase(vm, PHASE_IDLE);
+	set_state(vm, MULL_VM_RUNNING);
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		/* All wait at first; nothing may look finished meanwhile. */
+		atomic_store(&vm->vcpus[i]->stuck, false);
+		vcpu_request(vm->vcpus[i], VCPU_BEGIN);
+	}
+}
+
+static void load_piece(struct vm *vm)
+{
+	bool done = false;
+
+	if (load_step(&vm->load, &done) != ERR_NONE) {
+		atomic_store(&vm->ending, MULL_END_BAD_IMAGE);
+		format_text(vm->end_words, sizeof vm->end_words, "%s",
+			    vm->load.words);
+		come_to_rest(vm, MULL_VM_REFUSED);
+	} else if (done) {
+		begin_running(vm);
+	}
+}
+
+void vm_end(struct vm *vm, enum mull_end_reason reason, uint32_t code,
+	    const char *format, ...)
+{
+	uint32_t none = MULL_END_NONE;
+	va_list arguments;
+
+	if (!atomic_compare_exchange_strong(&vm->ending, &none, reason))
+		return;
+	va_start(arguments, format);
+	format_text_list(vm->end_words, sizeof vm->end_words, format,
+			 arguments);
+	va_end(arguments);
+	vm->end_code = code;
+	atomic_store(&vm->state, MULL_VM_STOPPING);
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		vcpu_request(vm->vcpus[i], VCPU_PARK);
+}
+
+static enum mull_end_policy policy_of(const struct vm *vm)
+{
+	switch ((enum mull_end_reason)vm->ending) {
+	case MULL_END_POWEROFF:
+	case MULL_END_EXIT_CODE:
+		return vm->description.on_poweroff;
+	case MULL_END_RESET:
+		return vm->description.on_reset;
+	case MULL_END_TRIPLE_FAULT:
+	case MULL_END_BAD_EXIT:
+	case MULL_END_ALL_HALTED:
+		return vm->description.on_crash;
+	case MULL_END_NONE:
+	case MULL_END_COMMAND:
+	case MULL_END_BAD_IMAGE:
+		break;
+	}
+	return MULL_END_STOP;
+}
+
+static enum mull_vm_state rest_state(const struct vm *vm)
+{
+	switch ((enum mull_end_reason)vm->ending) {
+	case MULL_END_TRIPLE_FAULT:
+	case MULL_END_BAD_EXIT:
+	case MULL_END_ALL_HALTED:
+		return MULL_VM_CRASHED;
+	default:
+		return MULL_VM_STOPPED;
+	}
+}
+
+/* All its vCPUs have left the guest: its memory goes, whatever comes next. */
+static void after_park(struct vm *vm)
+{
+	vm->restart = policy_of(vm) == MULL_END_RESTART ||
+		      (vm->ending == MULL_END_COMMAND && vm->restart);
+	begin_phase(vm, PHASE_ERASE);
+}
+
+static void after_erase(struct vm *vm)
+{
+	if (!vm->restart) {
+		come_to_rest(vm, rest_state(vm));
+		return;
+	}
+	vm->restart = false;
+	vm->restarts++;
+	set_state(vm, MULL_VM_STARTING);
+	begin_load(vm);
+}
+
+static bool take_command(struct vm *vm, enum mull_command command)
+{
+	return atomic_fetch_and(&vm->commands, ~(1u << command)) &
+	       1u << command;
+}
+
+static void obey_commands(struct vm *vm)
+{
+	bool runs = vm->state == MULL_VM_RUNNING;
+	bool rests = vm->phase == PHASE_IDLE && !runs &&
+		     vm->state != MULL_VM_STOPPING;
+
+	if (atomic_load(&vm->commands) == 0)
+		return;
+	if (take_command(vm, MULL_COMMAND_STOP) && runs) {
+		vm->restart = false;
+		vm_end(vm, MULL_END_COMMAND, 0, "stopped by command");
+	}
+	if (take_command(vm, MULL_COMMAND_RESET) && runs) {
+		vm->restart = true;
+		vm_end(vm, MULL_END_COMMAND, 0, "reset by command");
+	}
+	if (take_command(vm, MULL_COMMAND_START) && rests)
+		vm_start(vm);
+}
+
+void vm_command(struct vm *vm, enum mull_command command)
+{
+	atomic_fetch_or(&vm->commands, 1u << command);
+	arch_kick(vm_home(vm));
+}
+
+bool vm_work(struct vm *vm)
+{
+	obey_commands(vm);
+	if (vm->phase == PHASE_IDLE &&
+	    atomic_load(&vm->state) == MULL_VM_STOPPING) {
+		begin_phase(vm, PHASE_PARK);
+		manage_event(vm);
+	}
+	switch (vm->phase) {
+	case PHASE_IDLE:
+		return false;
+	case PHASE_CLEAR:
+		if (clear_piece(vm))
+			begin_load(vm);
+		return true;
+	case PHASE_LOAD:
+		load_piece(vm);
+		return true;
+	case PHASE_PARK:
+		if (atomic_load(&vm->parked) == vm->vcpu_count)
+			after_park(vm);
+		return vm->phase == PHASE_ERASE;
+	case PHASE_ERASE:
+		if (clear_piece(vm))
+			after_erase(vm);
+		return true;
+	}
+	return false;
+}
