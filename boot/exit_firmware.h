@@ -7,7 +7,7 @@
 #include "firmware.h"
 #include "memory_map.h"
 
-/* All that the jump into the hypervisor needs; the memory is identity-mapped. */
+/* What the jump into the hypervisor needs; the memory is identity-mapped. */
 struct handoff {
 	struct mull_boot_info *info; /* at the block's start */
 	uint64_t block;		     /* boot_info, stack, page tables */

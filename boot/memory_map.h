@@ -11,7 +11,7 @@
 
 /* UEFI 2.10, "EFI_MEMORY_DESCRIPTOR"; the firmware's may be longer. */
 struct firmware_range {
-	uint32_t type; /* UEFI 2.10, "Memory Type Usage after ExitBootServices" */
+	uint32_t type; /* UEFI 2.10, "EFI_MEMORY_TYPE" */
 	uint32_t pad;
 	uint64_t start; /* bytes */
 	uint64_t virtual_start;
