@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The manifest in memory: the package's own structures, and beside them where
+ * in the file each word stands.  docs/manifest.md describes the file.
+ */
+#ifndef MULLCTL_MANIFEST_H
+#define MULLCTL_MANIFEST_H
+
+#include <mullion/description.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "mistakes.h"
+
+#define MANIFEST_FIELDS (MULL_FIELD_MACHINE_FLAGS + 1)
+/* What the hypervisor itself needs of the machine's memory. */
+#define MANIFEST_HYPERVISOR_MEMORY (64ull << 20)
+
+/* In place of a VM's index: about the manifest as a whole. */
+#define MANIFEST_ITSELF (-2)
+
+/* A file that goes into the package, once for each kind it is used as. */
+struct manifest_image {
+	char *path;
+	char name[MULL_NAME_MAX]; /* its last part, for messages */
+	uint32_t kind;		  /* enum mull_image_kind */
+	uint64_t size;
+	uint64_t needs; /* bytes of guest memory to start in, where known */
+	dev_t device;
+	ino_t inode;
+};
+
+/* Where a description stands, and what was complained about already. */
+struct manifest_place {
+	int line;
+	int lines[MANIFEST_FIELDS]; /* 0: the word is not there */
+	bool said[MANIFEST_FIELDS];
+};
+
+struct manifest {
+	char *file; /* as the user named it; NULL: made from options */
+	struct mull_machine machine;
+	struct manifest_place machine_place;
+	size_t vm_count;
+	struct mull_vm vms[MULL_VM_MAX];
+	struct manifest_place places[MULL_VM_MAX];
+	size_t image_count;
+	struct manifest_image images[MULL_IMAGE_MAX];
+	struct mistakes mistakes;
+};
+
+/* What a VM is before its manifest says anything. */
+extern const struct mull_vm manifest_default_vm;
+extern const struct mull_machine manifest_default_machine;
+
+/* Reads @file with all its mistakes; manifest_free in every case. */
+void manifest_read(struct manifest *manifest, const char *file);
+
+/* What a VM loads, before the files are looked at. */
+struct manifest_files {
+	char *kernel, *initrd; /* paths, NULL: none */
+	const char *type;      /* "linux", "elf", NULL: as the file is */
+};
+
+/* Finds the files of VM @vm and enters them; takes over the paths. */
+void manifest_add_files(struct manifest *manifest, size_t vm,
+			struct manifest_files *files);
+
+/* The rules that hold between words, and those of the shared checker. */
+void manifest_check(struct manifest *manifest);
+
+/* Adds a mistake of VM @vm, MULL_MACHINE_ITSELF or MANIFEST_ITSELF at @line,
+ * or where @field stands when @line is 0. */
+void manifest_complain(struct manifest *manifest, int vm, int line,
+		       enum mull_field field, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* Processors that the machine must have: those said and those used. */
+uint32_t manifest_cpus_needed(const struct manifest *manifest);
+/* Bytes of memory of all VMs. */
+uint64_t manifest_memory(const struct manifest *manifest);
+
+void manifest_free(struct manifest *manifest);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest_file.h"
+#include "manifest.h"
+#include "text.h"
+
+/* The last part of @path in printable ASCII, for messages. */
+static void name_image(struct manifest_image *image)
+{
+	const char *slash = strrchr(image->path, '/');
+	const char *base = slash ? slash + 1 : image->path;
+
+	for (size_t i = 0; base[i] && i < MULL_NAME_MAX - 1; i++)
+		image->name[i] = base[i] > ' ' && base[i] <= '~' ? base[i] :
+								   '?';
+}
+
+/* The index of @image, which is stored once however often it is named. */
+static uint32_t enter(struct manifest *manifest, struct manifest_image *image)
+{
+	for (size_t i = 0; i < manifest->image_count; i++) {
+		struct manifest_image *other = &manifest->images[i];
+
+		if (other->device == image->device &&
+		    other->inode == image->inode &&
+		    other->kind == image->kind) {
+			free(image->path);
+			return (uint32_t)i;
+		}
+	}
+	/* two images a VM at most, so there is room */
+	manifest->images[manifest->image_count] = *image;
+	return (uint32_t)manifest->image_count++;
+}
+
+static bool is_kernel_as_said(struct manifest *manifest, int vm,
+			      const struct manifest_image *image,
+			      const char *type)
+{
+	if (image->kind != MULL_IMAGE_BZIMAGE &&
+	    image->kind != MULL_IMAGE_ELF64) {
+		manifest_complain(manifest, vm, 0, MULL_FIELD_KERNEL,
+				  "kernel \"%s\" is neither a Linux bzImage "
+				  "nor an ELF file",
+				  image->path);
+		return false;
+	}
+	if (!type)
+		return true;
+	if (strcmp(type, "linux") == 0 && image->kind == MULL_IMAGE_ELF64) {
+		manifest_complain(manifest, vm, 0, MULL_FIELD_KERNEL,
+				  "kernel \"%s\" is an ELF file, but its type "
+				  "is given as linux",
+				  image->path);
+		return false;
+	}
+	if (strcmp(type, "elf") == 0 && image->kind == MULL_IMAGE_BZIMAGE) {
+		manifest_complain(manifest, vm, 0, MULL_FIELD_KERNEL,
+				  "kernel \"%s\" is a Linux bzImage, but its "
+				  "type is given as elf",
+				  image->path);
+		return false;
+	}
+	return true;
+}
+
+static uint32_t add_file(struct manifest *manifest, int vm,
+			 enum mull_field field, char *path, const char *type)
+{
+	struct manifest_image image = { .path = path };
+	bool kernel = field == MULL_FIELD_KERNEL;
+	char *wrong;
+
+	if (!kernel)
+		image.kind = MULL_IMAGE_INITRD;
+	name_image(&image);
+	wrong = guest_file_probe(&image);
+	if (wrong) {
+		manifest_complain(manifest, vm, 0, field, "%s \"%s\" %s",
+				  kernel ? "kernel" : "initrd", path, wrong);
+		free(wrong);
+	} else if (!kernel || is_kernel_as_said(manifest, vm, &image, type)) {
+		return enter(manifest, &image);
+	}
+	free(path);
+	return MULL_NO_IMAGE;
+}
+
+void manifest_add_files(struct manifest *manifest, size_t vm,
+			struct manifest_files *files)
+{
+	struct mull_vm *it = &manifest->vms[vm];
+
+	if (files->kernel)
+		it->kernel = add_file(manifest, (int)vm, MULL_FIELD_KERNEL,
+				      files->kernel, files->type);
+	else if (!manifest->places[vm].said[MULL_FIELD_KERNEL])
+		manifest_complain(manifest, (int)vm, 0, MULL_FIELD_KERNEL,
+				  "has no kernel");
+	if (files->initrd)
+		it->initrd = add_file(manifest, (int)vm, MULL_FIELD_INITRD,
+				      files->initrd, NULL);
+	*files = (struct manifest_files){ NULL, NULL, NULL };
+}

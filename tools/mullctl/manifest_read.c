@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "manifest_yaml.h"
+#include "text.h"
+
+/* ---- the machine's words ------------------------------------------------ */
+
+static void take_machine_number(struct reader *reader, const struct word *word,
+				yaml_node_t *value)
+{
+	struct mull_machine *machine = &reader->manifest->machine;
+	bool cpus = word->field == MULL_FIELD_MACHINE_CPUS;
+
+	if (yaml_number(reader, word, value,
+			cpus ? MULL_CPU_MAX : MULL_CPU_MAX - 1,
+			cpus ? &machine->cpu_count : &machine->service_cpu) &&
+	    cpus && !machine->cpu_count)
+		yaml_wrong(reader, word, value, "at least 1");
+}
+
+static void take_machine_memory(struct reader *reader, const struct word *word,
+				yaml_node_t *value)
+{
+	yaml_size(reader, word, value, &reader->manifest->machine.memory_size);
+}
+
+static void take_share(struct reader *reader, const struct word *word,
+		       yaml_node_t *value)
+{
+	bool yes;
+
+	if (yaml_bool(reader, word, value, &yes) && yes)
+		reader->manifest->machine.flags |= MULL_MACHINE_SHARE_CPUS;
+}
+
+static void take_serial_mode(struct reader *reader, const struct word *word,
+			     yaml_node_t *value)
+{
+	static const char *const modes[] = {
+		[MULL_SERIAL_NONE] = "none",
+		[MULL_SERIAL_TEXT] = "text",
+		[MULL_SERIAL_CHANNEL] = "channel",
+		NULL,
+	};
+
+	yaml_choice(reader, word, value, modes,
+		    &reader->manifest->machine.serial_mode);
+}
+
+static void take_serial_port(struct reader *reader, const struct word *word,
+			     yaml_node_t *value)
+{
+	yaml_number(reader, word, value, 0xffff,
+		    &reader->manifest->machine.serial_port);
+}
+
+static void take_serial_baud(struct reader *reader, const struct word *word,
+			     yaml_node_t *value)
+{
+	yaml_number(reader, word, value, 115200,
+		    &reader->manifest->machine.serial_baud);
+}
+
+static void take_serial(struct reader *reader, const struct word *word,
+			yaml_node_t *value)
+{
+	static const struct word words[] = {
+		{ "mode", MULL_FIELD_SERIAL, take_serial_mode },
+		{ "port", MULL_FIELD_SERIAL, take_serial_port },
+		{ "baud", MULL_FIELD_SERIAL, take_serial_baud },
+		{ NULL, 0, NULL },
+	};
+
+	yaml_take_words(reader, value, words, word->name);
+}
+
+static const struct word machine_words[] = {
+	{ "cpus", MULL_FIELD_MACHINE_CPUS, take_machine_number },
+	{ "memory", MULL_FIELD_MACHINE_MEMORY, take_machine_memory },
+	{ "service-cpu", MULL_FIELD_SERVICE_CPU, take_machine_number },
+	{ "share-cpus", MULL_FIELD_MACHINE_FLAGS, take_share },
+	{ "serial", MULL_FIELD_SERIAL, take_serial },
+	{ NULL, 0, NULL },
+};
+
+/* ---- the file ----------------------------------------------------------- */
+
+static void take_machine(struct reader *reader, const struct word *word,
+			 yaml_node_t *value)
+{
+	reader->vm = MULL_MACHINE_ITSELF;
+	yaml_take_words(reader, value, machine_words, word->name);
+	reader->vm = MANIFEST_ITSELF;
+}
+
+static bool has_room(struct reader *reader, const yaml_node_t *node)
+{
+	if (reader->manifest->vm_count < MULL_VM_MAX)
+		return true;
+	mistakes_add(&reader->manifest->mistakes, yaml_line(node),
+		     text_format("more than %d VMs", MULL_VM_MAX));
+	return false;
+}
+
+static void take_vms(struct reader *reader, const struct word *word,
+		     yaml_node_t *value)
+{
+	yaml_node_pair_t *pair;
+	yaml_node_item_t *item;
+
+	(void)word;
+	if (value->type == YAML_MAPPING_NODE) {
+		for (pair = value->data.mapping.pairs.start;
+		     pair < value->data.mapping.pairs.top; pair++) {
+			yaml_node_t *name = yaml_node(reader, pair->key);
+
+			if (!has_room(reader, name))
+				return;
+			manifest_read_vm(reader, name,
+					 yaml_node(reader, pair->value));
+		}
+	} else if (value->type == YAML_SEQUENCE_NODE) {
+		for (item = value->data.sequence.items.start;
+		     item < value->data.sequence.items.top; item++) {
+			yaml_node_t *node = yaml_node(reader, *item);
+
+			if (!has_room(reader, node))
+				return;
+			manifest_read_vm(reader, NULL, node);
+		}
+	}
+	if (!reader->manifest->vm_count)
+		mistakes_add(&reader->manifest->mistakes, yaml_line(value),
+			     text_format("vms is not a list of VMs"));
+}
+
+static void read_document(struct manifest *manifest, yaml_document_t *document,
+			  yaml_node_t *root)
+{
+	static const struct word words[] = {
+		{ "machine", MULL_FIELD_MACHINE_FLAGS, take_machine },
+		{ "vms", MULL_FIELD_MACHINE_FLAGS, take_vms },
+		{ NULL, 0, NULL },
+	};
+	struct reader reader = { .manifest = manifest,
+				 .document = document,
+				 .vm = MANIFEST_ITSELF };
+
+	manifest->machine_place.line = yaml_line(root);
+	yaml_take_words(&reader, root, words, "the manifest");
+	if (!manifest->vm_count && !manifest->mistakes.count)
+		mistakes_add(&manifest->mistakes, yaml_line(root),
+			     text_format("there are no vms"));
+}
+
+static void complain_syntax(struct manifest *manifest,
+			    const yaml_parser_t *parser)
+{
+	mistakes_add(&manifest->mistakes, (int)parser->problem_mark.line + 1,
+		     text_format("not YAML: %s%s%s",
+				 parser->problem ? parser->problem : "",
+				 parser->context ? ", " : "",
+				 parser->context ? parser->context : ""));
+}
+
+static void read_stream(struct manifest *manifest, FILE *stream)
+{
+	yaml_parser_t parser;
+	yaml_document_t document;
+	yaml_node_t *root;
+
+	if (!yaml_parser_initialize(&parser))
+		memory_is_out();
+	yaml_parser_set_input_file(&parser, stream);
+	if (!yaml_parser_load(&parser, &document)) {
+		complain_syntax(manifest, &parser);
+		yaml_parser_delete(&parser);
+		return;
+	}
+	root = yaml_document_get_root_node(&document);
+	if (root)
+		read_document(manifest, &document, root);
+	else
+		mistakes_add(&manifest->mistakes, 1,
+			     text_format("the manifest is empty"));
+	yaml_document_delete(&document);
+	if (!yaml_parser_load(&parser, &document)) {
+		complain_syntax(manifest, &parser);
+	} else {
+		root = yaml_document_get_root_node(&document);
+		if (root)
+			mistakes_add(&manifest->mistakes, yaml_line(root),
+				     text_format("a second YAML document is "
+						 "not read"));
+		yaml_document_delete(&document);
+	}
+	yaml_parser_delete(&parser);
+}
+
+void manifest_read(struct manifest *manifest, const char *file)
+{
+	FILE *stream = fopen(file, "re");
+
+	*manifest = (struct manifest){ .machine = manifest_default_machine,
+				       .file = text_format("%s", file) };
+	if (!stream) {
+		mistakes_add(&manifest->mistakes, 0,
+			     text_format("%s: %s", file, strerror(errno)));
+		return;
+	}
+	read_stream(manifest, stream);
+	fclose(stream);
+	if (manifest->vm_count)
+		manifest_check(manifest);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "manifest_yaml.h"
+#include "text.h"
+
+static struct mull_vm *this_vm(struct reader *reader)
+{
+	return &reader->manifest->vms[reader->vm];
+}
+
+/* A name that does not fit is cut off for messages, and refused. */
+static void set_name(struct reader *reader, const char *text, int line)
+{
+	strncpy(this_vm(reader)->name, text, MULL_NAME_MAX - 1);
+	if (strlen(text) >= MULL_NAME_MAX)
+		manifest_complain(reader->manifest, reader->vm, line,
+				  MULL_FIELD_NAME,
+				  "the name is longer than %d letters",
+				  MULL_NAME_MAX - 1);
+}
+
+static void take_name(struct reader *reader, const struct word *word,
+		      yaml_node_t *value)
+{
+	const char *text;
+
+	text = yaml_text(reader, word, value);
+	if (!text)
+		return;
+	/* Found before the other words, so that messages can use it; in a
+	 * map of VMs it stands before the colon. */
+	if (!this_vm(reader)->name[0])
+		set_name(reader, text, yaml_line(value));
+	else if (strncmp(text, this_vm(reader)->name, MULL_NAME_MAX - 1) != 0)
+		manifest_complain(reader->manifest, reader->vm,
+				  yaml_line(value), word->field,
+				  "has a second name, \"%.40s\"", text);
+}
+
+static void take_memory(struct reader *reader, const struct word *word,
+			yaml_node_t *value)
+{
+	yaml_size(reader, word, value, &this_vm(reader)->memory_size);
+}
+
+static void take_cpus(struct reader *reader, const struct word *word,
+		      yaml_node_t *value)
+{
+	struct mull_vm *vm = this_vm(reader);
+	yaml_node_item_t *item;
+
+	if (value->type != YAML_SEQUENCE_NODE ||
+	    value->data.sequence.items.start ==
+		    value->data.sequence.items.top) {
+		yaml_wrong(reader, word, value,
+			   "a list of processors such as [1, 2]");
+		return;
+	}
+	for (item = value->data.sequence.items.start;
+	     item < value->data.sequence.items.top; item++) {
+		uint32_t cpu;
+
+		if (vm->vcpu_count == MULL_VCPU_MAX) {
+			manifest_complain(reader->manifest, reader->vm,
+					  yaml_line(value), word->field,
+					  "cpus has more than %d entries",
+					  MULL_VCPU_MAX);
+			return;
+		}
+		if (!yaml_number(reader, word, yaml_node(reader, *item),
+				 MULL_CPU_MAX - 1, &cpu))
+			return;
+		vm->cpus[vm->vcpu_count++] = (uint16_t)cpu;
+	}
+}
+
+/* @text as a path relative to the manifest. */
+static char *path_beside(const struct manifest *manifest, const char *text)
+{
+	const char *slash = strrchr(manifest->file, '/');
+
+	if (text[0] == '/' || !slash)
+		return text_format("%s", text);
+	return text_format("%.*s/%s", (int)(slash - manifest->file),
+			   manifest->file, text);
+}
+
+static void take_file(struct reader *reader, const struct word *word,
+		      yaml_node_t *value)
+{
+	const char *text = yaml_text(reader, word, value);
+	char **path = word->field == MULL_FIELD_KERNEL ? &reader->files.kernel :
+							 &reader->files.initrd;
+
+	if (text && *text)
+		*path = path_beside(reader->manifest, text);
+	else if (text)
+		yaml_wrong(reader, word, value, "the name of a file");
+}
+
+static void take_type(struct reader *reader, const struct word *word,
+		      yaml_node_t *value)
+{
+	static const char *const types[] = { "linux", "elf", NULL };
+	uint32_t index;
+
+	if (yaml_choice(reader, word, value, types, &index))
+		reader->files.type = types[index];
+}
+
+static void take_command_line(struct reader *reader, const struct word *word,
+			      yaml_node_t *value)
+{
+	const char *text = yaml_text(reader, word, value);
+	size_t length = text ? strlen(text) : 0;
+
+	/* Block scalars end with a newline that nobody means. */
+	while (length && (text[length - 1] == '\n' || text[length - 1] == ' '))
+		length--;
+	if (length >= MULL_COMMAND_LINE_MAX)
+		manifest_complain(reader->manifest, reader->vm,
+				  yaml_line(value), word->field,
+				  "cmdline is longer than %d bytes",
+				  MULL_COMMAND_LINE_MAX - 1);
+	else if (text)
+		memcpy(this_vm(reader)->command_line, text, length);
+}
+
+static void take_autostart(struct reader *reader, const struct word *word,
+			   yaml_node_t *value)
+{
+	bool yes;
+
+	if (yaml_bool(reader, word, value, &yes) && !yes)
+		this_vm(reader)->flags &= ~(uint32_t)MULL_VM_AUTOSTART;
+}
+
+static void take_policy(struct reader *reader, const struct word *word,
+			yaml_node_t *value)
+{
+	static const char *const policies[] = { "stop", "restart", NULL };
+	struct mull_vm *vm = this_vm(reader);
+	uint32_t index, policy;
+
+	if (!yaml_choice(reader, word, value, policies, &index))
+		return;
+	policy = index ? MULL_END_RESTART : MULL_END_STOP;
+	if (strcmp(word->name, "on-poweroff") == 0)
+		vm->on_poweroff = policy;
+	else if (strcmp(word->name, "on-reset") == 0)
+		vm->on_reset = policy;
+	else
+		vm->on_crash = policy;
+}
+
+static void take_console(struct reader *reader, const struct word *word,
+			 yaml_node_t *value)
+{
+	uint64_t size;
+
+	if (yaml_size(reader, word, value, &size))
+		this_vm(reader)->console_size =
+			size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+}
+
+static const struct word vm_words[] = {
+	{ "name", MULL_FIELD_NAME, take_name },
+	{ "memory", MULL_FIELD_MEMORY, take_memory },
+	{ "cpus", MULL_FIELD_CPUS, take_cpus },
+	{ "kernel", MULL_FIELD_KERNEL, take_file },
+	{ "type", MULL_FIELD_KERNEL, take_type },
+	{ "initrd", MULL_FIELD_INITRD, take_file },
+	{ "cmdline", MULL_FIELD_COMMAND_LINE, take_command_line },
+	{ "autostart", MULL_FIELD_FLAGS, take_autostart },
+	{ "on-poweroff", MULL_FIELD_POLICY, take_policy },
+	{ "on-reset", MULL_FIELD_POLICY, take_policy },
+	{ "on-crash", MULL_FIELD_POLICY, take_policy },
+	{ "console", MULL_FIELD_CONSOLE, take_console },
+	{ NULL, 0, NULL },
+};
+
+/* The value of the word "name", which may stand anywhere in the mapping. */
+static void find_name(struct reader *reader, yaml_node_t *node)
+{
+	yaml_node_pair_t *pair;
+
+	if (node->type != YAML_MAPPING_NODE)
+		return;
+	for (pair = node->data.mapping.pairs.start;
+	     pair < node->data.mapping.pairs.top; pair++) {
+		yaml_node_t *key = yaml_node(reader, pair->key);
+		yaml_node_t *value = yaml_node(reader, pair->value);
+
+		if (key->type == YAML_SCALAR_NODE &&
+		    value->type == YAML_SCALAR_NODE &&
+		    !strcmp((char *)key->data.scalar.value, "name")) {
+			take_name(reader, &vm_words[0], value);
+			return;
+		}
+	}
+}
+
+static void require(struct reader *reader, enum mull_field field,
+		    const char *words)
+{
+	struct manifest_place *place = &reader->manifest->places[reader->vm];
+
+	if (!place->lines[field] && !place->said[field])
+		manifest_complain(reader->manifest, reader->vm, 0, field, "%s",
+				  words);
+}
+
+void manifest_read_vm(struct reader *reader, const yaml_node_t *name,
+		      yaml_node_t *node)
+{
+	struct manifest *manifest = reader->manifest;
+	struct manifest_place *place = &manifest->places[manifest->vm_count];
+
+	reader->vm = (int)manifest->vm_count++;
+	*this_vm(reader) = manifest_default_vm;
+	place->line = yaml_line(name ? name : node);
+	if (name && name->type == YAML_SCALAR_NODE) {
+		place->lines[MULL_FIELD_NAME] = place->line;
+		set_name(reader, (char *)name->data.scalar.value, place->line);
+	} else {
+		find_name(reader, node);
+	}
+	if (yaml_take_words(reader, node, vm_words, "the VM")) {
+		require(reader, MULL_FIELD_NAME, "has no name");
+		require(reader, MULL_FIELD_MEMORY, "has no memory");
+		require(reader, MULL_FIELD_CPUS, "has no cpus");
+		manifest_add_files(manifest, (size_t)reader->vm,
+				   &reader->files);
+	} else {
+		/* nothing more to say about it */
+		memset(place->said, true, sizeof place->said);
+	}
+	reader->vm = MANIFEST_ITSELF;
+}

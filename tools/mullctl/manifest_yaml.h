@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading a manifest's YAML: mappings of known words to functions, and the
+ * values that stand in them.  Each function complains by itself, with the
+ * line, and says by its result whether there is something to use.
+ */
+#ifndef MULLCTL_MANIFEST_YAML_H
+#define MULLCTL_MANIFEST_YAML_H
+
+#include <yaml.h>
+
+#include "manifest.h"
+
+struct reader {
+	struct manifest *manifest;
+	yaml_document_t *document;
+	int vm; /* the one that is read, or what manifest_complain takes */
+	struct manifest_files files; /* of this VM */
+};
+
+/* One word that may stand in a mapping; names end with a NULL name. */
+struct word {
+	const char *name;
+	enum mull_field field;
+	void (*take)(struct reader *reader, const struct word *word,
+		     yaml_node_t *value);
+};
+
+int yaml_line(const yaml_node_t *node);
+yaml_node_t *yaml_node(struct reader *reader, yaml_node_item_t item);
+
+/* Reads the next VM; @name is what stands before the colon in a map of VMs, or
+ * NULL in a list. */
+void manifest_read_vm(struct reader *reader, const yaml_node_t *name,
+		      yaml_node_t *node);
+
+/* Complains about @word at @value's line: "NAME is not @what". */
+void yaml_wrong(struct reader *reader, const struct word *word,
+		const yaml_node_t *value, const char *what);
+
+/* Hands each value of @node, which is called @what in messages, to its word's
+ * function; false when @node is no mapping. */
+bool yaml_take_words(struct reader *reader, yaml_node_t *node,
+		     const struct word *words, const char *what);
+
+/* The text of a scalar; NULL after a complaint.  Belongs to the document. */
+const char *yaml_text(struct reader *reader, const struct word *word,
+		      yaml_node_t *value);
+bool yaml_size(struct reader *reader, const struct word *word,
+	       yaml_node_t *value, uint64_t *size);
+/* A number from 0 to @most. */
+bool yaml_number(struct reader *reader, const struct word *word,
+		 yaml_node_t *value, uint32_t most, uint32_t *number);
+bool yaml_bool(struct reader *reader, const struct word *word,
+	       yaml_node_t *value, bool *yes);
+/* The index in @choices (ended by NULL) of the text; "is none of a, b". */
+bool yaml_choice(struct reader *reader, const struct word *word,
+		 yaml_node_t *value, const char *const *choices,
+		 uint32_t *index);
+
+#endif

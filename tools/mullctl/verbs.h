@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one table of verbs and options: it drives the parsing, the help texts
+ * and the manual page.
+ */
+#ifndef MULLCTL_VERBS_H
+#define MULLCTL_VERBS_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+enum option_id {
+	OPTION_OUTPUT,
+	OPTION_FORMAT,
+	OPTION_EFI,
+	OPTION_KERNEL,
+	OPTION_INITRD,
+	OPTION_CMDLINE,
+	OPTION_MEMORY,
+	OPTION_CPUS,
+	OPTION_SMP,
+	OPTION_MACHINE_MEMORY,
+	OPTION_EMULATOR,
+	OPTION_ACCEL,
+	OPTION_QEMU,
+	OPTION_QEMU_ARG,
+	OPTION_DETERMINISTIC,
+	OPTION_TIMEOUT,
+	OPTION_NO_REBOOT,
+	OPTION_SERIAL,
+	OPTION_GDB,
+	OPTION_KEEP,
+	OPTION_VERBOSE,
+	OPTION_COUNT
+};
+
+#define REPEATED_MAX 64
+
+/* A command line, parsed; the texts belong to argv. */
+struct options {
+	const struct verb *verb;
+	const char *operand; /* the manifest, or the verb to help with */
+	const char *text[OPTION_COUNT]; /* NULL: not given; "" for a flag */
+	size_t qemu_arg_count;
+	const char *qemu_args[REPEATED_MAX];
+};
+
+struct verb {
+	const char *name;
+	const char *operands; /* as the synopsis shows them */
+	int operand_min, operand_max;
+	const char *summary;
+	const char *description;
+	int (*run)(const struct options *options); /* returns enum status */
+};
+
+struct option_row {
+	enum option_id id;
+	char letter; /* 0: none */
+	const char *name;
+	const char *argument; /* NULL: a flag */
+	const char *verbs;    /* names, each with a space behind it */
+	const char *help;
+};
+
+/* A line of two columns: an exit status, a key, an environment variable. */
+struct note {
+	const char *what;
+	const char *words;
+};
+
+extern const struct verb verbs[];	    /* ends with a NULL name */
+extern const struct option_row option_rows[]; /* ends with a NULL name */
+extern const struct note status_notes[], key_notes[], environment_notes[];
+
+/* Whether @option belongs to @verb. */
+int option_is_of(const struct option_row *option, const struct verb *verb);
+const struct verb *verb_find(const char *name);
+
+/* All of mullctl but its name: returns the exit status. */
+int mullctl(int argc, char **argv);
+
+/* The verbs, each in a file of its own. */
+int verb_check(const struct options *options);
+int verb_pack(const struct options *options);
+int verb_run(const struct options *options);
+int verb_help(const struct options *options);
+int verb_man(const struct options *options);
+
+#endif
