@@ -46,8 +46,9 @@ enum { EAX, EBX, ECX, EDX };
 /* 0x80000001: no SVM, EXTAPIC, OSVW, IBS, SKINIT, WDT, LWP, TOPOEXT, counters,
  * MWAITX; no FFXSR, RDTSCP (needs TSC_AUX). */
 #define LEAF_E1_ECX (BIT(0) | BITS(8, 4) | BIT(11) | BIT(16) | BIT(21))
-#define LEAF_E1_EDX (LEAF_1_EDX | BIT(11) | BIT(20) | BIT(22) | BIT(26) | \
-		     BIT(29))
+#define LEAF_E1_EDX (BIT(0) | BITS(6, 2) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | \
+		     BIT(13) | BITS(17, 15) | BIT(20) | BITS(24, 22) | \
+		     BIT(26) | BIT(29))
 #define ECX_CMP_LEGACY BIT(1)
 
 static const struct cpuid_rule {
