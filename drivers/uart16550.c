@@ -162,9 +162,10 @@ size_t uart_receive(struct uart16550 *uart, void *bytes, size_t room)
 	return count;
 }
 
-void uart_interrupts(struct uart16550 *uart, bool transmit)
+void uart_interrupts(struct uart16550 *uart, bool receive, bool transmit)
 {
 	put(uart, UART_INTERRUPTS, 0);
 	put(uart, UART_INTERRUPTS,
-	    UART_ON_RECEIVE | (transmit ? UART_ON_TRANSMIT : 0));
+	    (receive ? UART_ON_RECEIVE : 0) |
+	    (transmit ? UART_ON_TRANSMIT : 0));
 }

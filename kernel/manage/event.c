@@ -101,18 +101,24 @@ static void log_event(const struct vm *vm, const struct entry *entry)
 
 /* ---- the queue ----------------------------------------------------------- */
 
-void manage_event(struct vm *vm)
+static void put(const struct entry *entry)
 {
-	struct entry entry = describe(vm);
-	uint32_t bit = 1u << vm->index;
+	uint32_t bit = 1u << entry->stream;
 
 	lock_take(&queue.lock);
 	/* Once a VM's bit is set, newer events must not overtake it. */
 	if (queue.count < EVENT_QUEUE && !(queue.missed & bit))
-		queue.entries[queue.count++] = entry;
+		queue.entries[queue.count++] = *entry;
 	else
 		queue.missed |= bit;
 	lock_give(&queue.lock);
+}
+
+void manage_event(struct vm *vm)
+{
+	struct entry entry = describe(vm);
+
+	put(&entry);
 	log_event(vm, &entry);
 	manage_notify();
 }
@@ -121,20 +127,18 @@ void manage_refused(uint32_t index, const char *name, const char *words)
 {
 	struct entry entry = {
 		.stream = (uint16_t)index,
-		.ends = true,
 		.event = { .state = MULL_VM_REFUSED,
 			   .reason = MULL_END_BAD_IMAGE,
 			   .time_ns = log_time() },
 	};
 
+	ASSERT(index < MULL_VM_MAX);
 	format_text(entry.event.name, sizeof entry.event.name, "%.31s", name);
 	format_text(entry.event.words, sizeof entry.event.words, "%.159s",
 		    words);
-	lock_take(&queue.lock);
-	if (queue.count < EVENT_QUEUE)
-		queue.entries[queue.count++] = entry;
-	lock_give(&queue.lock);
-	log_write("%.31s: refused: %.159s", name, words);
+	put(&entry);
+	log_write("%s: refused: %s", entry.event.name, entry.event.words);
+	manage_notify();
 }
 
 static bool sendable(const struct entry *entry)

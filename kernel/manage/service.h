@@ -42,4 +42,69 @@ bool log_allowed(uint32_t source, const char *name);
 /* Looks for the UART of @machine; NULL and a log line: there is none. */
 struct uart16550 *line_start(const struct mull_machine *machine);
 
+/* ---- console.c: what VMs print, and what is typed to them ---------------- */
+
+/* Bytes of a console that go out at a time, so that others get their turn;
+ * fewer wait a moment for more. */
+#define CONSOLE_PIECE 256
+#define CONSOLE_INPUT_MAX 256
+
+struct console {
+	struct vm *vm; /* NULL: no VM has this number */
+	uint64_t waits_since; /* arch_time(); 0: it was empty when looked at */
+	bool dropping; /* it was said that typed bytes are lost */
+	uint32_t input_count;
+	uint8_t input[CONSOLE_INPUT_MAX]; /* not yet taken by its UART */
+};
+
+void console_add(struct vm *vm);
+uint32_t console_count(void); /* VMs that were added */
+struct console *console_of(uint32_t stream); /* NULL: there is no such VM */
+
+/* Whether it is time to send what @console holds. */
+bool console_ready(struct console *console);
+/* Takes out at most @room bytes, with @line none behind a newline. */
+size_t console_fetch(struct console *console, uint8_t *to, size_t room,
+		     bool line);
+/* Whether all that was printed before the ring's head was @head is out. */
+bool console_passed(const struct console *console, uint32_t head);
+
+/* Gives typed bytes to VM @stream, now or when its UART takes more. */
+enum error console_type(uint32_t stream, const uint8_t *bytes, size_t length);
+
+void consoles_offer_input(void); /* again what was not taken */
+void consoles_discard(void);	 /* a piece of each: nobody reads them */
+bool consoles_print(void);	 /* whether one holds bytes */
+bool consoles_type(void);	 /* whether one's guest does not read */
+
+/* ---- event.c ------------------------------------------------------------ */
+
+/* The next event to send; false: none, or it waits for a console. */
+bool event_take(uint16_t *stream, struct mull_event *event);
+
+/* ---- request.c ---------------------------------------------------------- */
+
+/* Does what @length bytes at @payload, a struct mull_request, ask for. */
+enum error request_obey(const void *payload, size_t length);
+
+/* ---- channel.c and text.c: what the line carries ------------------------- */
+
+/* Puts the next piece into FRAME_WIRE_MAX bytes; 0: nothing waits. */
+size_t channel_next(uint8_t *wire);
+size_t text_next(uint8_t *to);
+
+/* Takes at most LINE_RECEIVE_MAX bytes that came, when it has room for them. */
+#define LINE_RECEIVE_MAX 64
+bool channel_has_room(void);
+bool text_has_room(void);
+void channel_receive(const uint8_t *bytes, size_t length);
+void text_receive(const uint8_t *bytes, size_t length);
+
+/* Says hello with the next piece. */
+void channel_greet(void);
+
+/* What is sent in turn: the consoles, by their VMs' numbers, and the log. */
+#define SOURCE_LOG MULL_VM_MAX
+#define SOURCES (MULL_VM_MAX + 1)
+
 #endif

@@ -51,10 +51,10 @@ size_t arch_backtrace(uint64_t *addresses, size_t count)
 	return 2;
 }
 
-static struct vm vms[2] = { { .index = 0, .description.name = "web" },
+static struct vm machines[2] = { { .index = 0, .description.name = "web" },
 			    { .index = 1, .description.name = "db" } };
-static struct vcpu web = { .vm = &vms[0], .index = 1 };
-static struct vcpu db = { .vm = &vms[1] };
+static struct vcpu web = { .vm = &machines[0], .index = 1 };
+static struct vcpu db = { .vm = &machines[1] };
 
 static const char *next(void)
 {
@@ -172,7 +172,7 @@ static void a_guest_cannot_flood_the_log(void **state)
 	assert_string_equal(next() + 15, "web/1: again\n");
 	assert_string_equal(next() + 15, "web/1: again\n");
 	assert_string_equal(next(), "");
-	assert_int_equal(vms[0].complaints, 110);
+	assert_int_equal(machines[0].complaints, 110);
 }
 
 static void an_error_is_logged_where_it_began(void **state)

@@ -224,11 +224,13 @@ static void asking_for_interrupts_makes_a_new_edge(void **state)
 	(void)state;
 	start();
 	chip.lowered = 0;
-	uart_interrupts(&uart, true);
+	uart_interrupts(&uart, true, true);
 	assert_int_equal(chip.interrupts, 3);
-	uart_interrupts(&uart, false);
+	uart_interrupts(&uart, true, false);
 	assert_int_equal(chip.interrupts, 1);
-	assert_int_equal(chip.lowered, 2);
+	uart_interrupts(&uart, false, true);
+	assert_int_equal(chip.interrupts, 2);
+	assert_int_equal(chip.lowered, 3);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, fresh)

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* Service CPU only; the devices behind it are shared with the guests' CPUs. */
+#include "service.h"
+#include <mullion/arch.h>
+#include <string.h>
+
+/* Milliseconds that a few bytes wait for more: a guest prints byte by byte,
+ * and a frame for each would be sixteen times as long. */
+#define PATIENCE 2
+
+static struct console consoles[MULL_VM_MAX];
+
+void console_add(struct vm *vm)
+{
+	ASSERT(vm->index < MULL_VM_MAX);
+	consoles[vm->index] = (struct console){ .vm = vm };
+}
+
+struct console *console_of(uint32_t stream)
+{
+	if (stream >= MULL_VM_MAX || !consoles[stream].vm)
+		return NULL;
+	return &consoles[stream];
+}
+
+uint32_t console_count(void)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+		count += consoles[i].vm != NULL;
+	return count;
+}
+
+/* ---- output ------------------------------------------------------------- */
+
+static uint32_t held(const struct console *console)
+{
+	const struct console_ring *ring = &console->vm->serial.output;
+
+	return ring->head - ring->tail;
+}
+
+bool console_ready(struct console *console)
+{
+	uint32_t count = held(console);
+
+	if (!count)
+		return false;
+	if (!console->waits_since)
+		console->waits_since = arch_time();
+	return count >= CONSOLE_PIECE || arch_time() - console->waits_since >=
+						 PATIENCE * arch_time_khz();
+}
+
+static void drained(struct vm *vm)
+{
+	lock_take(&vm->device_lock);
+	serial_drained(vm);
+	lock_give(&vm->device_lock);
+}
+
+size_t console_fetch(struct console *console, uint8_t *to, size_t room,
+		     bool line)
+{
+	struct console_ring *ring = &console->vm->serial.output;
+	size_t count = 0;
+
+	if (!line)
+		count = console_take(ring, to, room);
+	while (line && count < room && console_take(ring, to + count, 1))
+		line = to[count++] != '\n';
+	if (!held(console))
+		console->waits_since = 0;
+	if (count)
+		drained(console->vm);
+	return count;
+}
+
+bool console_passed(const struct console *console, uint32_t head)
+{
+	/* Both count round; the ring is far smaller than their range. */
+	return (int32_t)(console->vm->serial.output.tail - head) >= 0;
+}
+
+void consoles_discard(void)
+{
+	uint8_t bytes[CONSOLE_PIECE];
+
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+		if (consoles[i].vm && held(&consoles[i]))
+			console_fetch(&consoles[i], bytes, sizeof bytes,
+				      false);
+}
+
+bool consoles_print(void)
+{
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+		if (consoles[i].vm && held(&consoles[i]))
+			return true;
+	return false;
+}
+
+/* ---- input -------------------------------------------------------------- */
+
+static bool runs(const struct console *console)
+{
+	return console->vm->state == MULL_VM_RUNNING;
+}
+
+/* Said once, until the guest has read all. */
+static void say_dropped(struct console *console, const char *why)
+{
+	if (!console->dropping)
+		log_write("%.31s: typed input is lost: %s",
+			  console->vm->description.name, why);
+	console->dropping = true;
+}
+
+enum error console_type(uint32_t stream, const uint8_t *bytes, size_t length)
+{
+	struct console *console = console_of(stream);
+	size_t room;
+
+	if (!console)
+		return ERR_NOT_FOUND;
+	if (!runs(console) && console->vm->state != MULL_VM_STARTING) {
+		say_dropped(console, "the VM does not run");
+		return ERR_NONE;
+	}
+	room = CONSOLE_INPUT_MAX - console->input_count;
+	if (length > room) {
+		say_dropped(console, "the guest does not read it");
+		length = room;
+	}
+	memcpy(console->input + console->input_count, bytes, length);
+	console->input_count += (uint32_t)length;
+	return ERR_NONE;
+}
+
+static void offer(struct console *console)
+{
+	struct vm *vm = console->vm;
+	size_t taken;
+
+	lock_take(&vm->device_lock);
+	taken = serial_receive(vm, console->input, console->input_count);
+	lock_give(&vm->device_lock);
+	console->input_count -= (uint32_t)taken;
+	memmove(console->input, console->input + taken, console->input_count);
+	if (!console->input_count)
+		console->dropping = false;
+}
+
+void consoles_offer_input(void)
+{
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
+		struct console *console = &consoles[i];
+
+		if (!console->vm || !console->input_count)
+			continue;
+		if (runs(console))
+			offer(console);
+		else if (console->vm->state != MULL_VM_STARTING)
+			console->input_count = 0; /* its reader is gone */
+	}
+}
+
+bool consoles_type(void)
+{
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+		if (consoles[i].vm && consoles[i].input_count &&
+		    runs(&consoles[i]))
+			return true;
+	return false;
+}

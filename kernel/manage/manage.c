@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The service's round.  It sleeps between rounds, so each way to new work must
+ * wake it: the UART's interrupt, manage_notify(), or polling while only time
+ * has to pass (manage_needs_polling()).
+ */
+#include "service.h"
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/manage.h>
+
+/* A round is short, since the service CPU may have guests too. */
+#define SEND_A_ROUND 512 /* bytes */
+#define DRAW_A_ROUND 4	 /* lines */
+#define EARLY_PIECES 4096 /* more than the log can hold */
+
+static const struct carrier {
+	size_t (*next)(uint8_t *wire);
+	bool (*has_room)(void);
+	void (*receive)(const uint8_t *bytes, size_t length);
+} carriers[] = {
+	[MULL_SERIAL_NONE] = { 0 },
+	[MULL_SERIAL_TEXT] = { text_next, text_has_room, text_receive },
+	[MULL_SERIAL_CHANNEL] = { channel_next, channel_has_room,
+				  channel_receive },
+};
+
+static const struct carrier *carrier;
+static struct uart16550 *uart; /* NULL: nobody listens */
+
+/* The piece that is being sent. */
+static uint8_t wire[FRAME_WIRE_MAX];
+static size_t wire_length, wire_sent;
+
+static _Atomic bool serving; /* the loop runs */
+static uint32_t service_cpu;
+static _Atomic bool notified; /* and not yet looked at */
+
+static _Atomic bool interrupted; /* by the UART */
+static _Atomic bool interrupts_work; /* one has come: they can be relied on */
+static bool wants_receive, wants_transmit; /* as the UART was told */
+
+/* ---- before the loop runs ------------------------------------------------ */
+
+static atomic_flag sending_early = ATOMIC_FLAG_INIT;
+
+/* Sends what there is at once, by waiting. */
+static void send_early(void)
+{
+	size_t length;
+
+	/* Who is here already also sends the newer lines. */
+	if (!uart || atomic_flag_test_and_set(&sending_early))
+		return;
+	for (uint32_t i = 0; i < EARLY_PIECES; i++) {
+		length = carrier->next(wire);
+		if (!length)
+			break;
+		if (uart_send_waiting(uart, wire, length) < length) {
+			uart = NULL; /* stuck: do not wait for it again */
+			break;
+		}
+	}
+	atomic_flag_clear(&sending_early);
+}
+
+static void on_log_line(void)
+{
+	if (serving) {
+		manage_notify();
+		return;
+	}
+	log_draw(UINT32_MAX);
+	send_early();
+}
+
+/* Interrupts of COM1 to COM4 on a PC. */
+static uint32_t isa_line(uint16_t port)
+{
+	switch (port) {
+	case 0x3f8:
+	case 0x3e8:
+		return 4;
+	case 0x2f8:
+	case 0x2e8:
+		return 3;
+	}
+	return 0; /* the timer's: no UART has it */
+}
+
+static void on_interrupt(void)
+{
+	interrupted = true;
+	interrupts_work = true;
+}
+
+static void connect_interrupt(void)
+{
+	uint32_t number = isa_line(uart->port);
+	enum error error = number ? arch_connect_interrupt(number,
+							   on_interrupt) :
+				    ERR_NOT_FOUND;
+
+	if (error)
+		log_write("serial line: no interrupt, it is polled: %s",
+			  error_text(error));
+}
+
+void manage_start(const struct mull_machine *machine)
+{
+	static const char *const modes[] = { "none", "text", "channel" };
+	uint32_t mode = machine->serial_mode;
+
+	ASSERT(mode < ARRAY_COUNT(carriers)); /* the checker let it pass */
+	uart = line_start(machine);
+	carrier = &carriers[mode];
+	log_on_line(on_log_line);
+	if (!uart)
+		return;
+	log_write("serial line at port 0x%x carries %s", uart->port,
+		  modes[mode]);
+	connect_interrupt();
+}
+
+void manage_add_vm(struct vm *vm)
+{
+	console_add(vm);
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
+/* Lossless: a notice that finds the flag set was given before the round that
+ * clears it, and that looks at everything afterwards. */
+void manage_notify(void)
+{
+	if (serving && !atomic_exchange(&notified, true))
+		arch_kick(service_cpu);
+}
+
+/* Whether more may have come than was taken. */
+static bool receive(void)
+{
+	uint8_t bytes[LINE_RECEIVE_MAX];
+	size_t length;
+
+	if (!carrier->has_room())
+		return false;
+	length = uart_receive(uart, bytes, sizeof bytes);
+	carrier->receive(bytes, length);
+	return length == sizeof bytes;
+}
+
+/* Whether the round ended before the UART was full. */
+static bool transmit(void)
+{
+	size_t budget = SEND_A_ROUND;
+
+	while (budget) {
+		size_t count;
+
+		if (wire_sent == wire_length) {
+			wire_sent = 0;
+			wire_length = carrier->next(wire);
+			if (!wire_length)
+				return false;
+		}
+		count = wire_length - wire_sent;
+		if (count > budget)
+			count = budget;
+		count = uart_send(uart, wire + wire_sent, count);
+		if (!count)
+			return false;
+		wire_sent += count;
+		budget -= count;
+	}
+	return true;
+}
+
+/* Bytes are not waited for while they could not be taken, or they would
+ * interrupt without end. */
+static void want_interrupts(bool was_interrupted)
+{
+	bool for_receive = carrier->has_room();
+	bool for_transmit = wire_sent < wire_length || !interrupts_work;
+
+	if (was_interrupted || !interrupts_work ||
+	    for_receive != wants_receive || for_transmit != wants_transmit)
+		uart_interrupts(uart, for_receive, for_transmit);
+	wants_receive = for_receive;
+	wants_transmit = for_transmit;
+}
+
+static void begin_serving(void)
+{
+	/* For good: what another CPU still sends goes first. */
+	while (atomic_flag_test_and_set(&sending_early))
+		arch_pause();
+	service_cpu = arch_cpu_index();
+	channel_greet();
+	serving = true;
+}
+
+bool manage_poll(void)
+{
+	bool was_interrupted, more;
+
+	if (!serving)
+		begin_serving();
+	notified = false;
+	was_interrupted = atomic_exchange(&interrupted, false);
+	more = log_draw(DRAW_A_ROUND);
+	if (!uart) {
+		consoles_discard();
+		return more || consoles_print();
+	}
+	more |= receive();
+	consoles_offer_input();
+	more |= transmit();
+	want_interrupts(was_interrupted);
+	return more;
+}
+
+bool manage_needs_polling(void)
+{
+	bool idle = wire_sent == wire_length;
+
+	return uart && (!interrupts_work || consoles_type() ||
+			(idle && (consoles_print() || log_waits(LOG_SERIAL))));
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine around the management service: a 16550 with a line behind it, two
+ * VMs with consoles, and the service CPU's loop, which polls only when it has
+ * a reason to.  So a wake-up that is missing makes a test fail.  Included by
+ * tests of the service, with the service's inside.
+ */
+#ifndef TESTS_FAKE_LINE_H
+#define TESTS_FAKE_LINE_H
+
+#include "kernel/manage/manage.c"
+#include "kernel/manage/text.c"
+#include <arch/fake/fake.h>
+#include <cmocka.h>
+#include <mullion/frame_pool.h>
+#include <mullion/framebuffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PORT 0x3f8
+#define MS 1000000 /* ticks of the fake clock */
+
+/* ---- the UART, and what came out of it ----------------------------------- */
+
+static struct {
+	uint8_t line, modem, scratch, interrupts;
+	uint32_t in_fifo;
+	bool empty_pending; /* the transmitter's interrupt is due */
+	bool level;	    /* of the interrupt line */
+	bool absent, deaf;  /* no UART; no interrupt arrives */
+	uint32_t pace;	    /* bytes that the line takes a millisecond */
+	uint8_t incoming[8192];
+	size_t incoming_count, incoming_taken;
+} chip;
+
+static bool woken; /* the loop has a reason to poll */
+static void on_wire(uint8_t byte); /* the test's */
+
+static void chip_update(void)
+{
+	bool received = chip.incoming_taken < chip.incoming_count;
+	bool level = (received && (chip.interrupts & 1)) ||
+		     (chip.empty_pending && (chip.interrupts & 2));
+
+	if (level && !chip.level && !chip.deaf && fake_interrupt_handler[4]) {
+		fake_interrupt_handler[4]();
+		woken = true;
+	}
+	chip.level = level;
+}
+
+static uint8_t chip_in(uint16_t port)
+{
+	bool received = chip.incoming_taken < chip.incoming_count;
+	uint8_t byte;
+
+	if (chip.absent)
+		return 0xff;
+	switch (port - PORT) {
+	case 0:
+		assert_true(received);
+		byte = chip.incoming[chip.incoming_taken++];
+		chip_update();
+		return byte;
+	case 2:
+		return 0xc1;
+	case 5:
+		return (uint8_t)(received | (chip.in_fifo ? 0 : 0x60));
+	case 6:
+		return chip.modem & 0x10 ? 0x90 : 0xb0;
+	case 7:
+		return chip.scratch;
+	}
+	return 0;
+}
+
+static void chip_out(uint16_t port, uint8_t value)
+{
+	switch (port - PORT) {
+	case 0:
+		if (chip.line & 0x80)
+			return;
+		assert_true(chip.in_fifo < 16);
+		on_wire(value);
+		chip.empty_pending = false;
+		/* Before the loop runs, the line is as fast as can be. */
+		if (serving)
+			chip.in_fifo++;
+		break;
+	case 1:
+		if (chip.line & 0x80)
+			return;
+		if ((value & ~chip.interrupts & 2) && !chip.in_fifo)
+			chip.empty_pending = true;
+		chip.interrupts = value;
+		break;
+	case 3:
+		chip.line = value;
+		break;
+	case 4:
+		chip.modem = value;
+		break;
+	case 7:
+		chip.scratch = value;
+		break;
+	}
+	chip_update();
+}
+
+static void incoming(const void *bytes, size_t length)
+{
+	if (chip.incoming_taken == chip.incoming_count)
+		chip.incoming_taken = chip.incoming_count = 0;
+	assert_true(length <= sizeof chip.incoming - chip.incoming_count);
+	memcpy(chip.incoming + chip.incoming_count, bytes, length);
+	chip.incoming_count += length;
+	chip_update();
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
+static void (*each_millisecond)(void); /* what guests do meanwhile */
+
+static uint32_t polls;
+
+static void poll_while_needed(void)
+{
+	uint32_t rounds = 0;
+
+	while (woken || fake_kicks[0]) {
+		woken = false;
+		fake_kicks[0] = 0;
+		while (manage_poll())
+			assert_true(++rounds < 10000);
+		polls++;
+		assert_true(++rounds < 10000);
+	}
+}
+
+static void serve(uint32_t milliseconds)
+{
+	while (milliseconds--) {
+		uint32_t gone = chip.in_fifo < chip.pace ? chip.in_fifo :
+							   chip.pace;
+
+		if (each_millisecond)
+			each_millisecond();
+		poll_while_needed();
+		fake_time += MS;
+		chip.in_fifo -= gone;
+		if (gone && !chip.in_fifo)
+			chip.empty_pending = true;
+		chip_update();
+		if (manage_needs_polling())
+			woken = true;
+		poll_while_needed();
+	}
+}
+
+/* ---- the VMs ------------------------------------------------------------- */
+
+static struct vm guests[2];
+static uint8_t guest_rings[2][4096];
+static char given[2][4096];  /* what the guests were given */
+static size_t given_count[2];
+static size_t given_at_most; /* each time that it is offered */
+static uint32_t drains, buttons, commands;
+static enum mull_command last_command;
+
+size_t console_put(struct console_ring *ring, const void *bytes, size_t length)
+{
+	const uint8_t *from = bytes;
+	size_t room = ring->size - (ring->head - ring->tail);
+
+	if (length > room)
+		length = room;
+	for (size_t i = 0; i < length; i++)
+		ring->bytes[(ring->head + i) % ring->size] = from[i];
+	ring->head += (uint32_t)length;
+	return length;
+}
+
+size_t console_take(struct console_ring *ring, void *bytes, size_t room)
+{
+	uint8_t *to = bytes;
+	size_t length = ring->head - ring->tail;
+
+	if (length > room)
+		length = room;
+	for (size_t i = 0; i < length; i++)
+		to[i] = ring->bytes[(ring->tail + i) % ring->size];
+	ring->tail += (uint32_t)length;
+	return length;
+}
+
+/* As the emulated UART does: a notice for the first byte of a run only. */
+static size_t print(uint32_t vm, const char *text)
+{
+	struct console_ring *ring = &guests[vm].serial.output;
+	bool empty = ring->head == ring->tail;
+	size_t taken = console_put(ring, text, strlen(text));
+
+	if (empty)
+		manage_notify();
+	return taken;
+}
+
+static void assert_locked(struct vm *vm)
+{
+	assert_true(atomic_flag_test_and_set(&vm->device_lock.held));
+}
+
+size_t serial_receive(struct vm *vm, const uint8_t *bytes, size_t length)
+{
+	size_t *count = &given_count[vm->index];
+
+	assert_locked(vm);
+	if (length > given_at_most)
+		length = given_at_most;
+	assert_true(length < sizeof given[0] - *count);
+	memcpy(given[vm->index] + *count, bytes, length);
+	*count += length;
+	return length;
+}
+
+void serial_drained(struct vm *vm)
+{
+	assert_locked(vm);
+	drains++;
+}
+
+void platform_press_button(struct vm *vm)
+{
+	assert_locked(vm);
+	buttons++;
+}
+
+void vm_command(struct vm *vm, enum mull_command command)
+{
+	(void)vm;
+	commands++;
+	last_command = command;
+}
+
+uint64_t frames_free(void)
+{
+	return 5;
+}
+
+void framebuffer_write(const char *text, size_t length)
+{
+	(void)text;
+	(void)length;
+}
+
+static void state(uint32_t vm, enum mull_vm_state to)
+{
+	guests[vm].state = to;
+	manage_event(&guests[vm]);
+}
+
+/* ---- start --------------------------------------------------------------- */
+
+static void forget_service(void)
+{
+	char line_of_log[LOG_LINE_MAX];
+
+	while (log_take(LOG_SERIAL, line_of_log, sizeof line_of_log))
+		;
+	serving = notified = interrupted = interrupts_work = false;
+	wants_receive = wants_transmit = false;
+	wire_length = wire_sent = 0;
+	uart = NULL;
+	atomic_flag_clear(&sending_early);
+	line.owner = NOBODY;
+	listener = 0;
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+		if (console_of(i))
+			console_of(i)->vm = NULL;
+}
+
+static void add_vms(uint32_t count)
+{
+	memset(guests, 0, sizeof guests);
+	for (uint32_t i = 0; i < count; i++) {
+		struct vm *vm = &guests[i];
+
+		vm->index = i;
+		strcpy(vm->description.name, i ? "db" : "web");
+		vm->state = MULL_VM_STOPPED;
+		vm->serial.output = (struct console_ring){
+			.bytes = guest_rings[i],
+			.size = sizeof guest_rings[i],
+		};
+		manage_add_vm(vm);
+	}
+}
+
+static void begin(enum mull_serial_mode mode, uint32_t count)
+{
+	struct mull_machine machine = { .serial_mode = mode };
+
+	memset(&chip, 0, sizeof chip);
+	chip.pace = 11; /* 115200 baud */
+	fake_port_in = chip_in;
+	fake_port_out = chip_out;
+	fake_time = 1000 * (uint64_t)MS;
+	memset(fake_interrupt_handler, 0, sizeof fake_interrupt_handler);
+	memset(given_count, 0, sizeof given_count);
+	memset(given, 0, sizeof given);
+	given_at_most = 64;
+	each_millisecond = NULL;
+	drains = buttons = commands = polls = 0;
+	forget_service();
+	log_start();
+	manage_start(&machine);
+	add_vms(count);
+	woken = true; /* the loop begins with a round */
+}
+
+#endif

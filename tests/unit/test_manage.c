@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/unit/fake_line.h"
+#include <stdio.h>
+
+/* ---- the operator's end --------------------------------------------------- */
+
+static struct heard {
+	struct mull_frame_header header;
+	size_t length;
+	union {
+		uint8_t bytes[MULL_FRAME_PAYLOAD_MAX];
+		struct mull_hello hello;
+		struct mull_event event;
+		struct mull_reply reply;
+	};
+} heard[2048];
+static uint32_t heard_count;
+static char plain[1024]; /* text that was no frame */
+static size_t plain_length;
+static char printed[2][65536]; /* what came of each console */
+static size_t printed_length[2];
+static char logged[65536];
+static size_t logged_length;
+static bool sequence_known;
+static uint32_t next_sequence;
+
+static void add(char *to, size_t size, size_t *at, const void *from,
+		size_t length)
+{
+	assert_true(length < size - *at);
+	memcpy(to + *at, from, length);
+	*at += length;
+	to[*at] = '\0';
+}
+
+static void hear(void *context, const struct mull_frame_header *header,
+		 const void *payload, size_t length)
+{
+	struct heard *frame = &heard[heard_count++];
+
+	(void)context;
+	assert_true(heard_count < ARRAY_COUNT(heard));
+	/* Not one frame is lost, and none comes twice. */
+	if (sequence_known)
+		assert_int_equal(header->sequence, next_sequence);
+	sequence_known = true;
+	next_sequence = header->sequence + 1;
+	frame->header = *header;
+	frame->length = length;
+	memcpy(frame->bytes, payload, length);
+	if (header->type == MULL_FRAME_LOG)
+		add(logged, sizeof logged, &logged_length, payload, length);
+	if (header->type == MULL_FRAME_CONSOLE) {
+		assert_in_range(header->stream, 0, 1);
+		assert_in_range(length, 1, CONSOLE_PIECE);
+		add(printed[header->stream], sizeof printed[0],
+		    &printed_length[header->stream], payload, length);
+	}
+}
+
+static void hear_text(void *context, const void *text, size_t length)
+{
+	(void)context;
+	add(plain, sizeof plain, &plain_length, text, length);
+}
+
+static struct frame_decoder ears = { .on_frame = hear, .on_text = hear_text };
+
+static void on_wire(uint8_t byte)
+{
+	frame_decode(&ears, &byte, 1);
+}
+
+static uint32_t sent_sequence = 1000;
+
+static size_t encode(uint8_t type, uint16_t stream, const void *payload,
+		     size_t length, uint8_t *to)
+{
+	struct mull_frame_header header = { .version = MULL_CHANNEL_VERSION,
+					    .type = type,
+					    .stream = stream,
+					    .sequence = ++sent_sequence };
+
+	return frame_encode(&header, payload, length, to);
+}
+
+static void send(uint8_t type, uint16_t stream, const void *payload,
+		 size_t length)
+{
+	uint8_t frame[FRAME_WIRE_MAX];
+
+	incoming(frame, encode(type, stream, payload, length, frame));
+}
+
+static void forget_heard(void)
+{
+	heard_count = 0;
+	plain_length = logged_length = 0;
+	printed_length[0] = printed_length[1] = 0;
+	plain[0] = logged[0] = printed[0][0] = printed[1][0] = '\0';
+}
+
+static int fresh(void **unused)
+{
+	(void)unused;
+	frame_decoder_flush(&ears);
+	sequence_known = false;
+	begin(MULL_SERIAL_CHANNEL, 2);
+	serve(200);
+	forget_heard();
+	return 0;
+}
+
+/* The reply to what was sent last. */
+static uint32_t answer(void)
+{
+	for (uint32_t i = 0; i < heard_count; i++) {
+		const struct heard *frame = &heard[i];
+
+		if (frame->header.type != MULL_FRAME_REPLY ||
+		    frame->reply.sequence != sent_sequence)
+			continue;
+		assert_int_equal(frame->length, sizeof frame->reply);
+		assert_int_equal(frame->header.stream, MULL_STREAM_HYPERVISOR);
+		return frame->reply.error;
+	}
+	return UINT32_MAX;
+}
+
+static uint32_t ask(uint32_t command, uint32_t vm, uint64_t argument)
+{
+	struct mull_request request = { command, vm, argument };
+
+	send(MULL_FRAME_REQUEST, MULL_STREAM_HYPERVISOR, &request,
+	     sizeof request);
+	serve(50);
+	return answer();
+}
+
+static uint32_t count_of(enum mull_frame_type type)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < heard_count; i++)
+		count += heard[i].header.type == type;
+	return count;
+}
+
+static const struct heard *last_event(uint16_t vm)
+{
+	for (uint32_t i = heard_count; i--;)
+		if (heard[i].header.type == MULL_FRAME_EVENT &&
+		    heard[i].header.stream == vm)
+			return &heard[i];
+	fail_msg("no event of VM %u", vm);
+	return NULL;
+}
+
+/* ---- greeting ------------------------------------------------------------ */
+
+static void the_log_comes_at_once_and_hello_when_all_stands(void **unused)
+{
+	(void)unused;
+	forget_heard();
+	begin(MULL_SERIAL_CHANNEL, 2);
+	log_write("before the loop");
+	assert_non_null(strstr(logged, "before the loop\n"));
+	manage_refused(7, "bad", "has no kernel");
+	assert_string_equal(last_event(7)->event.words, "has no kernel");
+	assert_int_equal(last_event(7)->event.state, MULL_VM_REFUSED);
+	assert_int_equal(count_of(MULL_FRAME_HELLO), 0);
+
+	serve(50);
+	assert_int_equal(count_of(MULL_FRAME_HELLO), 1);
+	for (uint32_t i = 0; i < heard_count; i++) {
+		if (heard[i].header.type != MULL_FRAME_HELLO)
+			continue;
+		assert_string_equal(heard[i].hello.version, MULL_VERSION);
+		assert_int_equal(heard[i].hello.cpu_count, 1);
+		assert_int_equal(heard[i].hello.vm_count, 2);
+		assert_int_equal(heard[i].hello.memory_free, MIB(10));
+	}
+	assert_non_null(strstr(logged, "bad: refused: has no kernel\n"));
+}
+
+static void nothing_to_do_means_no_polling(void **unused)
+{
+	(void)unused;
+	serve(10);
+	polls = 0;
+	serve(100);
+	assert_int_equal(polls, 0);
+	assert_false(manage_needs_polling());
+}
+
+/* ---- requests ------------------------------------------------------------ */
+
+static void commands_reach_their_vm(void **unused)
+{
+	(void)unused;
+	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_NONE);
+	assert_int_equal(last_command, MULL_COMMAND_START);
+	state(0, MULL_VM_RUNNING);
+	assert_int_equal(ask(MULL_COMMAND_RESET, 0, 0), ERR_NONE);
+	assert_int_equal(last_command, MULL_COMMAND_RESET);
+	assert_int_equal(ask(MULL_COMMAND_STOP, 0, 0), ERR_NONE);
+	assert_int_equal(last_command, MULL_COMMAND_STOP);
+	assert_int_equal(commands, 3);
+	assert_int_equal(ask(MULL_COMMAND_POWER_BUTTON, 0, 0), ERR_NONE);
+	assert_int_equal(buttons, 1);
+}
+
+static void what_makes_no_sense_is_refused_with_a_number(void **unused)
+{
+	uint8_t long_request[24] = { MULL_COMMAND_START };
+
+	(void)unused;
+	assert_int_equal(ask(MULL_COMMAND_STOP, 0, 0), ERR_BAD_REQUEST);
+	assert_int_equal(ask(MULL_COMMAND_RESET, 0, 0), ERR_BAD_REQUEST);
+	assert_int_equal(ask(MULL_COMMAND_POWER_BUTTON, 0, 0),
+			 ERR_BAD_REQUEST);
+	state(0, MULL_VM_RUNNING);
+	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_BUSY);
+	state(0, MULL_VM_REFUSED);
+	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_BAD_REQUEST);
+	assert_int_equal(ask(MULL_COMMAND_START, 2, 0), ERR_NOT_FOUND);
+	assert_int_equal(ask(MULL_COMMAND_START, UINT32_MAX, 0),
+			 ERR_NOT_FOUND);
+	assert_int_equal(ask(MULL_COMMAND_START, 1, 1), ERR_BAD_REQUEST);
+	assert_int_equal(ask(0, 1, 0), ERR_BAD_REQUEST);
+	assert_int_equal(ask(5, 1, 0), ERR_BAD_REQUEST);
+	for (size_t length = 0; length <= sizeof long_request; length++) {
+		if (length == sizeof(struct mull_request))
+			continue;
+		send(MULL_FRAME_REQUEST, 0, long_request, length);
+		serve(50);
+		assert_int_equal(answer(), ERR_BAD_REQUEST);
+	}
+	send(99, 0, "", 0);
+	serve(50);
+	assert_int_equal(answer(), ERR_BAD_REQUEST);
+	assert_int_equal(commands + buttons, 0);
+}
+
+static void an_echo_of_its_own_frames_is_not_answered(void **unused)
+{
+	(void)unused;
+	for (uint8_t type = 0; type < MULL_FRAME_INPUT; type++)
+		send(type, 0, "echo", 4);
+	serve(200);
+	assert_int_equal(heard_count, 0);
+}
+
+static void each_request_of_a_flood_is_answered(void **unused)
+{
+	struct mull_request request = { MULL_COMMAND_START, 0, 0 };
+
+	(void)unused;
+	for (int i = 0; i < 200; i++)
+		send(MULL_FRAME_REQUEST, 0, &request, sizeof request);
+	serve(1000);
+	assert_int_equal(count_of(MULL_FRAME_REPLY), 200);
+	assert_int_equal(commands, 200);
+}
+
+/* ---- a bad line ---------------------------------------------------------- */
+
+static void a_damaged_request_is_not_obeyed(void **unused)
+{
+	struct mull_request request = { MULL_COMMAND_START, 0, 0 };
+	uint8_t frame[FRAME_WIRE_MAX];
+	size_t length = encode(MULL_FRAME_REQUEST, 0, &request, sizeof request,
+			       frame);
+
+	(void)unused;
+	for (size_t at = 1; at < length - 1; at++) {
+		for (int bit = 0; bit < 8; bit++) {
+			frame[at] ^= (uint8_t)(1 << bit);
+			incoming(frame, length);
+			serve(20);
+			frame[at] ^= (uint8_t)(1 << bit);
+		}
+	}
+	assert_int_equal(commands, 0);
+	incoming(frame, length);
+	serve(100);
+	assert_int_equal(commands, 1);
+	assert_non_null(strstr(logged, "channel: a damaged frame is dropped"));
+}
+
+static void noise_does_nothing_and_is_survived(void **unused)
+{
+	uint8_t noise[256];
+
+	(void)unused;
+	for (int i = 0; i < 500; i++) {
+		for (size_t k = 0; k < sizeof noise; k++)
+			noise[k] = rand() % 8 ? (uint8_t)rand() : 0;
+		incoming(noise, sizeof noise);
+		serve(10);
+	}
+	assert_int_equal(commands + buttons, 0);
+	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_NONE);
+}
+
+static void a_frame_without_end_is_survived(void **unused)
+{
+	static uint8_t endless[6000];
+
+	(void)unused;
+	memset(endless, 1, sizeof endless);
+	memcpy(endless, "\0\x1f\x01\x11", 4);
+	incoming(endless, sizeof endless);
+	serve(100);
+	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_NONE);
+}
+
+/* ---- consoles ------------------------------------------------------------ */
+
+static void single_bytes_travel_together(void **unused)
+{
+	(void)unused;
+	for (const char *at = "Hello\n"; *at; at++)
+		print(0, (char[]){ *at, '\0' });
+	serve(20);
+	assert_string_equal(printed[0], "Hello\n");
+	assert_int_equal(count_of(MULL_FRAME_CONSOLE), 1);
+	assert_true(drains > 0);
+	print(0, "> "); /* a prompt has no newline */
+	serve(20);
+	assert_string_equal(printed[0], "Hello\n> ");
+}
+
+static void flood(void)
+{
+	while (print(0, "spam and ham and eggs and so on\n"))
+		;
+}
+
+static void a_flood_starves_nobody(void **unused)
+{
+	uint32_t before;
+
+	(void)unused;
+	each_millisecond = flood;
+	serve(500);
+	before = count_of(MULL_FRAME_CONSOLE);
+	assert_true(before > 12); /* the line is full */
+	print(1, "ready\n");
+	log_write("a line");
+	serve(100);
+	assert_string_equal(printed[1], "ready\n");
+	assert_non_null(strstr(logged, "a line\n"));
+	/* Its turn comes after the flood's piece under way and one more. */
+	assert_true(count_of(MULL_FRAME_CONSOLE) - before <= 6);
+
+	assert_int_equal(ask(MULL_COMMAND_START, 1, 0), ERR_NONE);
+	state(1, MULL_VM_RUNNING);
+	serve(50);
+	assert_int_equal(last_event(1)->event.state, MULL_VM_RUNNING);
+}
+
+/* ---- typed input --------------------------------------------------------- */
+
+static void type(uint16_t vm, const void *bytes, size_t length)
+{
+	send(MULL_FRAME_INPUT, vm, bytes, length);
+	serve(5);
+}
+
+static void typed_bytes_reach_the_guest_in_order(void **unused)
+{
+	char text[200];
+
+	(void)unused;
+	state(0, MULL_VM_RUNNING);
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i] = (char)('a' + i % 26);
+	given_at_most = 3; /* at a time: the rest is offered again */
+	type(0, text, sizeof text);
+	serve(100);
+	assert_int_equal(given_count[0], sizeof text);
+	assert_memory_equal(given[0], text, sizeof text);
+	assert_int_equal(given_count[1], 0);
+	assert_null(strstr(logged, "lost"));
+}
+
+static void what_a_guest_does_not_read_is_bounded(void **unused)
+{
+	char text[1000];
+
+	(void)unused;
+	memset(text, 'x', sizeof text);
+	state(0, MULL_VM_RUNNING);
+	given_at_most = 0;
+	type(0, text, sizeof text);
+	type(0, text, sizeof text);
+	serve(100);
+	assert_non_null(strstr(logged, "web: typed input is lost: the guest "
+				       "does not read it\n"));
+	assert_null(strstr(strstr(logged, "lost") + 4, "lost")); /* once */
+	given_at_most = 64;
+	serve(50);
+	assert_int_equal(given_count[0], CONSOLE_INPUT_MAX);
+}
+
+static void input_waits_for_a_vm_that_starts(void **unused)
+{
+	(void)unused;
+	state(0, MULL_VM_STARTING);
+	type(0, "poweroff\r", 9);
+	serve(20);
+	assert_int_equal(given_count[0], 0);
+	state(0, MULL_VM_RUNNING);
+	serve(20);
+	assert_string_equal(given[0], "poweroff\r");
+}
+
+static void input_for_nobody_is_said_so(void **unused)
+{
+	(void)unused;
+	type(0, "x", 1);
+	serve(50);
+	assert_non_null(strstr(logged, "web: typed input is lost: the VM does "
+				       "not run\n"));
+	type(5, "x", 1);
+	serve(20);
+	assert_int_equal(answer(), ERR_NOT_FOUND);
+
+	state(0, MULL_VM_RUNNING);
+	given_at_most = 0;
+	type(0, "left over", 9);
+	state(0, MULL_VM_STOPPED);
+	serve(20);
+	state(0, MULL_VM_RUNNING); /* the next one must not get it */
+	given_at_most = 64;
+	serve(20);
+	assert_int_equal(given_count[0], 0);
+}
+
+/* ---- events -------------------------------------------------------------- */
+
+static void an_event_says_what_and_why(void **unused)
+{
+	const struct mull_event *event;
+
+	(void)unused;
+	guests[0].started_at = fake_time;
+	fake_time += 12340 * (uint64_t)MS;
+	guests[0].ending = MULL_END_EXIT_CODE;
+	guests[0].end_code = 7;
+	guests[0].restarts = 2;
+	strcpy(guests[0].end_words, "ended with code 7");
+	state(0, MULL_VM_STOPPED);
+	serve(100);
+	event = &last_event(0)->event;
+	assert_int_equal(last_event(0)->length, sizeof *event);
+	assert_string_equal(event->name, "web");
+	assert_int_equal(event->state, MULL_VM_STOPPED);
+	assert_int_equal(event->reason, MULL_END_EXIT_CODE);
+	assert_int_equal(event->code, 7);
+	assert_int_equal(event->restarts, 2);
+	assert_int_equal(event->time_ns, 12540 * (uint64_t)MS);
+	assert_string_equal(event->words, "ended with code 7");
+	assert_non_null(strstr(logged, "web: stopped: ended with code 7 after "
+				       "12.3 s\n"));
+}
+
+static void the_end_comes_behind_the_last_words(void **unused)
+{
+	uint32_t i;
+
+	(void)unused;
+	flood();
+	print(0, "down");
+	state(0, MULL_VM_STOPPED);
+	state(1, MULL_VM_RUNNING);
+	serve(1000);
+	for (i = 0; heard[i].header.type != MULL_FRAME_EVENT; i++)
+		;
+	assert_int_equal(heard[i].header.stream, 1); /* it need not wait */
+	assert_ptr_equal(last_event(0), &heard[heard_count - 1]);
+	assert_int_equal(printed_length[0], sizeof guest_rings[0]);
+}
+
+static void too_many_events_leave_the_newest(void **unused)
+{
+	uint32_t seen;
+
+	(void)unused;
+	for (uint32_t i = 1; i <= 40; i++) {
+		guests[0].restarts = i;
+		state(0, MULL_VM_RUNNING);
+		if (i == 20)
+			state(1, MULL_VM_CRASHED);
+	}
+	serve(3000);
+	assert_int_equal(last_event(0)->event.restarts, 40);
+	assert_int_equal(last_event(1)->event.state, MULL_VM_CRASHED);
+	seen = count_of(MULL_FRAME_EVENT);
+	assert_in_range(seen, 18, 41);
+	serve(100);
+	assert_int_equal(count_of(MULL_FRAME_EVENT), seen);
+}
+
+/* ---- other lines --------------------------------------------------------- */
+
+static void without_interrupts_it_is_polled(void **unused)
+{
+	(void)unused;
+	begin(MULL_SERIAL_CHANNEL, 2);
+	chip.deaf = true;
+	serve(100);
+	assert_true(manage_needs_polling());
+	forget_heard();
+	print(0, "Hello\n");
+	serve(20);
+	assert_string_equal(printed[0], "Hello\n");
+	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_NONE);
+}
+
+static void without_a_uart_guests_still_print(void **unused)
+{
+	struct mull_machine machine = { .serial_mode = MULL_SERIAL_CHANNEL };
+
+	(void)unused;
+	forget_service();
+	chip.absent = true;
+	manage_start(&machine);
+	add_vms(2);
+	woken = true;
+	serve(5);
+	flood();
+	serve(5);
+	assert_int_equal(guests[0].serial.output.tail,
+			 guests[0].serial.output.head);
+	assert_true(drains > 0);
+	assert_int_equal(heard_count, 0);
+	assert_false(manage_needs_polling());
+}
+
+static void a_panic_cuts_in_as_plain_text(void **unused)
+{
+	(void)unused;
+	flood();
+	serve(7); /* in the middle of a frame */
+	assert_true(wire_sent < wire_length);
+	serving = false; /* the line is fast again */
+	chip.in_fifo = 0;
+	manage_emergency("PANIC\nSTACK", 11);
+	assert_non_null(strstr(plain, "\r\nPANIC\r\nSTACK"));
+	serving = true;
+	wire_sent = wire_length; /* what was cut is not sent again */
+	sequence_known = false;
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, fresh)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_log_comes_at_once_and_hello_when_all_stands),
+		TEST(nothing_to_do_means_no_polling),
+		TEST(commands_reach_their_vm),
+		TEST(what_makes_no_sense_is_refused_with_a_number),
+		TEST(an_echo_of_its_own_frames_is_not_answered),
+		TEST(each_request_of_a_flood_is_answered),
+		TEST(a_damaged_request_is_not_obeyed),
+		TEST(noise_does_nothing_and_is_survived),
+		TEST(a_frame_without_end_is_survived),
+		TEST(single_bytes_travel_together),
+		TEST(a_flood_starves_nobody),
+		TEST(typed_bytes_reach_the_guest_in_order),
+		TEST(what_a_guest_does_not_read_is_bounded),
+		TEST(input_waits_for_a_vm_that_starts),
+		TEST(input_for_nobody_is_said_so),
+		TEST(an_event_says_what_and_why),
+		TEST(the_end_comes_behind_the_last_words),
+		TEST(too_many_events_leave_the_newest),
+		TEST(without_interrupts_it_is_polled),
+		TEST(without_a_uart_guests_still_print),
+		TEST(a_panic_cuts_in_as_plain_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
