@@ -12,7 +12,7 @@
 
 #include "pack.h"
 #include "program.h"
-#include "text.h"
+#include "texts.h"
 #include "work.h"
 
 #define SECTOR 512

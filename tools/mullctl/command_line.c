@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "status.h"
-#include "text.h"
+#include "texts.h"
 #include "verbs.h"
 
 int option_is_of(const struct option_row *option, const struct verb *verb)

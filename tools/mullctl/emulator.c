@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "text.h"
+#include "texts.h"
 #include "work.h"
 
 #define CONNECT_SECONDS 30 /* until Bochs has connected its serial line */

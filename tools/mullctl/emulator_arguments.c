@@ -8,7 +8,7 @@
 
 #include "emulator.h"
 #include "program.h"
-#include "text.h"
+#include "texts.h"
 
 void arguments_add(struct arguments *arguments, const char *format, ...)
 {

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "text.h"
+#include "texts.h"
 
 /* Linux, Documentation/arch/x86/boot.rst, "Details of Header Fields" */
 #define SETUP_MAGIC_AT 0x202 /* "HdrS" */

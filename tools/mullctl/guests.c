@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "text.h"
+#include "texts.h"
 
 void guests_start(struct guests *guests, const struct mull_vm *vms,
 		  size_t count)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Only main, so that unit tests can link the rest. */
 #include "status.h"
-#include "text.h"
+#include "texts.h"
 #include "verbs.h"
 
 int main(int argc, char **argv)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "manifest.h"
-#include "text.h"
+#include "texts.h"
 
 const struct mull_vm manifest_default_vm = {
 	.flags = MULL_VM_AUTOSTART,

@@ -4,7 +4,7 @@
 
 #include "guest_file.h"
 #include "manifest.h"
-#include "text.h"
+#include "texts.h"
 
 /* The last part of @path in printable ASCII, for messages. */
 static void name_image(struct manifest_image *image)

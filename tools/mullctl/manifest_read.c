@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "manifest_yaml.h"
-#include "text.h"
+#include "texts.h"
 
 /* ---- the machine's words ------------------------------------------------ */
 

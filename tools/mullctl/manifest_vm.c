@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "manifest_yaml.h"
-#include "text.h"
+#include "texts.h"
 
 static struct mull_vm *this_vm(struct reader *reader)
 {

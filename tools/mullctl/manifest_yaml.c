@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "text.h"
+#include "texts.h"
 
 int yaml_line(const yaml_node_t *node)
 {

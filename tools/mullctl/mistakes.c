@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "text.h"
+#include "texts.h"
 
 void mistakes_add(struct mistakes *mistakes, int line, char *words)
 {

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "text.h"
+#include "texts.h"
 #include "work.h"
 
 /* A package on its way: what stands before the images, in the file's order. */

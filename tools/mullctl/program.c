@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "text.h"
+#include "texts.h"
 #include "work.h"
 
 char *program_find(const char *name)

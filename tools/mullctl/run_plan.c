@@ -9,7 +9,7 @@
 
 #include "boot_disk.h"
 #include "pack.h"
-#include "text.h"
+#include "texts.h"
 #include "work.h"
 
 /* For the hypervisor and the firmware, beside the VMs and the package. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "text.h"
+#include "texts.h"
 #include "work.h"
 
 #define SILENCE 0.1 /* seconds after which a line without an end is shown */

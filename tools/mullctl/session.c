@@ -11,7 +11,7 @@
 
 #include "keys.h"
 #include "session_parts.h"
-#include "text.h"
+#include "texts.h"
 #include "work.h"
 
 #define PANIC_SECONDS 2.0 /* a panic may take so long to say everything */

@@ -6,7 +6,7 @@
 
 #include "keys.h"
 #include "session_parts.h"
-#include "text.h"
+#include "texts.h"
 #include "work.h"
 
 /* A guest's serial driver throws away what came before it; so input that

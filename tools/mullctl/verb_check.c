@@ -4,7 +4,7 @@
 
 #include "manifest.h"
 #include "status.h"
-#include "text.h"
+#include "texts.h"
 #include "verbs.h"
 
 int verb_check(const struct options *options)

@@ -5,7 +5,7 @@
 
 #include "boot_disk.h"
 #include "pack.h"
-#include "text.h"
+#include "texts.h"
 #include "verbs.h"
 #include "work.h"
 

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "text.h"
+#include "texts.h"
 
 static sigset_t before;
 static int signals = -1;

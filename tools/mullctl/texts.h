@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Small things about words and sizes. */
-#ifndef MULLCTL_TEXT_H
-#define MULLCTL_TEXT_H
+#ifndef MULLCTL_TEXTS_H
+#define MULLCTL_TEXTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "text.h"
+#include "texts.h"
 
 #include <errno.h>
 #include <mullion/bits.h>
