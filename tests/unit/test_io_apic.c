@@ -68,6 +68,11 @@ static void a_reset_masks_every_pin(void **state)
 		io_apic_set_line(&vm, pin, true);
 	}
 	assert_int_equal(sent, 0);
+	write_register(0, ~0u);
+	io_apic_reset(&vm);
+	assert_int_equal(io_apic_read(&vm, 0, 4), 0);
+	assert_int_equal(read_register(0), 0);
+	assert_int_equal(vm.io_apic.lines, 0xffffff); /* the devices' own */
 }
 
 static void an_edge_fires_on_the_rise_only(void **state)
@@ -166,6 +171,8 @@ static void a_level_that_nobody_took_is_not_waited_for(void **state)
 	set_entry(9, 7u << 24, LEVEL | 0x51);
 	io_apic_set_line(&vm, 9, true);
 	assert_int_equal(entry(9), LEVEL | 0x51);
+	io_apic_end_of_interrupt(&vm, 0x51); /* another source's */
+	assert_int_equal(sent, 1);
 	somebody_takes = true;
 	set_entry(9, 0, LEVEL | 0x51);
 	assert_true(entry(9) & REMOTE_IRR);
@@ -228,7 +235,8 @@ static void what_is_not_there_is_harmless(void **state)
 	write_register(0, ~0u);
 	assert_int_equal(read_register(0), 0x0f000000);
 	assert_int_equal(read_register(2), 0x0f000000);
-	io_apic_write(&vm, 0, 4, 0x10);
+	io_apic_write(&vm, 0, 4, 0x110); /* 8 bits of it count */
+	assert_int_equal(io_apic_read(&vm, 0, 4), 0x10);
 	for (uint32_t offset = 0; offset < 0x1000; offset++)
 		for (uint32_t size = 0; size <= 8; size++) {
 			if (size == 4 && offset % 16 == 0)

@@ -165,6 +165,77 @@ static void modem_status_tells_changes_once(void **state)
 	assert_false(line);
 	out(MCR, 0x10); /* RI ends */
 	assert_int_equal(in(MSR), 0x04);
+	out(MCR, 0x11);
+	out(MCR, 0x13); /* two changes before it is read */
+	assert_int_equal(in(MSR), 0x30 | 0x3);
+	out(MCR, 0x17);
+	assert_int_equal(in(MSR), 0x70);
+}
+
+static void each_interrupt_has_its_enable_bit(void **state)
+{
+	(void)state;
+	out(FCR, 1);
+	out(MCR, 0x10);
+	in(MSR);
+	for (int i = 0; i < 17; i++)
+		out(DATA, 'a');
+	out(IER, 0xf & ~4); /* there is an overrun, and there are bytes */
+	assert_int_equal(in(IIR), 0xc4);
+	out(IER, 0xf & ~5);
+	assert_int_equal(in(IIR), 0xc2);
+	out(DATA, 'a');
+	out(IER, 0xf & ~7);
+	assert_int_equal(in(IIR), 0xc1);
+	out(MCR, 0x11);
+	assert_int_equal(in(IIR), 0xc0);
+	out(IER, 0);
+	assert_int_equal(in(IIR), 0xc1);
+}
+
+static void the_transmit_interrupt_needs_its_bit_to_change(void **state)
+{
+	(void)state;
+	out(IER, 2);
+	assert_int_equal(in(IIR), 2);
+	out(IER, 3);
+	assert_int_equal(in(IIR), 1);
+	out(IER, 1);
+	assert_int_equal(in(IIR), 1);
+	out(IER, 3);
+	assert_int_equal(in(IIR), 2);
+}
+
+static void fifo_control_counts_while_the_fifo_is_on(void **state)
+{
+	(void)state;
+	out(FCR, 0xc0); /* off, so that its trigger means nothing */
+	out(IER, 1);
+	assert_int_equal(type("ab"), 1);
+	assert_true(line);
+	assert_int_equal(in(IIR), 0x04);
+	out(FCR, 0xc2);
+	assert_int_equal(in(DATA), 'a');
+	out(FCR, 0x01);
+	type("ab");
+	out(FCR, 0x85);
+	assert_int_equal(in(DATA), 'a');
+	out(FCR, 0x00); /* on or off, it is emptied */
+	assert_int_equal(in(LSR), 0x60);
+	assert_int_equal(in(IIR), 0x01);
+}
+
+static void one_byte_in_loopback_is_no_overrun(void **state)
+{
+	(void)state;
+	out(LCR, 0x03);
+	out(MCR, 0x10);
+	out(DATA, 'a');
+	assert_int_equal(in(LSR), 0x61);
+	assert_int_equal(in(DATA), 'a');
+	out(MCR, 0x0f); /* what is not the loop bit loops nothing */
+	out(DATA, 'b');
+	assert_string_equal(printed(), "b");
 }
 
 static void a_reset_keeps_the_output(void **state)
@@ -256,6 +327,15 @@ static void a_transmitter_enabled_while_full_waits(void **state)
 	(void)state;
 	while (in(LSR) & 0x20)
 		out(DATA, 'a');
+	out(IER, 2);
+	assert_false(line);
+	printed();
+	serial_drained(&vm);
+	assert_true(line);
+	/* Filled beside the UART, it is full for it, too. */
+	out(IER, 0);
+	while (serial_print(&vm, "a", 1))
+		;
 	out(IER, 2);
 	assert_false(line);
 	printed();
@@ -375,6 +455,10 @@ int main(void)
 		TEST(the_transmit_interrupt_comes_again_when_reenabled),
 		TEST(plain_registers_keep_what_they_can),
 		TEST(modem_status_tells_changes_once),
+		TEST(each_interrupt_has_its_enable_bit),
+		TEST(the_transmit_interrupt_needs_its_bit_to_change),
+		TEST(fifo_control_counts_while_the_fifo_is_on),
+		TEST(one_byte_in_loopback_is_no_overrun),
 		TEST(a_reset_keeps_the_output),
 		TEST(what_is_written_is_printed),
 		TEST(the_reader_is_woken_once_a_run),

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Which port belongs to which device, and IN and OUT. */
+#include "port.h"
+
+#include <mullion/bits.h>
+#include <mullion/vm.h>
+
+static uint8_t read_uart(struct vm *vm, uint16_t port)
+{
+	return serial_read(vm, port - MULL_GUEST_UART_PORT);
+}
+
+static void write_uart(struct vm *vm, uint16_t port, uint8_t value)
+{
+	serial_write(vm, port - MULL_GUEST_UART_PORT, value);
+}
+
+/* Every device has registers of one byte. */
+static const struct port_device {
+	uint16_t first, last;
+	uint8_t (*read)(struct vm *vm, uint16_t port);
+	void (*write)(struct vm *vm, uint16_t port, uint8_t value);
+} devices[] = {
+	{ MULL_GUEST_UART_PORT, MULL_GUEST_UART_PORT + 7, read_uart,
+	  write_uart },
+	{ MULL_GUEST_SLEEP_CONTROL, MULL_GUEST_EVENT_PORT, platform_read,
+	  platform_write },
+	{ 0x64, 0x64, platform_read, platform_write },	 /* keyboard's reset */
+	{ 0xcf9, 0xcf9, platform_read, platform_write }, /* chipset's reset */
+};
+
+static const struct port_device *find(uint16_t port, uint8_t size)
+{
+	if (size != 1)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_COUNT(devices); i++)
+		if (port >= devices[i].first && port <= devices[i].last)
+			return &devices[i];
+	return NULL;
+}
+
+uint32_t port_read(struct vm *vm, uint16_t port, uint8_t size)
+{
+	const struct port_device *device = find(port, size);
+	uint32_t value;
+
+	if (!device)
+		return ~0u;
+	lock_take(&vm->device_lock);
+	value = device->read(vm, port);
+	lock_give(&vm->device_lock);
+	return value;
+}
+
+void port_write(struct vm *vm, uint16_t port, uint8_t size, uint32_t value)
+{
+	const struct port_device *device = find(port, size);
+
+	if (!device)
+		return;
+	lock_take(&vm->device_lock);
+	device->write(vm, port, (uint8_t)value);
+	lock_give(&vm->device_lock);
+}
+
+void on_port_io(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	const struct exit_port *port = &exit->port;
+	uint64_t *rax = &vcpu->gpr[RAX];
+
+	if (port->string) {
+		port_string(vcpu, exit);
+		return;
+	}
+	if (port->in) {
+		uint64_t value = port_read(vcpu->vm, port->port, port->size);
+		uint64_t part = BITS(8 * port->size - 1, 0);
+
+		/* EAX is written with zeros above it, AL and AX are not. */
+		*rax = (port->size == 4 ? 0 : *rax & ~part) | (value & part);
+	} else {
+		port_write(vcpu->vm, port->port, port->size, (uint32_t)*rax);
+	}
+	vcpu_skip(vcpu, exit);
+}
