@@ -34,6 +34,7 @@ static struct {
 } chip;
 
 static bool woken; /* the loop has a reason to poll */
+static bool timed; /* before it slept it was told to poll by time */
 static void on_wire(uint8_t byte); /* the test's */
 
 static void chip_update(void)
@@ -132,6 +133,7 @@ static void poll_while_needed(void)
 		fake_kicks[0] = 0;
 		while (manage_poll())
 			assert_true(++rounds < 10000);
+		timed = manage_needs_polling();
 		polls++;
 		assert_true(++rounds < 10000);
 	}
@@ -151,8 +153,7 @@ static void serve(uint32_t milliseconds)
 		if (gone && !chip.in_fifo)
 			chip.empty_pending = true;
 		chip_update();
-		if (manage_needs_polling())
-			woken = true;
+		woken |= timed;
 		poll_while_needed();
 	}
 }

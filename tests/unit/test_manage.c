@@ -7,7 +7,7 @@
 #include "tests/unit/fake_line.h"
 #include <stdio.h>
 
-/* ---- the operator's end --------------------------------------------------- */
+/* ---- the operator's end -------------------------------------------------- */
 
 static struct heard {
 	struct mull_frame_header header;
@@ -196,6 +196,17 @@ static void nothing_to_do_means_no_polling(void **unused)
 	serve(100);
 	assert_int_equal(polls, 0);
 	assert_false(manage_needs_polling());
+}
+
+static void many_notices_are_one_kick(void **unused)
+{
+	(void)unused;
+	log_write("one");
+	log_write("two");
+	assert_int_equal(fake_kicks[0], 1);
+	serve(20);
+	log_write("three");
+	assert_int_equal(fake_kicks[0], 1);
 }
 
 /* ---- requests ------------------------------------------------------------ */
@@ -566,6 +577,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_log_comes_at_once_and_hello_when_all_stands),
 		TEST(nothing_to_do_means_no_polling),
+		TEST(many_notices_are_one_kick),
 		TEST(commands_reach_their_vm),
 		TEST(what_makes_no_sense_is_refused_with_a_number),
 		TEST(an_echo_of_its_own_frames_is_not_answered),
