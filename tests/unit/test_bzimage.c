@@ -204,8 +204,7 @@ static void last_paragraph_may_be_short(void **state)
 
 static enum error run_with_initrd(uint64_t size)
 {
-	static uint8_t initrd[MIB(9)];
-	static uint8_t there[MIB(9)];
+	static uint8_t initrd[MIB(9)], there[MIB(9)];
 	enum error error;
 
 	for (uint64_t i = 0; i < size; i++)
@@ -245,6 +244,8 @@ static void initrd_fits_exactly(void **state)
 	assert_string_equal(guest.load.words,
 			    "initrd of 8193 KiB does not fit between the "
 			    "kernel's end at 0x1800000 and 0x2000000");
+	header->init_size = MIB(8) + 1; /* whole pages stay free for it */
+	assert_int_equal(run_with_initrd(MIB(8) - 1), ERR_TOO_LARGE);
 }
 
 static void initrd_below_the_kernel_is_refused(void **state)

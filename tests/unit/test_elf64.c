@@ -181,6 +181,22 @@ static void segments_may_touch_what_is_the_loaders(void **state)
 	load_guest_check_acpi(&guest);
 }
 
+static void empty_segment_is_passed_over(void **state)
+{
+	(void)state;
+	image.segments[1].p_paddr = 0;
+	image.segments[1].p_filesz = image.segments[1].p_memsz = 0;
+	assert_int_equal(run(), ERR_NONE);
+}
+
+static void first_note_of_mullion_counts(void **state)
+{
+	(void)state;
+	image.segments[1] = image.segments[2];
+	image.segments[2].p_offset = offsetof(struct image, data);
+	assert_int_equal(run(), ERR_NONE);
+}
+
 /* ---- hostile ones ------------------------------------------------------- */
 
 #define REFUSED(change, words) \
@@ -220,6 +236,9 @@ static void guests_of_others_are_refused(void **state)
 	REFUSED(image.notes.abi.n_type = 7, "no note of that name");
 	REFUSED(image.notes.abi.n_namesz = 7, "no note of that name");
 	REFUSED(image.notes.abi.n_descsz = 8, "no note of that name");
+	REFUSED(image.notes.abi.n_descsz = 3, "no note of that name");
+	REFUSED(image.segments[2] = segment(PT_NOTE, 0, sizeof image - 5, 5, 0),
+		"no note of that name");
 	REFUSED(image.notes.other.n_namesz = ~0u, "no note of that name");
 	REFUSED(image.notes.other.n_descsz = ~0u, "no note of that name");
 	REFUSED(image.segments[2].p_filesz--, "no note of that name");
@@ -318,6 +337,8 @@ int main(void)
 		TEST(guest_is_told_what_it_has),
 		TEST(stack_is_free),
 		TEST(segments_may_touch_what_is_the_loaders),
+		TEST(empty_segment_is_passed_over),
+		TEST(first_note_of_mullion_counts),
 		TEST(other_files_are_refused),
 		TEST(every_truncation_is_refused),
 		TEST(guests_of_others_are_refused),

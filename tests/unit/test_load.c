@@ -109,8 +109,13 @@ static void command_line_without_end_gets_one(void **state)
 
 static void unknown_kind_is_refused(void **state)
 {
+	bool done = true;
+
 	(void)state;
 	assert_int_equal(run(99), ERR_BAD_IMAGE);
+	/* It stays an error; the images are gone by now. */
+	assert_int_equal(load_step(&guest.load, &done), ERR_BAD_IMAGE);
+	assert_false(done);
 	assert_string_equal(guest.load.words,
 			    "kernel: an image of kind 99 cannot be started");
 }
@@ -136,9 +141,6 @@ static enum error run_damaged(struct mull_image *record)
 	load_begin(&guest.load, &request);
 	while (!(error = load_step(&guest.load, &done)))
 		assert_false(done);
-	/* It stays an error. */
-	assert_int_equal(load_step(&guest.load, &done), error);
-	assert_false(done);
 	return error;
 }
 
