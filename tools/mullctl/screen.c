@@ -148,16 +148,6 @@ void screen_end_line(struct screen *screen)
 	screen->open_vm = -1;
 }
 
-void screen_finish(struct screen *screen)
-{
-	if (screen->log_length)
-		screen_log(screen, "\n", 1);
-	for (size_t i = 0; i < screen->vm_count; i++)
-		if (screen->vms[i].length)
-			show_held(screen, i);
-	screen_end_line(screen);
-}
-
 /* ---- the log ------------------------------------------------------------ */
 
 static void end_log_line(struct screen *screen)
@@ -193,16 +183,26 @@ static void take_log_byte(struct screen *screen, char byte)
 		end_log_line(screen);
 }
 
+static void take_log(struct screen *screen, const char *text, size_t length,
+		     bool is_text)
+{
+	if (screen->serial)
+		fwrite(text, 1, length, screen->serial);
+	if (screen->log_is_text != is_text)
+		end_log_line(screen);
+	screen->log_is_text = is_text;
+	for (size_t i = 0; i < length; i++)
+		take_log_byte(screen, text[i]);
+}
+
 void screen_log(struct screen *screen, const void *text, size_t length)
 {
-	const char *at = text;
+	take_log(screen, text, length, false);
+}
 
-	if (screen->serial) {
-		fwrite(text, 1, length, screen->serial);
-		fflush(screen->serial);
-	}
-	for (size_t i = 0; i < length; i++)
-		take_log_byte(screen, at[i]);
+void screen_text(struct screen *screen, const void *text, size_t length)
+{
+	take_log(screen, text, length, true);
 }
 
 void screen_show_log(struct screen *screen)
@@ -217,6 +217,15 @@ void screen_show_log(struct screen *screen)
 	tell("the last lines of the hypervisor's log:");
 	for (size_t i = first; i < screen->log_lines; i++)
 		fprintf(stderr, "  %s\n", screen->last[i % SCREEN_LAST_LINES]);
+}
+
+void screen_finish(struct screen *screen)
+{
+	end_log_line(screen);
+	for (size_t i = 0; i < screen->vm_count; i++)
+		if (screen->vms[i].length)
+			show_held(screen, i);
+	screen_end_line(screen);
 }
 
 void screen_free(struct screen *screen)

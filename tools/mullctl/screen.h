@@ -33,6 +33,7 @@ struct screen {
 	bool failed; /* standard output takes no more */
 	char log[SCREEN_LINE_MAX]; /* the log's line under way */
 	size_t log_length;
+	bool log_is_text; /* its line under way is not from the log */
 	bool in_escape; /* in a terminal's command, which is left out */
 	char *last[SCREEN_LAST_LINES]; /* of the log, a ring */
 	size_t log_lines;
@@ -45,8 +46,10 @@ void screen_start(struct screen *screen, const struct mull_vm *vms,
 
 void screen_console(struct screen *screen, size_t vm, const void *bytes,
 		    size_t length);
-/* The hypervisor's log, or text on the line that is no frame; hostile. */
+/* The hypervisor's log, and text on the line that is no frame: hostile, both.
+ * They share no line. */
 void screen_log(struct screen *screen, const void *text, size_t length);
+void screen_text(struct screen *screen, const void *text, size_t length);
 
 /* Shows lines without an end that are waiting for some time; returns how many
  * milliseconds from now this may be needed again, or -1. */

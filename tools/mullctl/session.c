@@ -2,11 +2,11 @@
 #include "session.h"
 
 #include <errno.h>
+#include <mullion/bits.h>
 #include <mullion/error.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "keys.h"
@@ -108,19 +108,33 @@ static void on_frame(void *context, const struct mull_frame_header *header,
 	}
 }
 
-/* Guests speak in frames only, so a panic in plain text is the hypervisor's. */
+/* Guests speak in frames only, so these words in plain text are not theirs. */
+static bool tells_of_death(const struct screen *screen)
+{
+	static const char *const words[] = {
+		"PANIC on CPU", /* the hypervisor's */
+		"!!!! X64 Exception", /* the firmware's, or an early one */
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+		size_t length = strlen(words[i]);
+
+		if (screen->log_length >= length &&
+		    !memcmp(screen->log + screen->log_length - length, words[i],
+			    length))
+			return true;
+	}
+	return false;
+}
+
 static void on_text(void *context, const void *text, size_t length)
 {
 	struct session *session = context;
-	struct screen *screen = &session->screen;
 	const char *at = text;
 
 	for (size_t i = 0; i < length; i++) {
-		screen_log(screen, at + i, 1);
-		if (session->panicked || screen->log_length < 5)
-			continue;
-		if (!strncasecmp(screen->log + screen->log_length - 5, "panic",
-				 5))
+		screen_text(&session->screen, at + i, 1);
+		if (!session->panicked && tells_of_death(&session->screen))
 			session->panicked = seconds_now();
 	}
 }
@@ -227,7 +241,7 @@ static void tell_end(struct session *session)
 	case STATUS_DIED:
 		screen_show_log(screen);
 		if (session->panicked)
-			tell("the hypervisor panicked after %.1f s",
+			tell("hypervisor or firmware panicked after %.1f s",
 			     since_start(session));
 		else
 			tell("the emulator ended by itself after %.1f s",
@@ -257,9 +271,13 @@ static bool open_serial(struct session *session)
 	if (!file)
 		return true;
 	session->screen.serial = fopen(file, "we");
-	if (!session->screen.serial)
+	if (!session->screen.serial) {
 		tell("%s: %s", file, strerror(errno));
-	return session->screen.serial;
+		return false;
+	}
+	/* Others watch it while it grows. */
+	setvbuf(session->screen.serial, NULL, _IOLBF, BUFSIZ);
+	return true;
 }
 
 static enum status serve(struct session *session)
