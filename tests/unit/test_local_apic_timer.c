@@ -230,8 +230,9 @@ static void a_deadline_fires_once(void **state)
 	assert_int_equal(read_deadline(), START + 300);
 	assert_int_equal(read_at(0x390), 0);
 	assert_false(fires_at(START + 299));
-	assert_true(fires_at(START + 300));
+	fake_time = START + 300;
 	assert_int_equal(read_deadline(), 0);
+	assert_true(fires_at(START + 300));
 	assert_false(fires_at(START + 10000));
 }
 
@@ -281,6 +282,11 @@ static void a_change_of_mode_disarms(void **state)
 			armed = apic->timer_deadline != ARCH_NO_DEADLINE;
 			/* The fourth mode is none: it never arms. */
 			assert_int_equal(armed, stays && from != 3);
+			assert_int_equal(read_at(0x380),
+					 armed && from < 2 ? 100000 : 0);
+			assert_int_equal(read_deadline(),
+					 armed && from == 2 ? START + 100000
+							    : 0);
 		}
 }
 
