@@ -23,8 +23,9 @@ enum uart_register {
 #define UART_ON_TRANSMIT BIT(1)
 /* "Interrupt Identification Register" */
 #define UART_FIFOS_ON BITS(7, 6)
-/* "FIFO Control Register": on, both empty, interrupt from the first byte */
-#define UART_FIFO_RESET BITS(2, 0)
+/* "FIFO Control Register": on, both empty; interrupt from 8 bytes on, or after
+ * a pause, which leaves 8 more bytes of time to come */
+#define UART_FIFO_RESET (BITS(2, 0) | BIT(7))
 /* "Line Control Register" */
 #define UART_LINE_8N1 BITS(1, 0)
 #define UART_LINE_DIVISOR BIT(7)

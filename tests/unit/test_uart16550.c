@@ -131,7 +131,7 @@ static void the_line_is_set_as_asked(void **state)
 	assert_int_equal(chip.divisor, 12);
 	assert_int_equal(chip.line, 0x03);
 	assert_int_equal(chip.modem, 0x0b);
-	assert_int_equal(chip.fifo, 0x07);
+	assert_int_equal(chip.fifo, 0x87);
 	assert_int_equal(chip.interrupts, 0);
 	assert_int_equal(uart.depth, 16);
 	assert_int_equal(chip.sent_count, 0);
