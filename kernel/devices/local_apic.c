@@ -135,7 +135,10 @@ uint64_t local_apic_cr8(const struct local_apic *apic)
 
 void local_apic_set_cr8(struct local_apic *apic, uint64_t cr8)
 {
-	apic->tpr = (uint32_t)field_make(PRIORITY_CLASS, cr8);
+	/* The vendor code calls this after each exit: what CR8 does not show
+	 * of the TPR stays while CR8 does. */
+	if (cr8 != local_apic_cr8(apic))
+		apic->tpr = (uint32_t)field_make(PRIORITY_CLASS, cr8);
 }
 
 /* ---- requests ----------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include "port.h"
 
 #include <mullion/bits.h>
+#include <mullion/exits.h>
 #include <mullion/vm.h>
 
 static uint8_t read_uart(struct vm *vm, uint16_t port)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Exits for port I/O. */
+/* Port I/O inside: on_port_io() is in <mullion/exits.h>. */
 #ifndef PORT_H
 #define PORT_H
 
 #include <mullion/vcpu.h>
 
-/* IN, OUT, INS, OUTS: does it, and goes on behind it. */
-void on_port_io(struct vcpu *vcpu, const struct vm_exit *exit);
+struct vm;
 
 /* INS or OUTS (kernel/exits/port_string.c). */
 void port_string(struct vcpu *vcpu, const struct vm_exit *exit);

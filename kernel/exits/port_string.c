@@ -8,6 +8,7 @@
 #include "port.h"
 
 #include <mullion/bits.h>
+#include <mullion/cpuid.h>
 #include <mullion/guest_walk.h>
 #include <mullion/log.h>
 #include <mullion/vm.h>
@@ -267,15 +268,6 @@ static void deliver_fault(struct string *string)
 				    fault->error_code);
 }
 
-/* The width of physical addresses, which guests see as it is. */
-static uint8_t physical_bits(void)
-{
-	uint32_t registers[4];
-
-	arch_cpuid(0x80000008, 0, registers);
-	return registers[0] & 0xff;
-}
-
 void port_string(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	struct string string = { .vcpu = vcpu, .port = exit->port };
@@ -285,7 +277,7 @@ void port_string(struct vcpu *vcpu, const struct vm_exit *exit)
 	virt->read_system(vcpu, &string.system);
 	string.mode = guest_code_mode(&string.system);
 	string.paging = guest_paging_of(&string.system, vcpu->rflags,
-					physical_bits());
+					(uint8_t)guest_physical_bits());
 	error = decode(&string);
 	if (!error)
 		error = batch(&string, &finished);

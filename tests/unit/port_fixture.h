@@ -11,6 +11,8 @@
 #include <arch/fake/fake.h>
 #include <cmocka.h>
 #include <kernel/exits/port.h>
+#include <mullion/cpuid.h>
+#include <mullion/exits.h>
 #include <mullion/guest_walk.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
@@ -83,12 +85,9 @@ void log_guest(struct vcpu *of, const char *format, ...)
 	complaints++;
 }
 
-void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
+uint32_t guest_physical_bits(void)
 {
-	(void)subleaf;
-	assert_int_equal(leaf, 0x80000008);
-	memset(registers, 0, 16);
-	registers[0] = 0x3028; /* 40 physical, 48 linear */
+	return 40;
 }
 
 static inline void put(uint64_t at, const void *bytes, size_t length)

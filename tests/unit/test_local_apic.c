@@ -120,6 +120,10 @@ static void the_task_priority_holds_vectors_back(void **state)
 	local_apic_accept(apic, 0x5f);
 	write_at(0x80, 0x57); /* the same class: PPR is the TPR */
 	assert_int_equal(read_at(0xa0), 0x57);
+	local_apic_set_cr8(apic, 5);
+	assert_int_equal(read_at(0x80), 0x57);
+	local_apic_set_cr8(apic, 6);
+	assert_int_equal(read_at(0x80), 0x60);
 }
 
 static void a_disabled_apic_takes_and_delivers_nothing(void **state)
