@@ -39,12 +39,19 @@ extern uint32_t fake_idles; /* calls of arch_idle() */
 extern void (*fake_interrupts)(void); /* arch_take_interrupts(); may be NULL */
 extern void (*fake_interrupt_handler[16])(void); /* by ISA line */
 extern bool fake_fpu_open; /* between arch_fpu_begin() and arch_fpu_end() */
+/* Fills the registers, which are zero before; may be NULL. */
+extern void (*fake_cpuid)(uint32_t leaf, uint32_t subleaf,
+			  uint32_t registers[4]);
+extern uint64_t fake_guest_xcr0; /* the last that was accepted */
+extern enum error fake_guest_xcr0_error; /* what arch_set_guest_xcr0() says */
 
 /* ---- ports -------------------------------------------------------------- */
 
-/* NULL: reads give 0xff, and writes go nowhere. */
+/* NULL: reads give all ones, and writes go nowhere. */
 extern uint8_t (*fake_port_in)(uint16_t port);
 extern void (*fake_port_out)(uint16_t port, uint8_t value);
+extern uint32_t (*fake_port_in32)(uint16_t port);
+extern void (*fake_port_out32)(uint16_t port, uint32_t value);
 
 /* ---- virtualization ----------------------------------------------------- */
 
@@ -79,5 +86,8 @@ struct fake_virt {
 };
 
 extern struct fake_virt fake_virt;
+/* In arch_virt[], too.  A test that links kernel/start.c, where "virt" is
+ * kept, sets it itself. */
+extern const struct virt_ops fake_virt_ops;
 
 #endif

@@ -10,6 +10,9 @@ uint32_t fake_idles;
 void (*fake_interrupts)(void);
 void (*fake_interrupt_handler[16])(void);
 bool fake_fpu_open;
+void (*fake_cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t registers[4]);
+uint64_t fake_guest_xcr0;
+enum error fake_guest_xcr0_error;
 
 FAKE uint32_t arch_cpu_index(void)
 {
@@ -67,6 +70,22 @@ FAKE void arch_fpu_end(void)
 	if (!fake_fpu_open)
 		abort();
 	fake_fpu_open = false;
+}
+
+FAKE void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
+{
+	for (int i = 0; i < 4; i++)
+		registers[i] = 0;
+	if (fake_cpuid)
+		fake_cpuid(leaf, subleaf, registers);
+}
+
+FAKE enum error arch_set_guest_xcr0(struct vcpu *vcpu, uint64_t value)
+{
+	(void)vcpu;
+	if (!fake_guest_xcr0_error)
+		fake_guest_xcr0 = value;
+	return fake_guest_xcr0_error;
 }
 
 FAKE void arch_stop_others(void)

@@ -134,7 +134,7 @@ static void fake_stage2_destroy(hpa_t root)
 	fake_virt.roots--;
 }
 
-static const struct virt_ops fake_ops = {
+const struct virt_ops fake_virt_ops = {
 	.name = "fake",
 	.probe = fake_probe,
 	.cpu_enable = fake_cpu_enable,
@@ -155,4 +155,6 @@ static const struct virt_ops fake_ops = {
 	.stage2_destroy = fake_stage2_destroy,
 };
 
-FAKE const struct virt_ops *virt = &fake_ops;
+FAKE const struct virt_ops *virt = &fake_virt_ops;
+FAKE const struct virt_ops *const arch_virt[] = { &fake_virt_ops };
+FAKE const size_t arch_virt_count = ARRAY_COUNT(arch_virt);
