@@ -137,17 +137,14 @@ void manage_notify(void)
 		arch_kick(service_cpu);
 }
 
-/* Whether more may have come than was taken. */
-static bool receive(void)
+/* What is left, or comes later, interrupts: see want_interrupts(). */
+static void receive(void)
 {
 	uint8_t bytes[LINE_RECEIVE_MAX];
-	size_t length;
 
-	if (!carrier->has_room())
-		return false;
-	length = uart_receive(uart, bytes, sizeof bytes);
-	carrier->receive(bytes, length);
-	return length == sizeof bytes;
+	if (carrier->has_room())
+		carrier->receive(bytes, uart_receive(uart, bytes,
+						     sizeof bytes));
 }
 
 /* Whether the round ended before the UART was full. */
@@ -176,8 +173,11 @@ static bool transmit(void)
 	return true;
 }
 
-/* Bytes are not waited for while they could not be taken, or they would
- * interrupt without end. */
+/*
+ * After an interrupt the UART is asked again, since bytes that came during the
+ * round make no new edge.  They are not waited for while they could not be
+ * taken, or they would interrupt without end.
+ */
 static void want_interrupts(bool was_interrupted)
 {
 	bool for_receive = carrier->has_room();
@@ -213,7 +213,7 @@ bool manage_poll(void)
 		consoles_discard();
 		return more || consoles_print();
 	}
-	more |= receive();
+	receive();
 	consoles_offer_input();
 	more |= transmit();
 	want_interrupts(was_interrupted);
