@@ -26,7 +26,8 @@ fi
 if test "$(id -u)" != 0; then
 	echo "setup.sh: missing:$missing" >&2
 	echo "Run as root:" >&2
-	echo "apt-get update && apt-get install --no-install-recommends -y$missing" >&2
+	echo "apt-get update &&" \
+		"apt-get install --no-install-recommends -y$missing" >&2
 	exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive

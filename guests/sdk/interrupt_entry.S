@@ -103,7 +103,7 @@ guarded_landing:
 enter_ring3:
 	pushq $SDK_USER_DATA
 	push %rsi
-	pushq $2			/* RFLAGS: only the bit that is always 1 */
+	pushq $2		/* RFLAGS: only the bit that is always 1 */
 	pushq $SDK_USER_CODE
 	push %rdi
 	iretq

@@ -174,6 +174,8 @@ void spin_ns(uint64_t ns);  /* without a timer, interrupts as they are */
 uint32_t cpu_index(void); /* of the vCPU that asks; is its APIC id, too */
 /* Starts the others; returns how many run, this one included. */
 uint32_t smp_start(void);
+/* Starts vCPU @index afresh, whatever it does. */
+bool smp_restart(uint32_t index);
 /* Runs @function on vCPU @index; false when it is busy.  smp_wait: whether it
  * became idle within @ns. */
 bool smp_run(uint32_t index, void (*function)(void *), void *argument);

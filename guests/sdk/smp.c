@@ -2,7 +2,8 @@
 /* The other vCPUs: started by INIT and SIPI, then idle until given work. */
 #include "sdk.h"
 
-#define START_PATIENCE (2 * NS_PER_SECOND)
+#define START_TRIES 20
+#define START_PATIENCE (100 * NS_PER_MS) /* a try */
 #define INIT_PAUSE (10 * NS_PER_MS)
 
 /* In trampoline.S, to be reached in its copy at SDK_TRAMPOLINE. */
@@ -42,10 +43,20 @@ __attribute__((noreturn)) static void smp_entered(uint32_t index)
 	}
 }
 
+static bool came_online(uint32_t index, uint64_t ns)
+{
+	uint64_t start = time_ns();
+
+	while (!__atomic_load_n(&online[index], __ATOMIC_ACQUIRE)) {
+		if (time_ns() - start > ns)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
 static bool start_one(uint32_t index)
 {
-	uint64_t start;
-
 	memcpy((void *)SDK_TRAMPOLINE, trampoline_begin,
 	       (size_t)(trampoline_end - trampoline_begin));
 	IN_TRAMPOLINE(trampoline_cr3) = paging_root();
@@ -56,14 +67,14 @@ static bool start_one(uint32_t index)
 
 	apic_send(index, IPI_INIT | IPI_ASSERT);
 	spin_ns(INIT_PAUSE);
-	apic_send(index, IPI_STARTUP | IPI_ASSERT | SDK_TRAMPOLINE >> 12);
-	start = time_ns();
-	while (!__atomic_load_n(&online[index], __ATOMIC_ACQUIRE)) {
-		if (time_ns() - start > START_PATIENCE)
-			return false;
-		cpu_relax();
+	for (int i = 0; i < START_TRIES; i++) {
+		/* One that comes too early is lost, one too late ignored. */
+		apic_send(index,
+			  IPI_STARTUP | IPI_ASSERT | SDK_TRAMPOLINE >> 12);
+		if (came_online(index, START_PATIENCE))
+			return true;
 	}
-	return true;
+	return false;
 }
 
 uint32_t smp_start(void)
@@ -76,6 +87,13 @@ uint32_t smp_start(void)
 			running++;
 	}
 	return running;
+}
+
+bool smp_restart(uint32_t index)
+{
+	online[index] = false;
+	works[index].function = NULL;
+	return start_one(index);
 }
 
 bool smp_run(uint32_t index, void (*function)(void *), void *argument)

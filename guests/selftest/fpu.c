@@ -89,7 +89,7 @@ static void test_avx(void)
 	asm volatile("xsave64 %0" : "=m"(before) : "a"(X87_SSE_AVX), "d"(0));
 	for (size_t i = 0; i < XMM_BYTES; i++)
 		before[YMM_OFFSET + i] = (uint8_t)~pattern(i);
-	before[512] = X87_SSE_AVX; /* XSTATE_BV: nothing is in its initial state */
+	before[512] = X87_SSE_AVX; /* XSTATE_BV: none is initial */
 	asm volatile("xrstor64 %0" ::"m"(before), "a"(X87_SSE_AVX), "d"(0));
 	for (int i = 0; i < ROUNDS; i++)
 		leave_the_guest();
