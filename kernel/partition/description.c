@@ -238,7 +238,8 @@ static void check_policies(struct check *check, int vm)
 	for (size_t i = 0; i < ARRAY_COUNT(policies); i++)
 		if (policies[i].policy != MULL_END_STOP &&
 		    policies[i].policy != MULL_END_RESTART)
-			complain(check, vm, MULL_FIELD_POLICY, policies[i].word);
+			complain(check, vm, MULL_FIELD_POLICY,
+				 policies[i].word);
 }
 
 static void check_console(struct check *check, int vm)

@@ -117,7 +117,8 @@ static void memory(void **state)
 {
 	vms[0].memory_size = 0;
 	expect_one(0, MULL_FIELD_MEMORY,
-		   "memory of 0 bytes is not a multiple of 2 MiB, at least one");
+		   "memory of 0 bytes is not a multiple of 2 MiB, at least "
+		   "one");
 	fresh(state);
 	vms[0].memory_size = MIB(3);
 	expect_one(0, MULL_FIELD_MEMORY,
@@ -233,7 +234,8 @@ static void texts_and_policies(void **state)
 	fresh(state);
 	vms[0].console_size = KIB(12);
 	expect_one(0, MULL_FIELD_CONSOLE,
-		   "console of 12 KiB is not a power of two from 4 KiB to 4 MiB");
+		   "console of 12 KiB is not a power of two from 4 KiB to 4 "
+		   "MiB");
 	fresh(state);
 	vms[0].console_size = MIB(8);
 	assert_int_equal(check(2), 1);
@@ -258,7 +260,8 @@ static void bad_ones_take_nothing(void **state)
 	vms[1] = vms[0];
 	vms[0].console_size = 0;
 	expect_one(0, MULL_FIELD_CONSOLE,
-		   "console of 0 bytes is not a power of two from 4 KiB to 4 MiB");
+		   "console of 0 bytes is not a power of two from 4 KiB to 4 "
+		   "MiB");
 	fresh(state);
 	vms[1] = vms[0];
 	vms[0].console_size = 0;
@@ -285,9 +288,11 @@ static void machine_mistakes(void **state)
 		{ { .cpu_count = 5 },
 		  "-1/9: counts on more CPUs than the 4 that are there\n" },
 		{ { .service_cpu = 4 },
-		  "-1/11: there is no CPU 4 to serve the management channel\n" },
+		  "-1/11: there is no CPU 4 to serve the management "
+		  "channel\n" },
 		{ { .cpu_count = 2, .service_cpu = 2 },
-		  "-1/11: there is no CPU 2 to serve the management channel\n" },
+		  "-1/11: there is no CPU 2 to serve the management "
+		  "channel\n" },
 		{ { .serial_mode = 3 }, "-1/12: serial mode 3 is not known\n" },
 		{ { .serial_port = 65536 },
 		  "-1/12: serial port 65536 is not a multiple of 8 below "

@@ -41,7 +41,8 @@ static void on_frame(void *context, const struct mull_frame_header *header,
 	assert_int_equal((uintptr_t)payload % 8, 0);
 	heard->header = *header;
 	memcpy(heard->payload, payload, length);
-	hear(heard, note, (size_t)sprintf(note, "F%d/%zu;", header->type, length));
+	sprintf(note, "F%d/%zu;", header->type, length);
+	hear(heard, note, strlen(note));
 }
 
 static struct heard heard;
@@ -284,7 +285,8 @@ static void random_bytes_give_no_frame(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(each_length_and_filling_comes_back, fresh),
+		cmocka_unit_test_setup(each_length_and_filling_comes_back,
+				       fresh),
 		cmocka_unit_test_setup(payload_too_long_is_refused, fresh),
 		cmocka_unit_test_setup(text_and_frames_byte_by_byte, fresh),
 		cmocka_unit_test_setup(text_is_not_held_back, fresh),

@@ -32,13 +32,13 @@ char *boot_disk_efi(const char *option)
 	int fd;
 
 	if (name && *name) {
-		file = text_format("%s", name);
+		file = texts_format("%s", name);
 	} else {
 		if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
 			self[0] = 0;
 		slash = strrchr(self, '/');
-		file = text_format("%.*s/mullion.efi",
-				   (int)(slash ? slash - self : 0), self);
+		file = texts_format("%.*s/mullion.efi",
+				    (int)(slash ? slash - self : 0), self);
 	}
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
@@ -59,7 +59,7 @@ char *boot_disk_efi(const char *option)
 
 static bool make_folder(const char *base, const char *below, char **made)
 {
-	*made = text_format("%s%s", base, below);
+	*made = texts_format("%s%s", base, below);
 	if (!mkdir(*made, 0777) || errno == EEXIST)
 		return true;
 	tell("%s: %s", *made, strerror(errno));
@@ -81,12 +81,12 @@ enum status boot_disk_folder(const struct manifest *manifest, const char *efi,
 		if (status != STATUS_OK)
 			return status;
 	}
-	name = text_format("%s/EFI/BOOT/BOOTX64.EFI", folder);
+	name = texts_format("%s/EFI/BOOT/BOOTX64.EFI", folder);
 	status = pack_copy(efi, name);
 	free(name);
 	if (status != STATUS_OK)
 		return status;
-	name = text_format("%s/EFI/MULLION/PACKAGE.MPK", folder);
+	name = texts_format("%s/EFI/MULLION/PACKAGE.MPK", folder);
 	status = pack_write(manifest, name);
 	free(name);
 	return status;
@@ -157,9 +157,9 @@ static bool make_empty(const struct disk *disk)
 
 static bool make_partition(const struct disk *disk, const char *sgdisk)
 {
-	char *extent = text_format("--new=1:%lu:+%lu",
-				   PARTITION_START / SECTOR,
-				   disk->fat_size / SECTOR);
+	char *extent = texts_format("--new=1:%lu:+%lu",
+				    PARTITION_START / SECTOR,
+				    disk->fat_size / SECTOR);
 	const char *arguments[] = { sgdisk,	      "--clear",
 				    extent,	      "--typecode=1:ef00",
 				    "--change-name=1:MULLION", disk->image,
@@ -172,8 +172,8 @@ static bool make_partition(const struct disk *disk, const char *sgdisk)
 
 static bool make_file_system(const struct disk *disk, const char *mformat)
 {
-	char *sectors = text_format("%lu", disk->fat_size / SECTOR);
-	char *hidden = text_format(
+	char *sectors = texts_format("%lu", disk->fat_size / SECTOR);
+	char *hidden = texts_format(
 		"%lu",
 		disk->format == DISK_GPT ? PARTITION_START / SECTOR : 0);
 	const char *arguments[] = {
@@ -253,11 +253,11 @@ enum status boot_disk_image(const struct manifest *manifest, const char *efi,
 	if (size_fits(&disk) && find_tools(&tools, format))
 		folder = work_folder();
 	if (folder) {
-		disk.image = text_format("%s.new", image);
-		disk.volume = text_format(
+		disk.image = texts_format("%s.new", image);
+		disk.volume = texts_format(
 			"%s@@%lu", disk.image,
 			format == DISK_GPT ? PARTITION_START : 0);
-		disk.package = text_format("%s/package.mpk", folder);
+		disk.package = texts_format("%s/package.mpk", folder);
 		status = make_image(&disk, &tools);
 		if (status == STATUS_OK && rename(disk.image, image)) {
 			tell("%s: %s", image, strerror(errno));

@@ -21,7 +21,7 @@ const struct verb *verb_find(const char *name)
 	size_t best = strlen(name) / 3 + 1;
 
 	for (const struct verb *verb = verbs; verb->name; verb++) {
-		size_t distance = text_distance(name, verb->name);
+		size_t distance = texts_distance(name, verb->name);
 
 		if (!distance)
 			return verb;
@@ -48,7 +48,7 @@ static const struct option_row *find_long(const struct verb *verb,
 
 	memcpy(word, name, length < sizeof word ? length : sizeof word - 1);
 	for (const struct option_row *row = option_rows; row->name; row++) {
-		size_t distance = text_distance(word, row->name);
+		size_t distance = texts_distance(word, row->name);
 
 		if (!option_is_of(row, verb))
 			continue;

@@ -63,7 +63,7 @@ static enum status spawn(struct emulator *emulator,
 static void write_command(const struct run_plan *plan,
 			  const struct arguments *arguments)
 {
-	char *file = text_format("%s/command", plan->folder);
+	char *file = texts_format("%s/command", plan->folder);
 	FILE *stream = fopen(file, "we");
 
 	for (size_t i = 0; i < arguments->count; i++) {
@@ -142,7 +142,7 @@ static enum status start_bochs(struct emulator *emulator,
 			       const struct run_plan *plan,
 			       struct arguments *arguments)
 {
-	char *lock = text_format("%s.lock", plan->disk);
+	char *lock = texts_format("%s.lock", plan->disk);
 	enum status status;
 	unsigned port;
 	int listener = listen_locally(&port);
@@ -171,7 +171,7 @@ enum status emulator_start(struct emulator *emulator,
 	enum status status;
 
 	*emulator = (struct emulator){ .to = -1, .from = -1 };
-	emulator->messages = text_format("%s/emulator.log", plan->folder);
+	emulator->messages = texts_format("%s/emulator.log", plan->folder);
 	status = plan->bochs ? start_bochs(emulator, plan, &arguments) :
 			       start_qemu(emulator, plan, &arguments);
 	arguments_free(&arguments);

@@ -138,7 +138,7 @@ static const char bochs_configuration[] =
 static bool write_text(const struct run_plan *plan, const char *name,
 		       char *text)
 {
-	char *file = text_format("%s/%s", plan->folder, name);
+	char *file = texts_format("%s/%s", plan->folder, name);
 	FILE *stream = fopen(file, "we");
 	bool done = stream && fputs(text, stream) >= 0;
 
@@ -176,14 +176,14 @@ enum status bochs_arguments(const struct run_plan *plan, unsigned port,
 	free(bochs);
 	if (!need_file(firmware, "ovmf") || !need_file(video, "vgabios") ||
 	    !write_text(plan, "bochsrc",
-			text_format(bochs_configuration,
-				    variable("BOCHS_DISPLAY", "term"),
-				    firmware, video, plan->memory >> 20,
-				    variable("BOCHS_CPU",
+			texts_format(bochs_configuration,
+				     variable("BOCHS_DISPLAY", "term"),
+				     firmware, video, plan->memory >> 20,
+				     variable("BOCHS_CPU",
 					     "corei7_haswell_4770"),
-				    plan->cpus, plan->disk, port,
-				    plan->folder)) ||
-	    !write_text(plan, "continue", text_format("c\n")))
+				     plan->cpus, plan->disk, port,
+				     plan->folder)) ||
+	    !write_text(plan, "continue", texts_format("c\n")))
 		return STATUS_HOST;
 	add_words(arguments, "-q -f");
 	arguments_add(arguments, "%s/bochsrc", plan->folder);

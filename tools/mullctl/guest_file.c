@@ -35,8 +35,8 @@ static char *probe_linux(struct manifest_image *image, const uint8_t *head)
 	image->needs = MIB(1) + little_endian(head + SETUP_INIT_SIZE_AT, 4);
 	if (little_endian(head + SETUP_VERSION_AT, 2) < SETUP_HAS_XLOADFLAGS ||
 	    !(little_endian(head + SETUP_XLOADFLAGS_AT, 2) & XLF_KERNEL_64))
-		return text_format("is a Linux kernel without the 64-bit entry "
-				   "point (x86-64, 3.8 or later)");
+		return texts_format("is a Linux kernel without the 64-bit "
+				    "entry point (x86-64, 3.8 or later)");
 	return NULL;
 }
 
@@ -79,7 +79,7 @@ static char *probe_elf(struct manifest_image *image, int file,
 
 	memcpy(&elf, head, sizeof elf);
 	if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != EM_X86_64)
-		return text_format("is an ELF file, but not for 64-bit x86");
+		return texts_format("is an ELF file, but not for 64-bit x86");
 	image->kind = MULL_IMAGE_ELF64;
 	for (unsigned i = 0; i < elf.e_phnum && i < 64; i++) {
 		Elf64_Phdr segment;
@@ -91,9 +91,9 @@ static char *probe_elf(struct manifest_image *image, int file,
 		if (segment.p_type == PT_NOTE && has_note(file, &segment))
 			return NULL;
 	}
-	return text_format("is an ELF file without Mullion's note, so not made "
-			   "with its SDK (for Linux take the bzImage, "
-			   "not vmlinux)");
+	return texts_format("is an ELF file without Mullion's note, so not "
+			    "made with its SDK (for Linux take the bzImage, "
+			    "not vmlinux)");
 }
 
 static char *probe_open(struct manifest_image *image, int file)
@@ -103,11 +103,11 @@ static char *probe_open(struct manifest_image *image, int file)
 	ssize_t got;
 
 	if (fstat(file, &status))
-		return text_format("cannot be read: %s", strerror(errno));
+		return texts_format("cannot be read: %s", strerror(errno));
 	if (!S_ISREG(status.st_mode))
-		return text_format("is not a regular file");
+		return texts_format("is not a regular file");
 	if (status.st_size == 0)
-		return text_format("is empty");
+		return texts_format("is empty");
 	image->size = (uint64_t)status.st_size;
 	image->needs = image->size;
 	image->device = status.st_dev;
@@ -117,7 +117,7 @@ static char *probe_open(struct manifest_image *image, int file)
 	image->kind = 0;
 	got = pread(file, head, sizeof head, 0);
 	if (got < 0)
-		return text_format("cannot be read: %s", strerror(errno));
+		return texts_format("cannot be read: %s", strerror(errno));
 	if (got == SETUP_END && !memcmp(head + SETUP_MAGIC_AT, "HdrS", 4))
 		return probe_linux(image, head);
 	if ((size_t)got >= sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG))
@@ -131,7 +131,7 @@ char *guest_file_probe(struct manifest_image *image)
 	char *words;
 
 	if (file < 0)
-		return text_format("cannot be read: %s", strerror(errno));
+		return texts_format("cannot be read: %s", strerror(errno));
 	words = probe_open(image, file);
 	close(file);
 	return words;

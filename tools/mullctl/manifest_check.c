@@ -43,17 +43,17 @@ void manifest_complain(struct manifest *manifest, int vm, int line,
 		line = place->lines[field] ? place->lines[field] : place->line;
 	if (vm == MANIFEST_ITSELF)
 		mistakes_add(&manifest->mistakes, line,
-			     text_format("%s", words));
+			     texts_format("%s", words));
 	else if (vm == MULL_MACHINE_ITSELF)
 		mistakes_add(&manifest->mistakes, line,
-			     text_format("machine: %s", words));
+			     texts_format("machine: %s", words));
 	else if (manifest->vms[vm].name[0])
 		mistakes_add(&manifest->mistakes, line,
-			     text_format("vm \"%.*s\": %s", MULL_NAME_MAX,
-					 manifest->vms[vm].name, words));
+			     texts_format("vm \"%.*s\": %s", MULL_NAME_MAX,
+					  manifest->vms[vm].name, words));
 	else
 		mistakes_add(&manifest->mistakes, line,
-			     text_format("vm number %d: %s", vm + 1, words));
+			     texts_format("vm number %d: %s", vm + 1, words));
 }
 
 /* What reading has complained about is not said again in other words: its
@@ -89,8 +89,8 @@ static void check_room_for_images(struct manifest *manifest, int vm)
 		initrd = manifest->images[it->initrd].size;
 	if (initrd < it->memory_size && kernel <= it->memory_size - initrd)
 		return;
-	has = text_of_size(it->memory_size);
-	needs = text_of_size(kernel + initrd);
+	has = texts_of_size(it->memory_size);
+	needs = texts_of_size(kernel + initrd);
 	manifest_complain(manifest, vm, 0, MULL_FIELD_MEMORY,
 			  "memory of %s cannot hold kernel and initrd, which "
 			  "need %s",

@@ -101,7 +101,7 @@ static bool has_room(struct reader *reader, const yaml_node_t *node)
 	if (reader->manifest->vm_count < MULL_VM_MAX)
 		return true;
 	mistakes_add(&reader->manifest->mistakes, yaml_line(node),
-		     text_format("more than %d VMs", MULL_VM_MAX));
+		     texts_format("more than %d VMs", MULL_VM_MAX));
 	return false;
 }
 
@@ -134,7 +134,7 @@ static void take_vms(struct reader *reader, const struct word *word,
 	}
 	if (!reader->manifest->vm_count)
 		mistakes_add(&reader->manifest->mistakes, yaml_line(value),
-			     text_format("vms is not a list of VMs"));
+			     texts_format("vms is not a list of VMs"));
 }
 
 static void read_document(struct manifest *manifest, yaml_document_t *document,
@@ -153,17 +153,17 @@ static void read_document(struct manifest *manifest, yaml_document_t *document,
 	yaml_take_words(&reader, root, words, "the manifest");
 	if (!manifest->vm_count && !manifest->mistakes.count)
 		mistakes_add(&manifest->mistakes, yaml_line(root),
-			     text_format("there are no vms"));
+			     texts_format("there are no vms"));
 }
 
 static void complain_syntax(struct manifest *manifest,
 			    const yaml_parser_t *parser)
 {
 	mistakes_add(&manifest->mistakes, (int)parser->problem_mark.line + 1,
-		     text_format("not YAML: %s%s%s",
-				 parser->problem ? parser->problem : "",
-				 parser->context ? ", " : "",
-				 parser->context ? parser->context : ""));
+		     texts_format("not YAML: %s%s%s",
+				  parser->problem ? parser->problem : "",
+				  parser->context ? ", " : "",
+				  parser->context ? parser->context : ""));
 }
 
 static void read_stream(struct manifest *manifest, FILE *stream)
@@ -185,7 +185,7 @@ static void read_stream(struct manifest *manifest, FILE *stream)
 		read_document(manifest, &document, root);
 	else
 		mistakes_add(&manifest->mistakes, 1,
-			     text_format("the manifest is empty"));
+			     texts_format("the manifest is empty"));
 	yaml_document_delete(&document);
 	if (!yaml_parser_load(&parser, &document)) {
 		complain_syntax(manifest, &parser);
@@ -193,8 +193,8 @@ static void read_stream(struct manifest *manifest, FILE *stream)
 		root = yaml_document_get_root_node(&document);
 		if (root)
 			mistakes_add(&manifest->mistakes, yaml_line(root),
-				     text_format("a second YAML document is "
-						 "not read"));
+				     texts_format("a second YAML document is "
+						  "not read"));
 		yaml_document_delete(&document);
 	}
 	yaml_parser_delete(&parser);
@@ -205,10 +205,10 @@ void manifest_read(struct manifest *manifest, const char *file)
 	FILE *stream = fopen(file, "re");
 
 	*manifest = (struct manifest){ .machine = manifest_default_machine,
-				       .file = text_format("%s", file) };
+				       .file = texts_format("%s", file) };
 	if (!stream) {
 		mistakes_add(&manifest->mistakes, 0,
-			     text_format("%s: %s", file, strerror(errno)));
+			     texts_format("%s: %s", file, strerror(errno)));
 		return;
 	}
 	read_stream(manifest, stream);

@@ -81,9 +81,9 @@ static char *path_beside(const struct manifest *manifest, const char *text)
 	const char *slash = strrchr(manifest->file, '/');
 
 	if (text[0] == '/' || !slash)
-		return text_format("%s", text);
-	return text_format("%.*s/%s", (int)(slash - manifest->file),
-			   manifest->file, text);
+		return texts_format("%s", text);
+	return texts_format("%.*s/%s", (int)(slash - manifest->file),
+			    manifest->file, text);
 }
 
 static void take_file(struct reader *reader, const struct word *word,

@@ -42,7 +42,7 @@ static const char *meant(const struct word *words, const char *name)
 	const char *found = NULL;
 
 	for (; words->name; words++) {
-		size_t distance = text_distance(name, words->name);
+		size_t distance = texts_distance(name, words->name);
 
 		if (length >= 3 && strncmp(name, words->name, length) == 0)
 			distance = 0;
@@ -151,7 +151,7 @@ bool yaml_size(struct reader *reader, const struct word *word,
 {
 	const char *text = key_text(value);
 
-	if (text && text_to_size(text, size))
+	if (text && texts_to_size(text, size))
 		return true;
 	yaml_wrong(reader, word, value, "a size such as 512MiB");
 	return false;
@@ -164,11 +164,11 @@ bool yaml_number(struct reader *reader, const struct word *word,
 	uint64_t wide;
 	char *what;
 
-	if (text && text_to_number(text, &wide) && wide <= most) {
+	if (text && texts_to_number(text, &wide) && wide <= most) {
 		*number = (uint32_t)wide;
 		return true;
 	}
-	what = text_format("a number from 0 to %u", most);
+	what = texts_format("a number from 0 to %u", most);
 	yaml_wrong(reader, word, value, what);
 	free(what);
 	return false;

@@ -39,7 +39,7 @@ static enum status cannot(const char *file)
 static bool new_file_open(struct new_file *file, const char *name)
 {
 	file->name = name;
-	file->new_name = text_format("%s.new", name);
+	file->new_name = texts_format("%s.new", name);
 	file->fd = open(file->new_name,
 			O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (file->fd >= 0)

@@ -17,11 +17,12 @@ char *program_find(const char *name)
 	char *all, *rest, *folder;
 
 	if (strchr(name, '/'))
-		return access(name, X_OK) ? NULL : text_format("%s", name);
-	all = text_format("%s:/usr/sbin:/sbin", path ? path : "/usr/bin:/bin");
+		return access(name, X_OK) ? NULL : texts_format("%s", name);
+	all = texts_format("%s:/usr/sbin:/sbin", path ? path : "/usr/bin:/bin");
 	rest = all;
 	while ((folder = strsep(&rest, ":"))) {
-		char *file = text_format("%s/%s", *folder ? folder : ".", name);
+		char *file = texts_format("%s/%s", *folder ? folder : ".",
+					  name);
 
 		if (!access(file, X_OK)) {
 			free(all);

@@ -27,7 +27,7 @@ static bool number_option(const struct options *options, enum option_id id,
 
 	if (!text)
 		return true;
-	if (text_to_number(text, &value) && value && value <= most) {
+	if (texts_to_number(text, &value) && value && value <= most) {
 		*number = (uint32_t)value;
 		return true;
 	}
@@ -40,7 +40,7 @@ static bool size_option(const struct options *options, enum option_id id,
 {
 	const char *text = options->text[id];
 
-	if (!text || (text_to_size(text, size) && *size))
+	if (!text || (texts_to_size(text, size) && *size))
 		return true;
 	tell("--%s is a size such as 512MiB, not \"%s\"", name, text);
 	return false;
@@ -74,7 +74,7 @@ static bool fits(char *to, const char *from, size_t room, const char *name)
 
 static char *copy_or_null(const char *text)
 {
-	return text ? text_format("%s", text) : NULL;
+	return text ? texts_format("%s", text) : NULL;
 }
 
 /* One VM on CPUs 0 to N-1. */
@@ -247,7 +247,7 @@ enum status run_plan_pack(struct run_plan *plan, const struct options *options)
 	}
 	status = STATUS_HOST;
 	if (plan->folder) {
-		plan->disk = text_format("%s/disk.img", plan->folder);
+		plan->disk = texts_format("%s/disk.img", plan->folder);
 		status = boot_disk_image(&plan->manifest, efi, plan->disk,
 					 DISK_FAT);
 	}

@@ -160,7 +160,7 @@ static void end_log_line(struct screen *screen)
 	if (!screen->log_length)
 		return;
 	free(*slot);
-	*slot = text_format("%.*s", (int)screen->log_length, screen->log);
+	*slot = texts_format("%.*s", (int)screen->log_length, screen->log);
 	screen->log_lines++;
 	screen->log_length = 0;
 	if (!screen->verbose)

@@ -26,7 +26,7 @@ void *memory_get(void *old, size_t size)
 	return memory;
 }
 
-char *text_format(const char *format, ...)
+char *texts_format(const char *format, ...)
 {
 	va_list arguments;
 	char *text;
@@ -68,14 +68,14 @@ static const char *number_at(const char *text, uint64_t *number)
 	return errno ? NULL : end;
 }
 
-bool text_to_number(const char *text, uint64_t *number)
+bool texts_to_number(const char *text, uint64_t *number)
 {
 	const char *end = number_at(text, number);
 
 	return end && !*end;
 }
 
-bool text_to_size(const char *text, uint64_t *size)
+bool texts_to_size(const char *text, uint64_t *size)
 {
 	static const char *const units[] = { "B", "K", "M", "G", "T" };
 	const char *unit = number_at(text, size);
@@ -100,23 +100,24 @@ bool text_to_size(const char *text, uint64_t *size)
 	return false;
 }
 
-char *text_of_size(uint64_t size)
+char *texts_of_size(uint64_t size)
 {
 	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
 	size_t unit = 0;
 	uint64_t tenths;
 
 	if (size < 1024)
-		return text_format("%lu bytes", size);
+		return texts_format("%lu bytes", size);
 	while (unit + 1 < ARRAY_COUNT(units) && size >> 10 * (unit + 2))
 		unit++;
 	tenths = ((size >> 10 * unit) * 10 + 1023) / 1024;
 	if (tenths % 10 == 0)
-		return text_format("%lu %s", tenths / 10, units[unit]);
-	return text_format("%lu.%lu %s", tenths / 10, tenths % 10, units[unit]);
+		return texts_format("%lu %s", tenths / 10, units[unit]);
+	return texts_format("%lu.%lu %s", tenths / 10, tenths % 10,
+			    units[unit]);
 }
 
-size_t text_distance(const char *a, const char *b)
+size_t texts_distance(const char *a, const char *b)
 {
 	size_t row[33]; /* distances of a prefix of @a to each one of @b */
 	size_t width = strlen(b);

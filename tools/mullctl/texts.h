@@ -8,19 +8,19 @@
 #include <stdint.h>
 
 /* As printf into memory of its own; ends mullctl when there is none. */
-char *text_format(const char *format, ...)
+char *texts_format(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
 /* "512MiB", "64 KiB", "1G", "4096": false when @text is none of these. */
-bool text_to_size(const char *text, uint64_t *size);
+bool texts_to_size(const char *text, uint64_t *size);
 /* Decimal, or hexadecimal after 0x; nothing before or behind it. */
-bool text_to_number(const char *text, uint64_t *number);
+bool texts_to_number(const char *text, uint64_t *number);
 /* "512 MiB", for people; rounded up to a tenth of a unit. */
-char *text_of_size(uint64_t size);
+char *texts_of_size(uint64_t size);
 
 /* How many letters must change to make @a of @b (at most a few are told
  * apart): for "did you mean". */
-size_t text_distance(const char *a, const char *b);
+size_t texts_distance(const char *a, const char *b);
 
 /* A line on standard error with "mullctl: " before it. */
 void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));

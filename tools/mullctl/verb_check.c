@@ -16,7 +16,7 @@ int verb_check(const struct options *options)
 	if (manifest.mistakes.count) {
 		mistakes_print(&manifest.mistakes, manifest.file, stdout);
 	} else {
-		char *memory = text_of_size(manifest_memory(&manifest));
+		char *memory = texts_of_size(manifest_memory(&manifest));
 
 		printf("%s: good: %zu VM%s, %s of memory, %u CPU%s, %zu "
 		       "file%s\n",

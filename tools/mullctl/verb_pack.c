@@ -63,7 +63,7 @@ static enum status pack(const struct options *options,
 						goal->format);
 	free(efi);
 	if (status == STATUS_OK && options->text[OPTION_VERBOSE]) {
-		char *size = text_of_size(pack_size(manifest));
+		char *size = texts_of_size(pack_size(manifest));
 
 		tell("%s: %zu VMs, %zu files, a package of %s", output,
 		     manifest->vm_count, manifest->image_count, size);

@@ -91,8 +91,8 @@ const char *work_folder(void)
 
 	if (folder)
 		return folder;
-	folder = text_format("%s/mullctl-XXXXXX",
-			     base && *base ? base : "/tmp");
+	folder = texts_format("%s/mullctl-XXXXXX",
+			      base && *base ? base : "/tmp");
 	if (!mkdtemp(folder)) {
 		tell("%s: %s", folder, strerror(errno));
 		free(folder);
