@@ -23,8 +23,8 @@ static void flood_console(void)
 		uint64_t at, length;
 	} wrong[] = {
 		{ edge, 1 },		  { edge - 16, 17 },
-		{ edge - 4096, 4097 },	  { NOWHERE, 4096 },
-		{ MULL_GUEST_IO_APIC, 4 }, { ~0ull, 1 },
+		{ NOWHERE, 4096 },	  { MULL_GUEST_IO_APIC, 4 },
+		{ ~0ull, 1 },
 		{ ~0ull - 15, 16 },	  { ~0ull - 15, 17 },
 		{ 1ull << 52, 1 },	  { 1ull << 63, 4096 },
 		{ edge - 1, ~0ull },
