@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Turns the STACK lines of a panic into functions and source lines.
+"""Turns the addresses of a panic into functions and source lines.
 
 Reads a log (files, or standard input) and prints it; behind each line
-"STACK addr addr ..." comes one line a caller, innermost first.
+"STACK addr addr ..." comes one line a caller, innermost first, and behind the
+registers of an exception ("RIP addr") the place that caused it.
 """
 import argparse
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 
 STACK = re.compile(r"STACK((?: [0-9a-f]{1,16})+)")
+FAULT = re.compile(r"\bRIP ([0-9a-f]{16})\b")
 
 
 def call_sites(words):
@@ -19,10 +21,17 @@ def call_sites(words):
     return [f"{(int(word, 16) - 1) % 2**64:x}" for word in words]
 
 
-def symbolize(elf, words):
-    """One text a call site; inlined functions come on lines of their own."""
+def places(line):
+    stack, fault = STACK.search(line), FAULT.search(line)
+    if stack:
+        return call_sites(stack.group(1).split())
+    return [fault.group(1)] if fault else []
+
+
+def symbolize(elf, addresses):
+    """One text a place; inlined functions come on lines of their own."""
     run = subprocess.run(
-        ["addr2line", "-f", "-i", "-p", "-e", elf, *call_sites(words)],
+        ["addr2line", "-f", "-i", "-p", "-e", elf, *addresses],
         stdout=subprocess.PIPE, check=True, text=True)
     return run.stdout.splitlines()
 
@@ -40,11 +49,11 @@ def main():
                   open(name, errors="replace")) as log:
                 for line in log:
                     print(line.rstrip("\r\n"), flush=True)
-                    stack = STACK.search(line)
-                    if stack:
-                        for site in symbolize(options.elf,
-                                              stack.group(1).split()):
-                            print("   ", site, flush=True)
+                    addresses = places(line)
+                    if not addresses:
+                        continue
+                    for place in symbolize(options.elf, addresses):
+                        print("   ", place, flush=True)
     except FileNotFoundError as missing:
         what = missing.filename
         hint = " (Debian: binutils)" if what == "addr2line" else ""
