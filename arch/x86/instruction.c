@@ -102,10 +102,10 @@ static const struct opcode *take_opcode(struct reader *reader, uint8_t first)
 
 	if (first != 0x0f)
 		return &one_byte[first];
-	second = take_byte(reader);
+	second = part_byte(reader);
 	if (second != 0x38)
 		return &two_bytes[second];
-	third = take_byte(reader);
+	third = part_byte(reader);
 	if ((third & 0xfe) != 0xf0)
 		return &not_covered;
 	return &movbe[third & 1];
@@ -200,7 +200,7 @@ static struct memory_operand string_operand(const struct prefixes *prefixes,
 					    enum operation operation)
 {
 	struct memory_operand memory =
-		memory_start(prefixes, mode, SEGMENT_DS);
+		part_operand(prefixes, mode, SEGMENT_DS);
 
 	memory.base = RSI;
 	if (operation == OPERATION_STOS) {
@@ -219,20 +219,20 @@ static bool take_operands(struct reader *reader, const struct opcode *opcode,
 
 	out->operation = opcode->operation;
 	if (opcode->flags & OFFSET) {
-		out->memory = memory_start(prefixes, mode, SEGMENT_DS);
+		out->memory = part_operand(prefixes, mode, SEGMENT_DS);
 		out->memory.displacement =
-			take_number(reader, out->memory.address_size);
+			part_number(reader, out->memory.address_size);
 	} else if (opcode->flags & STRING) {
 		out->memory = string_operand(prefixes, mode, out->operation);
 		out->repeated = prefixes->repeat == PREFIX_REP;
 	} else {
-		uint8_t modrm = take_byte(reader);
+		uint8_t modrm = part_byte(reader);
 
 		number = (uint8_t)field_get(MODRM_REG, modrm);
 		if (opcode->flags & GROUP)
 			out->operation = groups[opcode->operation][number];
 		number |= prefixes->rex & REX_R ? 8 : 0;
-		if (!take_memory(reader, modrm, prefixes, mode, &out->memory))
+		if (!part_memory(reader, modrm, prefixes, mode, &out->memory))
 			return false;
 	}
 	set_operands(out, opcode->flags, mode, prefixes, number);
@@ -252,15 +252,15 @@ static void take_immediate(struct reader *reader, uint16_t flags,
 	else if (!(flags & WITH_IMMEDIATE))
 		return;
 	out->other = OTHER_IMMEDIATE;
-	out->immediate = (uint64_t)take_number(reader, size);
+	out->immediate = (uint64_t)part_number(reader, size);
 }
 
 enum error instruction_decode(const uint8_t *bytes, size_t length,
 			      enum code_mode mode, struct instruction *out)
 {
-	struct reader reader = reader_start(bytes, length);
+	struct reader reader = part_reader(bytes, length);
 	struct prefixes prefixes;
-	uint8_t first = take_prefixes(&reader, mode, &prefixes);
+	uint8_t first = part_prefixes(&reader, mode, &prefixes);
 	const struct opcode *opcode = take_opcode(&reader, first);
 	bool covered = opcode->flags || opcode->operation;
 

@@ -3,14 +3,14 @@
 
 /* ---- bytes and prefixes ------------------------------------------------- */
 
-struct reader reader_start(const uint8_t *bytes, size_t length)
+struct reader part_reader(const uint8_t *bytes, size_t length)
 {
 	if (length > INSTRUCTION_MAX)
 		length = INSTRUCTION_MAX;
 	return (struct reader){ .bytes = bytes, .length = length };
 }
 
-uint8_t take_byte(struct reader *reader)
+uint8_t part_byte(struct reader *reader)
 {
 	if (reader->at < reader->length)
 		return reader->bytes[reader->at++];
@@ -18,13 +18,13 @@ uint8_t take_byte(struct reader *reader)
 	return 0;
 }
 
-int64_t take_number(struct reader *reader, unsigned size)
+int64_t part_number(struct reader *reader, unsigned size)
 {
 	unsigned unused = 64 - 8 * size;
 	uint64_t value = 0;
 
 	for (unsigned i = 0; i < size; i++)
-		value |= (uint64_t)take_byte(reader) << (8 * i);
+		value |= (uint64_t)part_byte(reader) << (8 * i);
 	return (int64_t)(value << unused) >> unused;
 }
 
@@ -61,12 +61,12 @@ static bool note_prefix(struct prefixes *prefixes, uint8_t byte,
 	return false;
 }
 
-uint8_t take_prefixes(struct reader *reader, enum code_mode mode,
+uint8_t part_prefixes(struct reader *reader, enum code_mode mode,
 		      struct prefixes *prefixes)
 {
 	*prefixes = (struct prefixes){ .segment = NO_SEGMENT };
 	for (;;) {
-		uint8_t byte = take_byte(reader);
+		uint8_t byte = part_byte(reader);
 
 		if (note_prefix(prefixes, byte, mode))
 			prefixes->rex = 0;
@@ -115,7 +115,7 @@ static void take_form_16(struct reader *reader, uint8_t mod, uint8_t rm,
 		mod = 2;
 	}
 	if (mod != 0)
-		memory->displacement = take_number(reader, mod == 1 ? 1 : 2);
+		memory->displacement = part_number(reader, mod == 1 ? 1 : 2);
 }
 
 /* "32-Bit Addressing Forms with the ModR/M Byte", and with the SIB byte. */
@@ -127,7 +127,7 @@ static void take_form_32(struct reader *reader, uint8_t mod, uint8_t rm,
 	uint8_t base = rm;
 
 	if (rm == RM_SIB) {
-		uint8_t sib = take_byte(reader);
+		uint8_t sib = part_byte(reader);
 		uint8_t index = (uint8_t)field_get(SIB_INDEX, sib);
 
 		index |= prefixes->rex & REX_X ? 8 : 0;
@@ -143,10 +143,10 @@ static void take_form_32(struct reader *reader, uint8_t mod, uint8_t rm,
 		memory->base = base | rex_b;
 	}
 	if (mod != 0)
-		memory->displacement = take_number(reader, mod == 1 ? 1 : 4);
+		memory->displacement = part_number(reader, mod == 1 ? 1 : 4);
 }
 
-struct memory_operand memory_start(const struct prefixes *prefixes,
+struct memory_operand part_operand(const struct prefixes *prefixes,
 				   enum code_mode mode, uint8_t segment)
 {
 	return (struct memory_operand){
@@ -159,7 +159,7 @@ struct memory_operand memory_start(const struct prefixes *prefixes,
 	};
 }
 
-bool take_memory(struct reader *reader, uint8_t modrm,
+bool part_memory(struct reader *reader, uint8_t modrm,
 		 const struct prefixes *prefixes, enum code_mode mode,
 		 struct memory_operand *memory)
 {
@@ -168,7 +168,7 @@ bool take_memory(struct reader *reader, uint8_t modrm,
 
 	if (mod == MOD_REGISTER)
 		return false;
-	*memory = memory_start(prefixes, mode, SEGMENT_DS);
+	*memory = part_operand(prefixes, mode, SEGMENT_DS);
 	if (memory->address_size == 2)
 		take_form_16(reader, mod, rm, memory);
 	else

@@ -13,11 +13,11 @@ struct reader {
 	bool overrun;
 };
 
-struct reader reader_start(const uint8_t *bytes, size_t length);
-uint8_t take_byte(struct reader *reader);
+struct reader part_reader(const uint8_t *bytes, size_t length);
+uint8_t part_byte(struct reader *reader);
 
 /* A little-endian number of 1, 2, 4 or 8 bytes, sign-extended. */
-int64_t take_number(struct reader *reader, unsigned size);
+int64_t part_number(struct reader *reader, unsigned size);
 
 #define REX_B BIT(0)
 #define REX_X BIT(1)
@@ -36,7 +36,7 @@ struct prefixes {
 
 /* Notes all prefixes and returns the first byte of the opcode.  A REX prefix
  * that does not stand right before it has no effect. */
-uint8_t take_prefixes(struct reader *reader, enum code_mode mode,
+uint8_t part_prefixes(struct reader *reader, enum code_mode mode,
 		      struct prefixes *prefixes);
 
 #define MODRM_MOD BITS(7, 6)
@@ -45,11 +45,11 @@ uint8_t take_prefixes(struct reader *reader, enum code_mode mode,
 #define MOD_REGISTER 3
 
 /* The segment and address size of an operand that names no register. */
-struct memory_operand memory_start(const struct prefixes *prefixes,
+struct memory_operand part_operand(const struct prefixes *prefixes,
 				   enum code_mode mode, uint8_t segment);
 
 /* The operand that @modrm and the bytes after it give; false: a register. */
-bool take_memory(struct reader *reader, uint8_t modrm,
+bool part_memory(struct reader *reader, uint8_t modrm,
 		 const struct prefixes *prefixes, enum code_mode mode,
 		 struct memory_operand *memory);
 

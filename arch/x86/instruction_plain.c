@@ -77,15 +77,15 @@ static bool take_tail(struct reader *reader, enum tail tail, uint8_t opcode,
 	case TAIL_PORT:
 		if (opcode & BIT(3)) /* the port is in DX */
 			break;
-		take_byte(reader);
+		part_byte(reader);
 		break;
 	case TAIL_BYTE:
-		take_byte(reader);
+		part_byte(reader);
 		break;
 	case TAIL_MEMORY:
-		modrm = take_byte(reader);
+		modrm = part_byte(reader);
 		return field_get(MODRM_REG, modrm) == INVLPG_REG &&
-		       take_memory(reader, modrm, prefixes, mode, &memory);
+		       part_memory(reader, modrm, prefixes, mode, &memory);
 	}
 	return true;
 }
@@ -95,7 +95,7 @@ static bool take_plain(struct reader *reader, const struct plain *plain,
 		       enum code_mode mode)
 {
 	struct prefixes prefixes;
-	uint8_t byte = take_prefixes(reader, mode, &prefixes);
+	uint8_t byte = part_prefixes(reader, mode, &prefixes);
 	uint8_t last = plain->count - 1;
 
 	if (prefixes.lock && !plain->may_lock)
@@ -107,7 +107,7 @@ static bool take_plain(struct reader *reader, const struct plain *plain,
 	for (uint8_t i = 0; i < last; i++) {
 		if (byte != plain->bytes[i])
 			return false;
-		byte = take_byte(reader);
+		byte = part_byte(reader);
 	}
 	if ((byte & plain->mask) != plain->bytes[last])
 		return false;
@@ -119,7 +119,7 @@ enum error instruction_length_plain(const uint8_t *bytes, size_t length,
 				    enum plain_instruction plain,
 				    uint8_t *skip)
 {
-	struct reader reader = reader_start(bytes, length);
+	struct reader reader = part_reader(bytes, length);
 	bool same = take_plain(&reader, &plains[plain], mode);
 
 	if (reader.overrun)

@@ -12,25 +12,6 @@
 #define FLAGS_OF_RESULT (FLAG_PARITY | FLAG_ZERO | FLAG_SIGN)
 #define FLAGS_ALL (FLAGS_OF_RESULT | FLAG_CARRY | FLAG_ADJUST | FLAG_OVERFLOW)
 
-uint64_t cut(uint64_t value, unsigned size)
-{
-	return value & BITS(8 * size - 1, 0);
-}
-
-uint64_t merge(uint64_t old, uint64_t value, unsigned size)
-{
-	if (size >= 4)
-		return cut(value, size);
-	return (old & ~BITS(8 * size - 1, 0)) | cut(value, size);
-}
-
-uint64_t sign_extend(uint64_t value, unsigned size)
-{
-	unsigned unused = 64 - 8 * size;
-
-	return (uint64_t)((int64_t)(value << unused) >> unused);
-}
-
 static void set_flags(uint64_t *rflags, uint64_t which, uint64_t flags)
 {
 	*rflags = (*rflags & ~which) | (flags & which);

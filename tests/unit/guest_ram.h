@@ -23,11 +23,12 @@ static inline void ram_clear(void)
 	ram_before_swap = NULL;
 }
 
-static inline unsigned ram_most_reads(void)
+/* How often that byte was read which was read most often. */
+static inline unsigned ram_most_reads(size_t from, size_t length)
 {
 	unsigned most = 0;
 
-	for (size_t i = 0; i < RAM_SIZE; i++)
+	for (size_t i = from; i < from + length; i++)
 		if (ram_reads[i] > most)
 			most = ram_reads[i];
 	return most;

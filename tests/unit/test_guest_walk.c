@@ -136,7 +136,7 @@ static void small_pages_are_found(void **state)
 		build(format);
 		assert_int_equal(walk(format, ACCESS_READ), ERR_NONE);
 		assert_int_equal(found.value, FRAME | 0x123);
-		assert_int_equal(ram_most_reads(), 1);
+		assert_int_equal(ram_most_reads(0, RAM_SIZE), 1);
 	}
 }
 
