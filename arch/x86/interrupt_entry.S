@@ -59,18 +59,20 @@ interrupt_common:
 	iretq
 
 /*
- * bool idle_wait(volatile bool *kicked): HLT unless a kick has come.  An NMI
- * that lands between the look and the HLT would be slept over; its handler
- * therefore moves RIP from [idle_look, idle_end) to idle_end.
+ * void idle_wait(volatile bool *kicked): HLT unless a kick has come.
+ *
+ * Interrupts are on only from the HLT itself, in whose shadow of STI none is
+ * taken: one that came earlier would be over before the HLT, which would then
+ * sleep over what it was for.  An NMI comes at any time, so its handler moves
+ * RIP from [idle_look, idle_end) to idle_end.
  */
 	.balign 16
 	.globl idle_wait, idle_look, idle_end
 idle_wait:
-	sti
-	nop			/* the shadow of STI ends before idle_look */
 idle_look:
 	cmpb	$0, (%rdi)
 	jne	idle_end
+	sti
 	hlt
 idle_end:
 	cli

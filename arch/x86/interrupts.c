@@ -26,7 +26,7 @@ static uint64_t idt[256][2] __attribute__((aligned(4096)));
 uint64_t idt_pointer[2];
 
 extern const char interrupt_entries[], idle_look[], idle_end[];
-bool idle_wait(volatile bool *kicked);
+void idle_wait(volatile bool *kicked);
 void interrupt_handle(struct interrupt_frame *frame);
 
 #define ISA_LINES 16

@@ -229,6 +229,14 @@ static void read_exit(struct vcpu *vcpu, struct vm_exit *exit)
 		exit->kind = EXIT_BAD_STATE;
 }
 
+/* The shadow of STI or MOV SS is over when an instruction was skipped. */
+static bool in_shadow(const struct vcpu *vcpu)
+{
+	const struct vmcb *vmcb = vmcb_of(vcpu);
+
+	return vmcb->interrupt_shadow & 1 && vmcb->rip == vcpu->rip;
+}
+
 static void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 {
 	struct cpu *cpu = cpu_self();
@@ -236,6 +244,7 @@ static void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 
 	flush_for(vcpu, cpu);
 	fpu_use(vcpu);
+	vmcb->interrupt_shadow = in_shadow(vcpu);
 	vmcb->rax = vcpu->gpr[RAX];
 	vmcb->rsp = vcpu->gpr[RSP];
 	vmcb->rip = vcpu->rip;
@@ -364,8 +373,7 @@ static bool svm_event_pending(struct vcpu *vcpu)
 
 static bool svm_can_interrupt(struct vcpu *vcpu)
 {
-	return vcpu->rflags & RFLAGS_IF &&
-	       !(vmcb_of(vcpu)->interrupt_shadow & 1) &&
+	return vcpu->rflags & RFLAGS_IF && !in_shadow(vcpu) &&
 	       !svm_event_pending(vcpu);
 }
 
