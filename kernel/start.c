@@ -50,6 +50,7 @@ static void show_screen(const struct mull_framebuffer *screen)
 	    ERR_NONE)
 		return;
 	framebuffer_start(screen, arch_direct(hpa(screen->address)));
+	log_to_screen();
 }
 
 static void choose_virtualization(void)

@@ -83,6 +83,10 @@ void vcpu_halted(struct vcpu *vcpu);
 /* Behind the instruction that caused @exit, as the processor would go on. */
 void vcpu_skip(struct vcpu *vcpu, const struct vm_exit *exit);
 
+/* To be called where an instruction was done for the guest: it earns a #DB
+ * when it single-steps. */
+void vcpu_moved_on(struct vcpu *vcpu);
+
 /* The exit's handler asks for an exception with the next entry. */
 void vcpu_exception(struct vcpu *vcpu, uint8_t vector);
 void vcpu_exception_code(struct vcpu *vcpu, uint8_t vector, uint32_t code);

@@ -34,7 +34,7 @@ struct guest_system {
 	uint64_t cr0, cr2, cr3, cr4, efer;
 	uint64_t gdt_base, idt_base;
 	uint32_t gdt_limit, idt_limit;
-	uint64_t dr7, pat;
+	uint64_t dr6, dr7, pat;
 	uint32_t cpl;
 	struct guest_segment segments[SEGMENT_COUNT];
 };

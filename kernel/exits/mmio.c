@@ -82,16 +82,18 @@ static void emulate(struct vcpu *vcpu, const struct vm_exit *exit)
 	};
 	const struct emulate_mmio mmio = { vcpu, read_device, write_device };
 	struct guest_event fault;
+	bool moved;
 
 	virt->read_system(vcpu, &system);
 	switch (emulate_next(&cpu, &vcpu->vm->memory, &mmio,
 			     exit->memory.address, &fault)) {
 	case ERR_NONE:
+		moved = vcpu->rip != cpu.rip;
 		vcpu->rip = cpu.rip;
 		vcpu->rflags = cpu.rflags;
+		if (moved)
+			vcpu_moved_on(vcpu);
 		break;
-	case ERR_BUSY:
-		break; /* another vCPU changed the tables: try again */
 	case ERR_NOT_MAPPED:
 		vcpu->has_event = true;
 		vcpu->event = fault;

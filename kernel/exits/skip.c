@@ -7,6 +7,10 @@
 #include <mullion/log.h>
 #include <mullion/vm.h>
 
+#define RFLAGS_TF BIT(8)
+#define DR6_SINGLE_STEP BIT(14)
+#define VECTOR_DB 1
+
 /* The instruction that each kind of exit says it was. */
 static bool plain_of(enum exit_kind kind, const struct vm_exit *exit,
 		     enum plain_instruction *plain)
@@ -70,24 +74,44 @@ static enum error length_of(struct vcpu *vcpu, const struct guest_system *system
 	return error;
 }
 
+/* "Debug Exception Conditions": a trap, after the instruction. */
+void vcpu_moved_on(struct vcpu *vcpu)
+{
+	struct guest_system system;
+
+	if (!(vcpu->rflags & RFLAGS_TF))
+		return;
+	virt->read_system(vcpu, &system);
+	system.dr6 |= DR6_SINGLE_STEP;
+	virt->write_system(vcpu, &system);
+	vcpu_exception(vcpu, VECTOR_DB);
+}
+
+static void skip_slowly(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	struct guest_system system;
+	uint8_t length = exit->length;
+
+	virt->read_system(vcpu, &system);
+	if (length == 0 &&
+	    length_of(vcpu, &system, exit, &length) != ERR_NONE)
+		return;
+	vcpu->rip += length;
+	if (guest_code_mode(&system) != CODE_64)
+		vcpu->rip = (uint32_t)vcpu->rip;
+	vcpu_moved_on(vcpu);
+}
+
 /*
  * When the bytes cannot be read, or are another instruction, another vCPU has
  * changed them since the exit: the guest simply goes on where it is.
  */
 void vcpu_skip(struct vcpu *vcpu, const struct vm_exit *exit)
 {
-	struct guest_system system;
-	uint8_t length = exit->length;
-
-	if (length == 0 || !(vcpu->rip + length <= 0xffffffff)) {
-		virt->read_system(vcpu, &system);
-		if (length == 0 &&
-		    length_of(vcpu, &system, exit, &length) != ERR_NONE)
-			return;
-		vcpu->rip += length;
-		if (guest_code_mode(&system) != CODE_64)
-			vcpu->rip = (uint32_t)vcpu->rip;
-		return;
-	}
-	vcpu->rip += length;
+	/* Within 4 GiB the size of code makes no difference. */
+	if (exit->length == 0 || vcpu->rip > UINT32_MAX - INSTRUCTION_MAX ||
+	    vcpu->rflags & RFLAGS_TF)
+		skip_slowly(vcpu, exit);
+	else
+		vcpu->rip += exit->length;
 }

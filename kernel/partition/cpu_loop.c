@@ -6,6 +6,7 @@
  */
 #include <mullion/arch.h>
 #include <mullion/cpu_loop.h>
+#include <mullion/log.h>
 #include <mullion/manage.h>
 #include <mullion/vm.h>
 
@@ -101,6 +102,7 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
 	struct vm_exit exit;
 
 	queue->current = vcpu;
+	panic_running(vcpu);
 	do {
 		local_apic_timer(vcpu, arch_time());
 		vcpu_prepare(vcpu);
@@ -145,6 +147,7 @@ _Noreturn void cpu_loop(void)
 			    arch_time_khz() * SLOT_US / 1000 :
 			    ARCH_NO_DEADLINE);
 		} else if (!more) {
+			panic_running(NULL);
 			arch_set_deadline(next_deadline(queue,
 							ARCH_NO_DEADLINE));
 			arch_idle();

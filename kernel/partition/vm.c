@@ -195,6 +195,25 @@ static void begin_phase(struct vm *vm, enum vm_phase phase)
 	vm->phase_offset = 0;
 }
 
+/* Every exit of its vCPUs by reason, in one line of the log. */
+static void log_exits(const struct vm *vm)
+{
+	char line[LOG_LINE_MAX] = "";
+	size_t length = 0;
+
+	for (int kind = 0; kind < EXIT_KIND_COUNT; kind++) {
+		uint64_t count = 0;
+
+		for (uint32_t i = 0; i < vm->vcpu_count; i++)
+			count += vm->vcpus[i]->exits[kind];
+		if (count && length < sizeof line)
+			length += format_text(line + length,
+					      sizeof line - length, " %s %lu",
+					      exit_name(kind), count);
+	}
+	log_write("%s: exits:%s", vm->description.name, line);
+}
+
 /* Gives the memory back; @state and the reason stay to be asked for. */
 static void come_to_rest(struct vm *vm, enum mull_vm_state state)
 {
@@ -203,6 +222,7 @@ static void come_to_rest(struct vm *vm, enum mull_vm_state state)
 	vm->stage2 = hpa(0);
 	give_frames(vm, vm->frame_count);
 	begin_phase(vm, PHASE_IDLE);
+	log_exits(vm);
 	set_state(vm, state);
 }
 

@@ -319,7 +319,7 @@ static void svm_read_system(struct vcpu *vcpu, struct guest_system *system)
 		.cr4 = vmcb->cr4, .efer = vmcb->efer & ~EFER_SVME,
 		.gdt_base = vmcb->gdtr.base, .gdt_limit = vmcb->gdtr.limit,
 		.idt_base = vmcb->idtr.base, .idt_limit = vmcb->idtr.limit,
-		.dr7 = vmcb->dr7, .pat = vmcb->pat, .cpl = vmcb->cpl,
+		.dr6 = vmcb->dr6, .dr7 = vmcb->dr7, .pat = vmcb->pat, .cpl = vmcb->cpl,
 	};
 	for (int i = 0; i < SEGMENT_COUNT; i++)
 		system->segments[i] = to_neutral(segment_at(vmcb, i));
@@ -339,6 +339,7 @@ static void svm_write_system(struct vcpu *vcpu,
 	vmcb->gdtr.limit = system->gdt_limit;
 	vmcb->idtr.base = system->idt_base;
 	vmcb->idtr.limit = system->idt_limit;
+	vmcb->dr6 = system->dr6;
 	vmcb->dr7 = system->dr7;
 	vmcb->pat = system->pat;
 	vmcb->cpl = system->cpl;
