@@ -16,8 +16,11 @@ static_assert(MULL_VM_MAX <= 32, "a bit for each VM");
 
 struct entry {
 	uint16_t stream;
-	bool ends;	/* it is sent behind all that the VM printed: */
+	/* It is sent behind all that the VM printed and that was logged, for
+	 * whoever waits for it may leave then. */
+	bool ends;
 	uint32_t after; /* the console ring's head */
+	uint64_t after_log; /* log_head() */
 	struct mull_event event;
 };
 
@@ -118,8 +121,9 @@ void manage_event(struct vm *vm)
 {
 	struct entry entry = describe(vm);
 
-	put(&entry);
 	log_event(vm, &entry);
+	entry.after_log = log_head();
+	put(&entry);
 	manage_notify();
 }
 
@@ -127,6 +131,7 @@ void manage_refused(uint32_t index, const char *name, const char *words)
 {
 	struct entry entry = {
 		.stream = (uint16_t)index,
+		.ends = true,
 		.event = { .state = MULL_VM_REFUSED,
 			   .reason = MULL_END_BAD_IMAGE,
 			   .time_ns = log_time() },
@@ -136,8 +141,9 @@ void manage_refused(uint32_t index, const char *name, const char *words)
 	format_text(entry.event.name, sizeof entry.event.name, "%.31s", name);
 	format_text(entry.event.words, sizeof entry.event.words, "%.159s",
 		    words);
-	put(&entry);
 	log_write("%s: refused: %s", entry.event.name, entry.event.words);
+	entry.after_log = log_head();
+	put(&entry);
 	manage_notify();
 }
 
@@ -145,8 +151,9 @@ static bool sendable(const struct entry *entry)
 {
 	const struct console *console = console_of(entry->stream);
 
-	return !entry->ends || !console ||
-	       console_passed(console, entry->after);
+	return !entry->ends ||
+	       ((!console || console_passed(console, entry->after)) &&
+		log_passed(LOG_SERIAL, entry->after_log));
 }
 
 /* The first entry that may go; none overtakes one of the same VM. */

@@ -200,6 +200,16 @@ bool log_waits(enum log_reader reader)
 	return ring.taken[reader] != ring.head;
 }
 
+uint64_t log_head(void)
+{
+	return ring.head;
+}
+
+bool log_passed(enum log_reader reader, uint64_t head)
+{
+	return ring.taken[reader] >= head;
+}
+
 size_t log_take(enum log_reader reader, char *to, size_t room)
 {
 	size_t length;

@@ -21,6 +21,9 @@ enum log_reader { LOG_SERIAL, LOG_SCREEN, LOG_READERS };
  * LOG_LINE_MAX or more. */
 size_t log_take(enum log_reader reader, char *to, size_t room);
 bool log_waits(enum log_reader reader);
+/* Bytes ever logged, and whether @reader has had all up to @head. */
+uint64_t log_head(void);
+bool log_passed(enum log_reader reader, uint64_t head);
 
 /* Draws at most @lines lines; returns whether there are more. */
 bool log_draw(uint32_t lines);
