@@ -196,6 +196,16 @@ def two():
     event(1, STOPPED, POWEROFF)
 
 
+def next_vm():
+    boot(2)
+    console(0, b"first> ")
+    console(1, b"second> ")
+    for vm in range(2):
+        stream, payload = hear(INPUT)
+        console(stream, payload)
+        event(stream, STOPPED, POWEROFF)
+
+
 def button():
     boot()
     console(0, b"press it\n")

@@ -91,7 +91,8 @@ def test_endings():
     report(out == b"hello from the guest\r\n\x01\x00\xff",
            "a single console is shown to the byte, and nothing else")
     report("mullctl: linux: powered off after" in err
-           and "log speaks" not in err, "standard error says what became of it")
+           and "log speaks" not in err,
+           "standard error says what became of it")
 
     status, out, err = run("code", FAKE_CODE="5")
     report(status == 69 and "exit code 5" in err,
@@ -132,6 +133,9 @@ def test_consoles():
         "database | prompt> typed"], "several consoles are told apart")
     report("web: powered off" in err and "database: powered off" in err,
            "the run waits for every VM")
+    status, out, err = run("next_vm", what=[TWO], text=b"one\ntwo\n")
+    report(status == 0 and b"web      | one\n" in out
+           and b"database | two\n" in out, "input goes on to the next VM")
     status, out, err = run("prompt", text=b"poweroff\n")
     report(status == 0 and out == b"booting\r\nlogin: <poweroff\n>",
            "input waits for the prompt, its end does not end the run")
@@ -166,8 +170,8 @@ def test_options():
                               env=environment("silence"),
                               stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        report(done.returncode == status and done.stderr.startswith(b"mullctl:")
-               and not done.stdout and is_clean(),
+        report(done.returncode == status
+               and done.stderr.startswith(b"mullctl:") and not done.stdout and is_clean(),
                "%s: status %d and words" % (words, status))
 
 

@@ -172,12 +172,16 @@ static void end_log_line(struct screen *screen)
 static void take_log_byte(struct screen *screen, char byte)
 {
 	/* The firmware clears screens, which this one must survive. */
-	if (screen->in_escape)
+	if (screen->in_escape) {
 		screen->in_escape = !isalpha((unsigned char)byte);
-	else if (byte == '\033')
+	} else if (byte == '\033') {
 		screen->in_escape = true;
-	else if (byte >= ' ' && byte <= '~')
+	} else if (byte >= ' ' && byte <= '~') {
+		if (screen->log_returned)
+			screen->log_length = 0;
 		screen->log[screen->log_length++] = byte;
+	}
+	screen->log_returned = byte == '\r';
 	if (byte == '\n' || byte == '\033' ||
 	    screen->log_length == sizeof screen->log)
 		end_log_line(screen);

@@ -34,6 +34,7 @@ struct screen {
 	char log[SCREEN_LINE_MAX]; /* the log's line under way */
 	size_t log_length;
 	bool log_is_text; /* its line under way is not from the log */
+	bool log_returned; /* the next byte overwrites the line */
 	bool in_escape; /* in a terminal's command, which is left out */
 	char *last[SCREEN_LAST_LINES]; /* of the log, a ring */
 	size_t log_lines;

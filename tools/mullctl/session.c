@@ -37,21 +37,23 @@ static void take_console(struct session *session, size_t vm,
 {
 	session->waits_for_console = false;
 	screen_console(&session->screen, vm, bytes, length);
-	if (vm != session->chosen || !length)
+	if (!length)
 		return;
-	session->printed = seconds_now();
-	session->prompt = bytes[length - 1] != '\n' &&
-			  bytes[length - 1] != '\r';
+	session->listeners[vm].printed = seconds_now();
+	session->listeners[vm].prompt = bytes[length - 1] != '\n' &&
+					bytes[length - 1] != '\r';
 }
 
 static void take_event(struct session *session, size_t vm,
 		       const struct mull_event *event)
 {
 	guests_event(&session->guests, vm, event, since_start(session));
-	if (event->state == MULL_VM_RUNNING && vm == session->chosen) {
-		session->printed = seconds_now();
-		session->any_sent = false;
-	}
+	if (event->state == MULL_VM_RUNNING)
+		session->listeners[vm] = (struct listener){
+			.printed = seconds_now(),
+		};
+	if (vm == session->chosen && session->guests.list[vm].ended)
+		session_choose_next(session);
 	if (guests_are_over(&session->guests))
 		session_end(session, guests_status(&session->guests));
 }

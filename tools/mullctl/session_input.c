@@ -74,6 +74,20 @@ static void choose(struct session *session, size_t vm)
 	tell("input goes to %s", session->guests.list[vm].vm->name);
 }
 
+void session_choose_next(struct session *session)
+{
+	for (size_t i = 0; i < session->guests.count; i++) {
+		const struct guest *guest = &session->guests.list[i];
+
+		if (!guest->started || guest->ended)
+			continue;
+		if (session->typed_at_terminal)
+			choose(session, i);
+		session->chosen = i;
+		return;
+	}
+}
+
 static void show_keys(struct session *session)
 {
 	screen_end_line(&session->screen);
@@ -138,18 +152,18 @@ void session_read_input(struct session *session)
 /* Seconds until the chosen VM can be thought to listen; 0: now. */
 static double patience(const struct session *session)
 {
-	const struct guest *guest = &session->guests.list[session->chosen];
+	const struct listener *it = &session->listeners[session->chosen];
 	const struct manifest *manifest = &session->plan->manifest;
+	const struct mull_vm *vm = &manifest->vms[session->chosen];
 	double silence, wait = LATER_SILENCE;
 
 	if (session->typed_at_terminal)
 		return 0;
-	silence = seconds_now() - session->printed;
-	if (session->prompt)
+	silence = seconds_now() - it->printed;
+	if (it->prompt)
 		wait = PROMPT_SILENCE;
-	else if (!session->any_sent)
-		wait = manifest->images[guest->vm->kernel].kind ==
-				       MULL_IMAGE_BZIMAGE ?
+	else if (!it->any_sent)
+		wait = manifest->images[vm->kernel].kind == MULL_IMAGE_BZIMAGE ?
 			       LINUX_SILENCE :
 			       OTHER_SILENCE;
 	return wait > silence ? wait - silence : 0;
@@ -173,6 +187,7 @@ static size_t next_piece(const struct session *session)
 int session_send_input(struct session *session)
 {
 	const struct guest *guest = &session->guests.list[session->chosen];
+	struct listener *listener = &session->listeners[session->chosen];
 
 	while (session->typed_length && session->hello &&
 	       guest->state == MULL_VM_RUNNING) {
@@ -189,10 +204,10 @@ int session_send_input(struct session *session)
 		session->typed_length -= length;
 		memmove(session->typed, session->typed + length,
 			session->typed_length);
-		session->any_sent = true;
+		listener->any_sent = true;
 		if (line) {
-			session->printed = seconds_now();
-			session->prompt = false;
+			listener->printed = seconds_now();
+			listener->prompt = false;
 		}
 	}
 	return -1;

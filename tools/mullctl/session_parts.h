@@ -12,6 +12,13 @@
 #define TYPED_MAX 65536 /* bytes of input that wait for a guest */
 #define OUT_MAX (4 * FRAME_WIRE_MAX) /* bytes that wait for the line */
 
+/* Whether a VM can be thought to listen. */
+struct listener {
+	double printed; /* when it last printed or was sent a line */
+	bool prompt;	/* its last line has no end */
+	bool any_sent;	/* it has got input already */
+};
+
 struct session {
 	const struct run_plan *plan;
 	struct emulator emulator;
@@ -32,9 +39,7 @@ struct session {
 	bool escaped; /* Ctrl-] was the last key */
 	uint8_t typed[TYPED_MAX];
 	size_t typed_length;
-	bool any_sent;
-	double printed; /* when the chosen VM last printed */
-	bool prompt;	/* its last line has no end */
+	struct listener listeners[MULL_VM_MAX];
 
 	/* to the hypervisor */
 	uint32_t sequence;
@@ -50,6 +55,8 @@ bool session_send(struct session *session, enum mull_frame_type type,
 /* Writes what the line takes. */
 void session_flush(struct session *session);
 
+/* The VM that got the input has ended: the next one that has not gets it. */
+void session_choose_next(struct session *session);
 /* Standard input is readable. */
 void session_read_input(struct session *session);
 /* Whether it should be read now. */
