@@ -223,23 +223,11 @@ static void check_command_line(struct check *check, int vm)
 	}
 }
 
-static void check_policies(struct check *check, int vm)
+static void check_policy(struct check *check, int vm, uint32_t policy,
+			 const char *words)
 {
-	const struct mull_vm *it = &check->vms[vm];
-	const struct {
-		const char *word;
-		uint32_t policy;
-	} policies[] = {
-		{ "on-poweroff is neither stop nor restart", it->on_poweroff },
-		{ "on-reset is neither stop nor restart", it->on_reset },
-		{ "on-crash is neither stop nor restart", it->on_crash },
-	};
-
-	for (size_t i = 0; i < ARRAY_COUNT(policies); i++)
-		if (policies[i].policy != MULL_END_STOP &&
-		    policies[i].policy != MULL_END_RESTART)
-			complain(check, vm, MULL_FIELD_POLICY,
-				 policies[i].word);
+	if (policy != MULL_END_STOP && policy != MULL_END_RESTART)
+		complain(check, vm, MULL_FIELD_POLICY, words);
 }
 
 static void check_console(struct check *check, int vm)
@@ -394,7 +382,12 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_cpus(&check, vm);
 		check_images(&check, vm);
 		check_command_line(&check, vm);
-		check_policies(&check, vm);
+		check_policy(&check, vm, vms[vm].on_poweroff,
+			     "on-poweroff is neither stop nor restart");
+		check_policy(&check, vm, vms[vm].on_reset,
+			     "on-reset is neither stop nor restart");
+		check_policy(&check, vm, vms[vm].on_crash,
+			     "on-crash is neither stop nor restart");
 		check_console(&check, vm);
 		check_unknown(&check, vm);
 		check_overlaps(&check, vm);

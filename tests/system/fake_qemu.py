@@ -11,7 +11,7 @@ import time
 import zlib
 
 HELLO, LOG, CONSOLE, EVENT, REPLY, INPUT, REQUEST = 1, 2, 3, 4, 5, 16, 17
-STOPPED, STARTING, RUNNING, CRASHED, REFUSED = 1, 2, 3, 5, 6
+STOPPED, STARTING, RUNNING, STOPPING, CRASHED, REFUSED = 1, 2, 3, 4, 5, 6
 POWEROFF, RESET, TRIPLE_FAULT, BAD_IMAGE, EXIT_CODE = 1, 2, 3, 6, 7
 HYPERVISOR = 0xFFFF
 sequence = 0
@@ -144,13 +144,14 @@ def reset():
     vm_at = struct.unpack("<Q", package()[24:32])[0]
     on_reset = struct.unpack("<I", package()[vm_at + 60:vm_at + 64])[0]
     boot()
-    event(0, STOPPED, RESET)
-    if on_reset == 2:
-        event(0, STARTING)
-        event(0, RUNNING)
-        console(0, b"again\n")
-        event(0, STOPPED, POWEROFF)
-    time.sleep(60)
+    event(0, STOPPING, RESET)
+    if on_reset == 1:
+        event(0, STOPPED, RESET)
+        return
+    event(0, STARTING)
+    event(0, RUNNING)
+    console(0, b"again\n")
+    event(0, STOPPED, POWEROFF)
 
 
 def silence():
@@ -182,6 +183,14 @@ def noise():
     send(99, 0, b"of the future")
     console(0, b"right\n")
     event(0, STOPPED, POWEROFF)
+
+
+def waiting():
+    boot(0)
+    event(0, STOPPED)
+    event(1, STARTING)
+    event(1, RUNNING)
+    event(1, STOPPED, POWEROFF)
 
 
 def two():

@@ -53,6 +53,11 @@ vms:
   web: {memory: 64MiB, cpus: [0], kernel: kernel}
   database: {memory: 64MiB, cpus: [1], kernel: kernel}
 """)
+WAITING = write("waiting.yaml", b"""
+vms:
+  web: {memory: 64MiB, cpus: [0], kernel: kernel, autostart: false}
+  database: {memory: 64MiB, cpus: [1], kernel: kernel}
+""")
 
 
 def environment(scenario, **more):
@@ -133,6 +138,9 @@ def test_consoles():
         "database | prompt> typed"], "several consoles are told apart")
     report("web: powered off" in err and "database: powered off" in err,
            "the run waits for every VM")
+    status, out, err = run("waiting", what=[WAITING])
+    report(status == 0 and "web" not in err,
+           "a VM that does not start by itself is not waited for")
     status, out, err = run("next_vm", what=[TWO], text=b"one\ntwo\n")
     report(status == 0 and b"web      | one\n" in out
            and b"database | two\n" in out, "input goes on to the next VM")

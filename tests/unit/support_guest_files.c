@@ -31,7 +31,8 @@ void write_linux_file(const char *name, uint8_t minor, uint8_t xloadflags)
 	write_file(name, image, sizeof image);
 }
 
-void write_elf_file(const char *name, int bits, const char *owner)
+void write_elf_file(const char *name, int bits, const char *owner,
+		    uint32_t type)
 {
 	struct {
 		Elf64_Ehdr elf;
@@ -48,7 +49,7 @@ void write_elf_file(const char *name, int bits, const char *owner)
 			     .p_offset = sizeof(Elf64_Ehdr) +
 					 sizeof(Elf64_Phdr),
 			     .p_filesz = sizeof(Elf64_Nhdr) + 12 },
-		.note = { 8, 4, MULL_NOTE_ABI },
+		.note = { 8, 4, type },
 		.abi = MULL_GUEST_ABI,
 	};
 

@@ -11,7 +11,8 @@ void write_file(const char *name, const void *bytes, size_t size);
 /* A Linux bzImage of boot protocol 2.@minor; needs 33 MiB. */
 void write_linux_file(const char *name, uint8_t minor, uint8_t xloadflags);
 
-/* An ELF file for @bits with a note of @owner (8 bytes). */
-void write_elf_file(const char *name, int bits, const char *owner);
+/* An ELF file for @bits with a note of @type and @owner (8 bytes). */
+void write_elf_file(const char *name, int bits, const char *owner,
+		    uint32_t type);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <mullion/bits.h>
+#include <mullion/guest.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +27,10 @@ static int make_files(void **state)
 	write_linux_file("bz", 15, 1);
 	write_linux_file("bz-old", 11, 1);
 	write_linux_file("bz-32", 15, 0);
-	write_elf_file("sdk", 64, "Mullion");
-	write_elf_file("vmlinux", 64, "Linux\0\0");
-	write_elf_file("elf32", 32, "Mullion");
+	write_elf_file("sdk", 64, "Mullion", MULL_NOTE_ABI);
+	write_elf_file("vmlinux", 64, "Linux\0\0", MULL_NOTE_ABI);
+	write_elf_file("other-note", 64, "Mullion", MULL_NOTE_ABI + 1);
+	write_elf_file("elf32", 32, "Mullion", MULL_NOTE_ABI);
 	write_file("initrd", "070701", 6);
 	write_file("empty", "", 0);
 	return link("bz", "same");
@@ -238,6 +240,10 @@ static void mistakes_in_values(void **state)
 				     "without Mullion's note, so not made with "
 				     "its SDK (for Linux take the bzImage, not "
 				     "vmlinux)" },
+		{ "kernel: other-note", "kernel \"other-note\" is an ELF file "
+					"without Mullion's note, so not made "
+					"with its SDK (for Linux take the "
+					"bzImage, not vmlinux)" },
 		{ "kernel: sdk, type: linux", "kernel \"sdk\" is an ELF file, "
 					      "but its type is given as "
 					      "linux" },

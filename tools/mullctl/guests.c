@@ -15,30 +15,14 @@ void guests_start(struct guests *guests, const struct mull_vm *vms,
 	}
 }
 
-/* Whether the hypervisor will start @guest again after @reason. */
-static bool goes_on(const struct guest *guest, uint32_t reason)
-{
-	switch (reason) {
-	case MULL_END_POWEROFF:
-	case MULL_END_EXIT_CODE:
-		return guest->vm->on_poweroff == MULL_END_RESTART;
-	case MULL_END_RESET:
-		return guest->vm->on_reset == MULL_END_RESTART;
-	case MULL_END_TRIPLE_FAULT:
-	case MULL_END_BAD_EXIT:
-	case MULL_END_ALL_HALTED:
-		return guest->vm->on_crash == MULL_END_RESTART;
-	default:
-		return false;
-	}
-}
-
-static bool is_end(const struct guest *guest, const struct mull_event *event)
+/* A VM that is to restart goes from stopping to starting; one that was never
+ * started is stopped without a reason. */
+static bool is_end(const struct mull_event *event)
 {
 	switch (event->state) {
 	case MULL_VM_STOPPED:
+		return event->reason != MULL_END_NONE;
 	case MULL_VM_CRASHED:
-		return !goes_on(guest, event->reason);
 	case MULL_VM_REFUSED:
 		return true;
 	default:
@@ -54,7 +38,7 @@ void guests_event(struct guests *guests, size_t vm,
 	guest->state = event->state;
 	guest->reason = event->reason;
 	guest->code = event->code;
-	guest->ended = is_end(guest, event);
+	guest->ended = is_end(event);
 	guest->ended_after = after;
 	if (event->state != MULL_VM_STOPPED || guest->ended)
 		guest->started = true;
