@@ -183,6 +183,31 @@ def test_options():
                "%s: status %d and words" % (words, status))
 
 
+def test_words():
+    def say(*arguments):
+        done = subprocess.run([MULLCTL, *arguments], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    status, overview, err = say("help")
+    verbs = ["check", "pack", "run", "help", "man"]
+    report(status == 0 and all("\n  %s " % verb in overview
+                               for verb in verbs), "help lists the verbs")
+    page = say("man")[1].replace("\\-", "-")
+    for verb in verbs:
+        text = say("help", verb)[1]
+        report(text == say(verb, "--help")[1] and "usage: mullctl " + verb
+               in text, "help explains " + verb)
+        report(all(word in page for word in text.split()
+                   if word.startswith("--")),
+               "the manual page has the options of " + verb)
+    report(say("chekc")[2].endswith('did you mean "check"?\n')
+           and say("run", "--kernle=x")[2].endswith("mean --kernel?\n"),
+           "what was meant is guessed")
+    report(say()[0] == 1 and say("--version")[1].startswith("mullctl "),
+           "mullctl alone is a mistake, its version is not")
+
+
 def test_signals():
     for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
         process = subprocess.Popen(
@@ -271,6 +296,7 @@ try:
     test_endings()
     test_consoles()
     test_options()
+    test_words()
     test_signals()
     test_terminal()
 finally:
