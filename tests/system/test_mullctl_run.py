@@ -179,7 +179,8 @@ def test_options():
                               stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         report(done.returncode == status
-               and done.stderr.startswith(b"mullctl:") and not done.stdout and is_clean(),
+               and done.stderr.startswith(b"mullctl:")
+               and not done.stdout and is_clean(),
                "%s: status %d and words" % (words, status))
 
 
