@@ -67,7 +67,9 @@ struct fake_virt {
 	/* Plays the guest: fills the exit.  Must be set before vcpu_run. */
 	void (*run)(struct vcpu *vcpu, struct vm_exit *exit);
 	uint32_t cpus_enabled, vcpus, resets, runs;
+	uint32_t vcpus_max; /* there is no memory for more; 0: no limit */
 	struct guest_system system;
+	uint32_t system_reads; /* each costs a real vendor much */
 
 	uint32_t injected; /* how many events */
 	struct guest_event event; /* the last of them */
@@ -81,6 +83,7 @@ struct fake_virt {
 	enum error msr_write_error;
 
 	uint32_t roots; /* made and not yet destroyed */
+	enum error root_error; /* what stage2_create() says */
 	uint32_t mapping_count;
 	struct fake_mapping mappings[256];
 };

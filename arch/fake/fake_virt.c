@@ -21,14 +21,20 @@ static enum error fake_cpu_enable(void)
 
 static enum error fake_vcpu_create(struct vcpu *vcpu)
 {
-	(void)vcpu;
+	if (fake_virt.vcpus_max && fake_virt.vcpus == fake_virt.vcpus_max)
+		return ERR_NO_MEMORY;
+	vcpu->vendor = &fake_virt;
 	fake_virt.vcpus++;
 	return ERR_NONE;
 }
 
 static void fake_vcpu_destroy(struct vcpu *vcpu)
 {
-	(void)vcpu;
+	if (!vcpu->vendor) {
+		fprintf(stderr, "fake vendor: a vCPU that was never made\n");
+		abort();
+	}
+	vcpu->vendor = NULL;
 	fake_virt.vcpus--;
 }
 
@@ -51,6 +57,7 @@ static void fake_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 static void fake_read_system(struct vcpu *vcpu, struct guest_system *system)
 {
 	(void)vcpu;
+	fake_virt.system_reads++;
 	*system = fake_virt.system;
 }
 
@@ -111,6 +118,8 @@ static enum error fake_stage2_create(hpa_t *root)
 {
 	static uint64_t next_root;
 
+	if (fake_virt.root_error)
+		return fake_virt.root_error;
 	next_root += PAGE_SIZE;
 	*root = hpa(next_root);
 	fake_virt.roots++;
