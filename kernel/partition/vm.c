@@ -214,13 +214,18 @@ static void log_exits(const struct vm *vm)
 	log_write("%s: exits:%s", vm->description.name, line);
 }
 
-/* Gives the memory back; @state and the reason stay to be asked for. */
-static void come_to_rest(struct vm *vm, enum mull_vm_state state)
+static void give_memory(struct vm *vm)
 {
 	if (vm->stage2.value)
 		virt->stage2_destroy(vm->stage2);
 	vm->stage2 = hpa(0);
 	give_frames(vm, vm->frame_count);
+}
+
+/* Gives the memory back; @state and the reason stay to be asked for. */
+static void come_to_rest(struct vm *vm, enum mull_vm_state state)
+{
+	give_memory(vm);
 	begin_phase(vm, PHASE_IDLE);
 	log_exits(vm);
 	set_state(vm, state);
@@ -228,7 +233,7 @@ static void come_to_rest(struct vm *vm, enum mull_vm_state state)
 
 static void refuse(struct vm *vm, const char *words)
 {
-	vm->ending = MULL_END_BAD_IMAGE;
+	atomic_store(&vm->ending, MULL_END_BAD_IMAGE);
 	format_text(vm->end_words, sizeof vm->end_words, "%s", words);
 	begin_phase(vm, PHASE_IDLE);
 	set_state(vm, MULL_VM_REFUSED);
@@ -246,6 +251,7 @@ void vm_start(struct vm *vm)
 	    map_region(vm, &vm->memory.regions[0]) != ERR_NONE ||
 	    (vm->memory_high &&
 	     map_region(vm, &vm->memory.regions[1]) != ERR_NONE)) {
+		give_memory(vm);
 		refuse(vm, "no memory for its page tables");
 		return;
 	}
@@ -309,10 +315,8 @@ static void load_piece(struct vm *vm)
 	bool done = false;
 
 	if (load_step(&vm->load, &done) != ERR_NONE) {
-		atomic_store(&vm->ending, MULL_END_BAD_IMAGE);
-		format_text(vm->end_words, sizeof vm->end_words, "%s",
-			    vm->load.words);
-		come_to_rest(vm, MULL_VM_REFUSED);
+		give_memory(vm);
+		refuse(vm, vm->load.words);
 	} else if (done) {
 		begin_running(vm);
 	}
