@@ -19,6 +19,7 @@ struct vm *vms[MULL_VM_MAX];
 
 #define CLEAR_PIECE KIB(64) /* bytes zeroed in one step */
 #define GIB_FRAMES 512
+#define STOP_WORDS "stopped by command"
 
 uint32_t vm_home(const struct vm *vm)
 {
@@ -255,6 +256,7 @@ void vm_start(struct vm *vm)
 		refuse(vm, "no memory for its page tables");
 		return;
 	}
+	atomic_store(&vm->ending, MULL_END_NONE);
 	log_write("%s: %lu MiB, %u vCPUs", vm->description.name,
 		  size / MIB(1), vm->vcpu_count);
 	begin_phase(vm, PHASE_CLEAR);
@@ -380,9 +382,14 @@ static void after_park(struct vm *vm)
 	begin_phase(vm, PHASE_ERASE);
 }
 
+static bool has_command(const struct vm *vm, enum mull_command command)
+{
+	return atomic_load(&vm->commands) & 1u << command;
+}
+
 static void after_erase(struct vm *vm)
 {
-	if (!vm->restart) {
+	if (!vm->restart || has_command(vm, MULL_COMMAND_STOP)) {
 		come_to_rest(vm, rest_state(vm));
 		return;
 	}
@@ -398,23 +405,59 @@ static bool take_command(struct vm *vm, enum mull_command command)
 	       1u << command;
 }
 
+/* Before it runs there is nobody to wait for. */
+static void abandon_start(struct vm *vm)
+{
+	atomic_store(&vm->ending, MULL_END_COMMAND);
+	vm->end_code = 0;
+	format_text(vm->end_words, sizeof vm->end_words, STOP_WORDS);
+	vm->restart = false;
+	begin_phase(vm, PHASE_ERASE);
+	set_state(vm, MULL_VM_STOPPING);
+}
+
+/* The command stands until the VM rests: an end of the guest's own that comes
+ * first must not start it again. */
+static void obey_stop(struct vm *vm)
+{
+	switch ((enum mull_vm_state)atomic_load(&vm->state)) {
+	case MULL_VM_RUNNING:
+		vm->restart = false;
+		vm_end(vm, MULL_END_COMMAND, 0, STOP_WORDS);
+		break;
+	case MULL_VM_STARTING:
+		abandon_start(vm);
+		break;
+	case MULL_VM_STOPPING:
+		break;
+	case MULL_VM_STOPPED:
+	case MULL_VM_CRASHED:
+	case MULL_VM_REFUSED:
+		take_command(vm, MULL_COMMAND_STOP);
+		break;
+	}
+}
+
+static bool rests(const struct vm *vm)
+{
+	uint32_t state = atomic_load(&vm->state);
+
+	return state == MULL_VM_STOPPED || state == MULL_VM_CRASHED ||
+	       state == MULL_VM_REFUSED;
+}
+
 static void obey_commands(struct vm *vm)
 {
-	bool runs = vm->state == MULL_VM_RUNNING;
-	bool rests = vm->phase == PHASE_IDLE && !runs &&
-		     vm->state != MULL_VM_STOPPING;
-
 	if (atomic_load(&vm->commands) == 0)
 		return;
-	if (take_command(vm, MULL_COMMAND_STOP) && runs) {
-		vm->restart = false;
-		vm_end(vm, MULL_END_COMMAND, 0, "stopped by command");
-	}
-	if (take_command(vm, MULL_COMMAND_RESET) && runs) {
+	if (has_command(vm, MULL_COMMAND_STOP))
+		obey_stop(vm);
+	if (take_command(vm, MULL_COMMAND_RESET) &&
+	    atomic_load(&vm->state) == MULL_VM_RUNNING) {
 		vm->restart = true;
 		vm_end(vm, MULL_END_COMMAND, 0, "reset by command");
 	}
-	if (take_command(vm, MULL_COMMAND_START) && rests)
+	if (take_command(vm, MULL_COMMAND_START) && rests(vm))
 		vm_start(vm);
 }
 
