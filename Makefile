@@ -15,11 +15,12 @@ freestanding := -ffreestanding -fno-stack-protector -mno-red-zone \
 
 # ---- sources ---------------------------------------------------------------
 kernel_pure := $(filter-out kernel/string.c,$(wildcard kernel/*.c kernel/*/*.c))
-x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/svm/svm_decode.c
+x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/svm/svm_decode.c \
+	$(addprefix arch/x86/vmx/,vmx_decode.c vmx_controls.c vmx_check.c)
 driver_src  := $(wildcard drivers/*.c)
 boot_pure   := $(addprefix boot/,device_path.c elf_image.c memory_map.c page_tables.c text.c wall_clock.c)
 hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
-	arch/x86/svm/*.c arch/x86/svm/*.S) $(driver_src)
+	arch/x86/svm/*.c arch/x86/svm/*.S arch/x86/vmx/*.c arch/x86/vmx/*.S) $(driver_src)
 boot_src    := $(wildcard boot/*.c)
 mullctl_src := $(wildcard tools/mullctl/*.c) kernel/partition/description.c \
 	kernel/partition/words.c \

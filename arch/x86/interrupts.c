@@ -26,6 +26,7 @@ static uint64_t idt[256][2] __attribute__((aligned(4096)));
 uint64_t idt_pointer[2];
 
 extern const char interrupt_entries[], idle_look[], idle_end[];
+extern const char vmx_enter_look[], vmx_enter_failed[], vmx_enter_abort[];
 void idle_wait(volatile bool *kicked);
 void interrupt_handle(struct interrupt_frame *frame);
 
@@ -81,6 +82,15 @@ static _Noreturn void die(const struct interrupt_frame *f)
 	      f->r14, f->r15);
 }
 
+/* Code that has looked at cpu->kicked and acts on what it saw: from there, a
+ * kick goes on elsewhere. */
+static const struct lossless {
+	const char *from, *to, *instead;
+} lossless[] = {
+	{ idle_look, idle_end, idle_end },
+	{ vmx_enter_look, vmx_enter_failed, vmx_enter_abort },
+};
+
 static void on_nmi(struct interrupt_frame *frame)
 {
 	struct cpu *cpu = cpu_self();
@@ -88,8 +98,12 @@ static void on_nmi(struct interrupt_frame *frame)
 	if (cpu->stop)
 		arch_halt();
 	cpu->kicked = true;
-	if (frame->rip >= (uint64_t)idle_look && frame->rip < (uint64_t)idle_end)
-		frame->rip = (uint64_t)idle_end;
+	for (size_t i = 0; i < ARRAY_COUNT(lossless); i++)
+		if (frame->rip >= (uint64_t)lossless[i].from &&
+		    frame->rip < (uint64_t)lossless[i].to) {
+			frame->rip = (uint64_t)lossless[i].instead;
+			break;
+		}
 }
 
 void interrupt_handle(struct interrupt_frame *frame)

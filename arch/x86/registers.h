@@ -25,14 +25,20 @@
 #define CR4_OSXMMEXCPT BIT(10)
 #define CR4_UMIP BIT(11)
 #define CR4_LA57 BIT(12)
+#define CR4_VMXE BIT(13)
 #define CR4_FSGSBASE BIT(16)
+#define CR4_PCIDE BIT(17)
 #define CR4_OSXSAVE BIT(18)
 #define CR4_SMEP BIT(20)
 #define CR4_SMAP BIT(21)
 
 #define RFLAGS_FIXED BIT(1)
+#define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
+#define RFLAGS_VM BIT(17)
 #define RFLAGS_AC BIT(18)
+
+#define DR7_GD BIT(13)
 
 #define MSR_APIC_BASE 0x1b
 #define APIC_BASE_BSP BIT(8)

@@ -23,6 +23,7 @@ enum exit_kind {
 	EXIT_CACHE,	/* WBINVD, INVD, WBNOINVD */
 	EXIT_PRIVILEGED, /* an instruction that guests do not have: #UD */
 	EXIT_COUNTER,	/* RDPMC: #GP */
+	EXIT_VENDOR,	/* an exit that the vendor's code has dealt with */
 	EXIT_BAD_STATE, /* the guest loaded a state the processor refuses: #GP */
 	EXIT_TRIPLE_FAULT,
 	EXIT_ENTRY_FAILED, /* the processor refused what we entered with */
@@ -54,6 +55,7 @@ struct vm_exit {
 		struct exit_memory memory;
 	};
 	uint64_t raw[3]; /* the vendor's code and details, for messages */
+	const char *words; /* what the code means; NULL: not known */
 };
 
 #endif

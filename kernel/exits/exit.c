@@ -94,16 +94,18 @@ static void on_triple_fault(struct vcpu *vcpu, const struct vm_exit *exit)
 static void on_entry_failed(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	vm_end(vcpu->vm, MULL_END_BAD_EXIT, 0,
-	       "the processor refuses the state of vCPU %u at RIP 0x%lx "
-	       "(%s code 0x%lx)", vcpu->index, vcpu->rip, virt->name,
+	       "the processor refuses the state of vCPU %u at RIP 0x%lx: %s "
+	       "(%s code 0x%lx)", vcpu->index, vcpu->rip,
+	       exit->words ? exit->words : "no reason is known", virt->name,
 	       exit->raw[0]);
 }
 
 static void on_unknown(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	vm_end(vcpu->vm, MULL_END_BAD_EXIT, 0,
-	       "vCPU %u left at RIP 0x%lx for a reason that is not known: "
-	       "%s code 0x%lx, 0x%lx, 0x%lx", vcpu->index, vcpu->rip,
+	       "vCPU %u left at RIP 0x%lx for what guests must not do: %s "
+	       "(%s code 0x%lx, 0x%lx, 0x%lx)", vcpu->index, vcpu->rip,
+	       exit->words ? exit->words : "a reason that is not known",
 	       virt->name, exit->raw[0], exit->raw[1], exit->raw[2]);
 }
 
@@ -126,6 +128,7 @@ static const struct exit_action {
 	[EXIT_CACHE] = { "cache", on_cache },
 	[EXIT_PRIVILEGED] = { "privileged", on_privileged },
 	[EXIT_COUNTER] = { "counter", on_general_protection },
+	[EXIT_VENDOR] = { "vendor", on_nothing },
 	[EXIT_BAD_STATE] = { "bad-state", on_general_protection },
 	[EXIT_TRIPLE_FAULT] = { "triple-fault", on_triple_fault },
 	[EXIT_ENTRY_FAILED] = { "entry-failed", on_entry_failed },

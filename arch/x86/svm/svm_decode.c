@@ -70,6 +70,7 @@ void svm_decode(const struct svm_raw *raw, struct vm_exit *exit)
 	exit->raw[0] = raw->code;
 	exit->raw[1] = raw->info_1;
 	exit->raw[2] = raw->info_2;
+	exit->words = NULL;
 	exit->length = raw->next_rip ? raw->next_rip - raw->rip : 0;
 	/* The processor writes 64 bits of ones, QEMU 7.2 only 32. */
 	if ((uint32_t)raw->code == SVM_EXIT_INVALID) {

@@ -2,6 +2,7 @@
 #ifndef VMX_H
 #define VMX_H
 
+#include "../cpu.h"
 #include "vmx_check.h"
 #include "vmx_controls.h"
 #include "vmx_regs.h"
@@ -85,7 +86,19 @@ extern struct vmx_capabilities vmx_capabilities;
 extern struct vmx_controls vmx_controls;
 /* Makes @vcpu's VMCS this CPU's current one. */
 void vmx_use(struct vcpu *vcpu);
-/* Whether @vcpu's unswitched registers are in the processor. */
+
+static inline struct vmx_cpu *vmx_cpu_self(void)
+{
+	return cpu_self()->vendor_save;
+}
+
+/* vmx_run.c */
+void vmx_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit);
+void vmx_inject(struct vcpu *vcpu, const struct guest_event *event);
+bool vmx_event_pending(struct vcpu *vcpu);
+bool vmx_can_interrupt(struct vcpu *vcpu);
+void vmx_want_window(struct vcpu *vcpu, bool want);
+/* Whether @vcpu's unswitched registers are in the processor; no longer. */
 bool vmx_is_owner(const struct vcpu *vcpu);
 void vmx_forget(struct vcpu *vcpu);
 
@@ -96,8 +109,10 @@ void vmx_write_system(struct vcpu *vcpu, const struct guest_system *system);
 enum error vmx_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 enum error vmx_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 void vmx_set_cr2(struct vcpu *vcpu, uint64_t value);
-/* Writes the fields that matter to the log; the rule they break, or NULL. */
-const char *vmx_explain(struct vcpu *vcpu);
+
+/* vmx_explain.c: writes the fields that matter to the log; returns the rule
+ * that they break, or NULL. */
+const char *vmx_explain(void);
 
 /* vmx_cr.c: as the processor's own instructions; an error means #GP(0). */
 enum error vmx_cr_access(struct vcpu *vcpu, uint64_t qualification);

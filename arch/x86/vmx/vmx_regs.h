@@ -220,7 +220,6 @@ enum vmcs_field {
 /* Those that code asks for; all are named in vmx_decode.c. */
 enum vmx_reason {
 	VMX_REASON_EXCEPTION = 0,
-	VMX_REASON_NMI_WINDOW = 8,
 	VMX_REASON_CR = 28,
 	VMX_REASON_IO = 30,
 	VMX_REASON_EPT_VIOLATION = 48,
@@ -230,11 +229,8 @@ enum vmx_reason {
 #define VMX_CR_NUMBER BITS(3, 0)
 #define VMX_CR_ACCESS BITS(5, 4)
 #define VMX_CR_REGISTER BITS(11, 8)
-#define VMX_CR_LMSW_SOURCE BITS(31, 16)
 #define VMX_CR_MOV_TO 0
 #define VMX_CR_MOV_FROM 1
-#define VMX_CR_CLTS 2
-#define VMX_CR_LMSW 3
 
 /* "Exit Qualification for I/O Instructions" */
 #define VMX_IO_SIZE_MINUS_ONE BITS(2, 0)
@@ -256,6 +252,7 @@ enum vmx_reason {
 
 #define VECTOR_DB 1
 #define VECTOR_NMI 2
+#define VECTOR_PF 14
 #define VECTOR_AC 17
 #define VECTOR_MC 18
 

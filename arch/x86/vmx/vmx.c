@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/* The VT-x back end: SDM 326019, "Virtual Machine Extensions". */
+#include "vmx.h"
+#include "../cpu.h"
+#include "../fpu.h"
+#include "../registers.h"
+#include "vmcs.h"
+#include <mullion/arch.h>
+#include <mullion/log.h>
+#include <mullion/page.h>
+#include <mullion/vm.h>
+#include <string.h>
+
+#define IO_BITMAP_PAGES 2
+#define MSR_BITMAP_READ_HIGH 0x400
+#define MSR_BITMAP_WRITE 0x800
+
+/* Shared by all VMs: every port exits; MSRs but the few below, too. */
+static uint8_t *io_bitmaps, *msr_bitmap;
+static uint32_t vpids_used;
+
+struct vmx_capabilities vmx_capabilities;
+struct vmx_controls vmx_controls;
+
+extern const char vmx_exit[];
+
+_Noreturn void vmcs_refused(const char *what, uint64_t operand)
+{
+	panic("%s 0x%lx is refused", what, operand);
+}
+
+void vmx_use(struct vcpu *vcpu)
+{
+	if (vmx_cpu_self()->current == vcpu)
+		return;
+	if (!vmx_vmptrld(vmx_of(vcpu)->vmcs_physical))
+		vmcs_refused("VMPTRLD", vmx_of(vcpu)->vmcs_physical);
+	vmx_cpu_self()->current = vcpu;
+}
+
+/* Each MSR is read only where another says that there is one. */
+static void read_capabilities(struct vmx_capabilities *have)
+{
+	uint32_t shift;
+
+	*have = (struct vmx_capabilities){ .basic = read_msr(MSR_VMX_BASIC) };
+	shift = have->basic & VMX_BASIC_TRUE ? MSR_VMX_TRUE - MSR_VMX_PIN : 0;
+	have->pin = read_msr(MSR_VMX_PIN + shift);
+	have->processor = read_msr(MSR_VMX_PROCESSOR + shift);
+	have->exit = read_msr(MSR_VMX_EXIT + shift);
+	have->entry = read_msr(MSR_VMX_ENTRY + shift);
+	have->misc = read_msr(MSR_VMX_MISC);
+	have->cr0_fixed0 = read_msr(MSR_VMX_CR0_FIXED0);
+	have->cr0_fixed1 = read_msr(MSR_VMX_CR0_FIXED1);
+	have->cr4_fixed0 = read_msr(MSR_VMX_CR4_FIXED0);
+	have->cr4_fixed1 = read_msr(MSR_VMX_CR4_FIXED1);
+	if (have->processor >> 32 & VMX_PROCESSOR_SECONDARY)
+		have->secondary = read_msr(MSR_VMX_SECONDARY);
+	if (have->secondary >> 32 & (VMX_SECONDARY_EPT | VMX_SECONDARY_VPID))
+		have->ept_vpid = read_msr(MSR_VMX_EPT_VPID);
+}
+
+static bool is_locked_off(void)
+{
+	uint64_t control = read_msr(MSR_FEATURE_CONTROL);
+
+	return control & FEATURE_CONTROL_LOCK && !(control & FEATURE_CONTROL_VMX);
+}
+
+static enum error vmx_probe(const char **words)
+{
+	char used[LOG_LINE_MAX];
+
+	if (!(cpuid(1, 0).ecx & CPUID_1_ECX_VMX)) {
+		*words = "the processor has no VT-x";
+		return ERR_UNSUPPORTED;
+	}
+	if (is_locked_off()) {
+		*words = "the firmware has switched VT-x off and locked it "
+			 "(IA32_FEATURE_CONTROL); look for it in the "
+			 "firmware's set-up";
+		return ERR_UNSUPPORTED;
+	}
+	read_capabilities(&vmx_capabilities);
+	if (vmx_controls_choose(&vmx_capabilities, &vmx_controls, words) !=
+	    ERR_NONE)
+		return ERR_UNSUPPORTED;
+	vmx_controls_describe(&vmx_capabilities, &vmx_controls, used,
+			      sizeof used);
+	log_write("VT-x: %s", used);
+	return ERR_NONE;
+}
+
+/* "MSR-Bitmap Address": one bit an MSR, reads and writes apart. */
+static void pass_msr(uint32_t msr)
+{
+	uint32_t byte = (msr & 0x1fff) / 8;
+
+	if (msr >= 0xc0000000)
+		byte += MSR_BITMAP_READ_HIGH;
+	msr_bitmap[byte] &= ~(1 << msr % 8);
+	msr_bitmap[byte + MSR_BITMAP_WRITE] &= ~(1 << msr % 8);
+}
+
+static void make_bitmaps(void)
+{
+	static const uint32_t passed[] = {
+		MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_FS_BASE,
+		MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS,
+		MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+	};
+
+	io_bitmaps = page_alloc(IO_BITMAP_PAGES);
+	msr_bitmap = page_alloc(1);
+	if (!io_bitmaps || !msr_bitmap)
+		panic("no memory for the I/O and MSR bitmaps");
+	memset(io_bitmaps, 0xff, IO_BITMAP_PAGES * PAGE_SIZE);
+	memset(msr_bitmap, 0xff, PAGE_SIZE);
+	for (size_t i = 0; i < ARRAY_COUNT(passed); i++)
+		pass_msr(passed[i]);
+}
+
+/* "VMXON Region", "VMCS Data": the revision comes first. */
+static void set_revision(void *region)
+{
+	uint32_t revision = field_get(VMX_BASIC_REVISION,
+				      vmx_capabilities.basic);
+
+	memcpy(region, &revision, sizeof revision);
+}
+
+static enum error unlock_feature(void)
+{
+	uint64_t control = read_msr(MSR_FEATURE_CONTROL);
+
+	if (is_locked_off()) {
+		log_write("CPU %u: the firmware has locked VT-x off here, but "
+			  "not on CPU 0", cpu_self()->index);
+		return FAIL(ERR_UNSUPPORTED);
+	}
+	if (!(control & FEATURE_CONTROL_LOCK))
+		write_msr(MSR_FEATURE_CONTROL, control | FEATURE_CONTROL_VMX |
+			  FEATURE_CONTROL_LOCK);
+	return ERR_NONE;
+}
+
+static enum error vmx_cpu_enable(void)
+{
+	const struct vmx_capabilities *have = &vmx_capabilities;
+	struct cpu *cpu = cpu_self();
+
+	if (!io_bitmaps) /* the boot CPU, before any other */
+		make_bitmaps();
+	cpu->host_state = page_alloc(1);
+	cpu->vendor_save = page_alloc(1);
+	if (!cpu->host_state || !cpu->vendor_save)
+		return FAIL(ERR_NO_MEMORY);
+	if (unlock_feature() != ERR_NONE)
+		return ERR_UNSUPPORTED;
+	cpu->host_state_physical = arch_physical(cpu->host_state).value;
+	set_revision(cpu->host_state);
+	write_cr0((read_cr0() | have->cr0_fixed0) & have->cr0_fixed1);
+	write_cr4((read_cr4() | have->cr4_fixed0 | CR4_VMXE) &
+		  have->cr4_fixed1);
+	if (!vmx_vmxon(cpu->host_state_physical)) {
+		log_write("CPU %u refuses VMXON", cpu->index);
+		return FAIL(ERR_UNSUPPORTED);
+	}
+	/* What the firmware or another hypervisor has left. */
+	vmx_invept(VMX_INVALIDATE_ALL, 0);
+	return ERR_NONE;
+}
+
+static enum error vmx_vcpu_create(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = page_alloc(1);
+	void *vmcs = page_alloc(1);
+	uint8_t *fpu = fpu_area_alloc();
+
+	if (!vmx || !vmcs || !fpu) {
+		if (vmx)
+			page_free(vmx, 1);
+		if (vmcs)
+			page_free(vmcs, 1);
+		if (fpu)
+			fpu_area_free(fpu);
+		return FAIL(ERR_NO_MEMORY);
+	}
+	set_revision(vmcs);
+	vmx->vmcs = vmcs;
+	vmx->vmcs_physical = arch_physical(vmcs).value;
+	/* One for each; there are far fewer vCPUs than numbers. */
+	vmx->vpid = vmx_controls.vpid ? ++vpids_used : 0;
+	vcpu->vendor = vmx;
+	vcpu->fpu = fpu;
+	return ERR_NONE;
+}
+
+/* Makes the VMCS no CPU's: what the processor caches of it is in memory. */
+static void leave_vmcs(struct vcpu *vcpu)
+{
+	if (!vmx_vmclear(vmx_of(vcpu)->vmcs_physical))
+		vmcs_refused("VMCLEAR", vmx_of(vcpu)->vmcs_physical);
+	if (vmx_cpu_self()->current == vcpu)
+		vmx_cpu_self()->current = NULL;
+}
+
+static void vmx_vcpu_destroy(struct vcpu *vcpu)
+{
+	leave_vmcs(vcpu);
+	vmx_forget(vcpu);
+	fpu_forget(vcpu);
+	fpu_area_free(vcpu->fpu);
+	page_free(vmx_of(vcpu)->vmcs, 1);
+	page_free(vcpu->vendor, 1);
+	vcpu->vendor = NULL;
+}
+
+static void set_controls(struct vcpu *vcpu)
+{
+	const struct vmx_controls *controls = &vmx_controls;
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmx->pin = controls->pin;
+	vmx->processor = vmx->new_processor = controls->processor;
+	vmcs_write(VMCS_PIN, controls->pin);
+	vmcs_write(VMCS_PROCESSOR, controls->processor);
+	vmcs_write(VMCS_SECONDARY, controls->secondary);
+	vmcs_write(VMCS_EXIT, controls->exit);
+	vmcs_write(VMCS_ENTRY, controls->entry);
+	/* #DB and #AC can be raised without end inside the processor, so that
+	 * no interrupt is ever taken; #MC is the hypervisor's. */
+	vmcs_write(VMCS_EXCEPTIONS, BIT(VECTOR_DB) | BIT(VECTOR_AC) |
+				    BIT(VECTOR_MC));
+	vmcs_write(VMCS_PAGE_FAULT_MASK, 0);
+	vmcs_write(VMCS_PAGE_FAULT_MATCH, 0);
+	vmcs_write(VMCS_CR3_TARGETS, 0);
+	vmcs_write(VMCS_EXIT_MSR_STORES, 0);
+	vmcs_write(VMCS_EXIT_MSR_LOADS, 0);
+	vmcs_write(VMCS_ENTRY_MSR_LOADS, 0);
+	vmcs_write(VMCS_ENTRY_EVENT, 0);
+	vmcs_write(VMCS_IO_BITMAP_A, arch_physical(io_bitmaps).value);
+	vmcs_write(VMCS_IO_BITMAP_B, arch_physical(io_bitmaps).value +
+				     PAGE_SIZE);
+	vmcs_write(VMCS_MSR_BITMAP, arch_physical(msr_bitmap).value);
+	vmx->ept_pointer = ept_pointer(vcpu->vm->stage2);
+	vmcs_write(VMCS_EPT_POINTER, vmx->ept_pointer);
+	if (vmx->vpid)
+		vmcs_write(VMCS_VPID, vmx->vpid);
+	if (controls->secondary & VMX_SECONDARY_ENCLS)
+		vmcs_write(VMCS_ENCLS_BITMAP, ~0ull);
+}
+
+static void set_host_state(void)
+{
+	struct cpu *cpu = cpu_self();
+
+	vmcs_write(VMCS_HOST_CR0, read_cr0());
+	vmcs_write(VMCS_HOST_CR3, read_cr3());
+	vmcs_write(VMCS_HOST_CR4, read_cr4());
+	vmcs_write(VMCS_HOST_EFER, read_msr(MSR_EFER));
+	vmcs_write(VMCS_HOST_PAT, PAT_VALUE);
+	vmcs_write(VMCS_HOST_CS_SELECTOR, SELECTOR_CODE);
+	vmcs_write(VMCS_HOST_SS_SELECTOR, SELECTOR_DATA);
+	vmcs_write(VMCS_HOST_DS_SELECTOR, SELECTOR_DATA);
+	vmcs_write(VMCS_HOST_ES_SELECTOR, SELECTOR_DATA);
+	vmcs_write(VMCS_HOST_FS_SELECTOR, 0);
+	vmcs_write(VMCS_HOST_GS_SELECTOR, 0);
+	vmcs_write(VMCS_HOST_TR_SELECTOR, SELECTOR_TSS);
+	vmcs_write(VMCS_HOST_FS_BASE, (uint64_t)cpu);
+	vmcs_write(VMCS_HOST_GS_BASE, 0);
+	vmcs_write(VMCS_HOST_TR_BASE, (uint64_t)&cpu->tss);
+	vmcs_write(VMCS_HOST_GDTR_BASE, (uint64_t)cpu->gdt);
+	vmcs_write(VMCS_HOST_IDTR_BASE, idt_pointer[1]);
+	vmcs_write(VMCS_HOST_SYSENTER_CS, 0);
+	vmcs_write(VMCS_HOST_SYSENTER_ESP, 0);
+	vmcs_write(VMCS_HOST_SYSENTER_EIP, 0);
+	vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit);
+}
+
+/* SDM 325384, "IA-32 and Intel 64 Processor States Following Power-up". */
+static void vmx_vcpu_reset(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	leave_vmcs(vcpu);
+	vmx_use(vcpu);
+	vmx->launched = false;
+	vmx->host_rsp = 0;
+	set_controls(vcpu);
+	set_host_state();
+	vmx_reset_state(vcpu);
+	vmx->event = 0;
+	vmx->nmi_waits = vmx->single_step = false;
+	memset(vcpu->gpr, 0, sizeof vcpu->gpr);
+	vcpu->gpr[RDX] = cpuid(1, 0).eax;
+	vcpu->rip = vmx->rip = 0xfff0;
+	vcpu->rflags = RFLAGS_FIXED;
+	/* Differ from what the VMCS holds, so that the entry writes it. */
+	vmx->rflags = vmx->rsp = ~0ull;
+	vcpu->xcr0 = 1;
+	memset(vcpu->debug_registers, 0, sizeof vcpu->debug_registers);
+	fpu_forget(vcpu);
+	fpu_reset(vcpu->fpu);
+}
+
+const struct virt_ops vmx_ops = {
+	.name = "VT-x",
+	.probe = vmx_probe,
+	.cpu_enable = vmx_cpu_enable,
+	.vcpu_create = vmx_vcpu_create,
+	.vcpu_destroy = vmx_vcpu_destroy,
+	.vcpu_reset = vmx_vcpu_reset,
+	.vcpu_run = vmx_vcpu_run,
+	.read_system = vmx_read_system,
+	.write_system = vmx_write_system,
+	.inject = vmx_inject,
+	.event_pending = vmx_event_pending,
+	.can_interrupt = vmx_can_interrupt,
+	.want_window = vmx_want_window,
+	.read_msr = vmx_read_msr,
+	.write_msr = vmx_write_msr,
+	.stage2_create = ept_create,
+	.stage2_map = ept_map,
+	.stage2_destroy = ept_destroy,
+};

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way into a guest and out of it.
+ *
+ * enum vmx_entry vmx_enter(struct vcpu *vcpu, bool launched,
+ *			    volatile bool *kicked, uint64_t *host_rsp)
+ *
+ * VT-x has no flag that holds an NMI back.  One that lands from the look at
+ * @kicked to the entry would be lost, so its handler moves RIP from
+ * [vmx_enter_look, vmx_enter_failed) to vmx_enter_abort; RSP is the same on
+ * all of that way.  One that comes later makes the guest exit at once.
+ * Guest RSP, RIP and RFLAGS are in the VMCS; vmx.c moves them.
+ */
+	.set	GPR, 0
+	.set	HOST_RSP, 0x6c14
+	.set	ABORTED, 0	/* enum vmx_entry */
+	.set	EXITED, 1
+	.set	REFUSED, 2
+	.text
+	.globl vmx_enter, vmx_exit
+	.globl vmx_enter_look, vmx_enter_failed, vmx_enter_abort
+	.balign 16
+vmx_enter:
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	push	%rdi			/* vcpu */
+	cmp	%rsp, (%rcx)		/* the same as at the last entry? */
+	je	vmx_enter_look
+	mov	%rsp, (%rcx)
+	mov	$HOST_RSP, %eax
+	vmwrite	%rsp, %rax
+vmx_enter_look:
+	cmpb	$0, (%rdx)
+	jne	vmx_enter_abort
+	test	%sil, %sil
+	mov	GPR + 0 * 8(%rdi), %rax
+	mov	GPR + 1 * 8(%rdi), %rcx
+	mov	GPR + 2 * 8(%rdi), %rdx
+	mov	GPR + 3 * 8(%rdi), %rbx
+	mov	GPR + 5 * 8(%rdi), %rbp
+	mov	GPR + 6 * 8(%rdi), %rsi
+	mov	GPR + 8 * 8(%rdi), %r8
+	mov	GPR + 9 * 8(%rdi), %r9
+	mov	GPR + 10 * 8(%rdi), %r10
+	mov	GPR + 11 * 8(%rdi), %r11
+	mov	GPR + 12 * 8(%rdi), %r12
+	mov	GPR + 13 * 8(%rdi), %r13
+	mov	GPR + 14 * 8(%rdi), %r14
+	mov	GPR + 15 * 8(%rdi), %r15
+	mov	GPR + 7 * 8(%rdi), %rdi
+	jz	1f
+	vmresume
+	jmp	vmx_enter_failed
+1:	vmlaunch
+vmx_enter_failed:
+	mov	$REFUSED, %eax
+	jmp	8f
+vmx_enter_abort:
+	mov	$ABORTED, %eax
+	jmp	8f
+	.balign 16
+vmx_exit:
+	push	%rdi
+	mov	8(%rsp), %rdi
+	mov	%rax, GPR + 0 * 8(%rdi)
+	mov	%rcx, GPR + 1 * 8(%rdi)
+	mov	%rdx, GPR + 2 * 8(%rdi)
+	mov	%rbx, GPR + 3 * 8(%rdi)
+	mov	%rbp, GPR + 5 * 8(%rdi)
+	mov	%rsi, GPR + 6 * 8(%rdi)
+	mov	%r8, GPR + 8 * 8(%rdi)
+	mov	%r9, GPR + 9 * 8(%rdi)
+	mov	%r10, GPR + 10 * 8(%rdi)
+	mov	%r11, GPR + 11 * 8(%rdi)
+	mov	%r12, GPR + 12 * 8(%rdi)
+	mov	%r13, GPR + 13 * 8(%rdi)
+	mov	%r14, GPR + 14 * 8(%rdi)
+	mov	%r15, GPR + 15 * 8(%rdi)
+	pop	%rax
+	mov	%rax, GPR + 7 * 8(%rdi)
+	mov	$EXITED, %eax
+8:	/* Nothing of the guest's stays for speculation to use. */
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xor	%esi, %esi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+	pop	%rdi
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+
+/*
+ * void vmx_unblock_nmis(void): after an exit for an NMI others stay blocked
+ * until an IRET.  SDM 326019, "Updating Non-Register State".
+ */
+	.globl vmx_unblock_nmis
+	.balign 16
+vmx_unblock_nmis:
+	mov	%rsp, %rax
+	mov	%ss, %ecx
+	mov	%cs, %edx
+	push	%rcx
+	push	%rax
+	pushf
+	push	%rdx
+	lea	1f(%rip), %rcx
+	push	%rcx
+	iretq
+1:	ret
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/* Into the guest and out of it, and what is delivered on the way. */
+#include "vmx.h"
+#include "../cpu.h"
+#include "../fpu.h"
+#include "../registers.h"
+#include "vmcs.h"
+#include <mullion/arch.h>
+#include <mullion/log.h>
+#include <mullion/vm.h>
+
+enum vmx_entry { ABORTED, EXITED, REFUSED }; /* vmx_enter.S has them, too */
+
+enum vmx_entry vmx_enter(struct vcpu *vcpu, bool launched,
+			 volatile bool *kicked, uint64_t *host_rsp);
+void vmx_unblock_nmis(void);
+
+/*
+ * The one rule about stale translations.  Combined and linear mappings are
+ * tagged by a VPID that no other vCPU has: they are flushed where a register
+ * that they hang on was changed for the guest, and at its reset.  Those of
+ * the EPT are flushed where one that was there has gone since this vCPU, which
+ * never leaves its CPU, entered last.
+ */
+static void flush_for(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint32_t now = ept_generation();
+
+	if (vmx->tlb_seen != now) {
+		if (!vmx_invept(vmx_controls.invept_single ?
+				VMX_INVALIDATE_SINGLE : VMX_INVALIDATE_ALL,
+				vmx->ept_pointer))
+			vmcs_refused("INVEPT", vmx->ept_pointer);
+		vmx->tlb_seen = now;
+	}
+	/* Without VPIDs, every entry flushes them. */
+	if (vmx->flush_linear && vmx->vpid &&
+	    !vmx_invvpid(vmx_controls.invvpid_single ? VMX_INVALIDATE_SINGLE :
+			 VMX_INVALIDATE_ALL, vmx->vpid))
+		vmcs_refused("INVVPID", vmx->vpid);
+	vmx->flush_linear = false;
+}
+
+bool vmx_is_owner(const struct vcpu *vcpu)
+{
+	return vmx_cpu_self()->owner == vcpu;
+}
+
+void vmx_forget(struct vcpu *vcpu)
+{
+	if (vmx_is_owner(vcpu))
+		vmx_cpu_self()->owner = NULL;
+}
+
+static uint64_t read_dr6(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(value));
+	return value;
+}
+
+static void write_dr6(uint64_t value)
+{
+	__asm__ volatile("mov %0, %%dr6" : : "r"(value));
+}
+
+static void save_unswitched(struct vmx_unswitched *to)
+{
+	to->star = read_msr(MSR_STAR);
+	to->lstar = read_msr(MSR_LSTAR);
+	to->cstar = read_msr(MSR_CSTAR);
+	to->sfmask = read_msr(MSR_SFMASK);
+	to->kernel_gs_base = read_msr(MSR_KERNEL_GS_BASE);
+	to->cr2 = read_cr2();
+	to->dr6 = read_dr6();
+}
+
+/* As fpu_use(), for what the hypervisor itself has no use for. */
+static void use_unswitched(struct vcpu *vcpu)
+{
+	const struct vmx_unswitched *from = &vmx_of(vcpu)->unswitched;
+	struct vcpu *old = vmx_cpu_self()->owner;
+
+	if (old == vcpu)
+		return;
+	if (old)
+		save_unswitched(&vmx_of(old)->unswitched);
+	write_msr(MSR_STAR, from->star);
+	write_msr(MSR_LSTAR, from->lstar);
+	write_msr(MSR_CSTAR, from->cstar);
+	write_msr(MSR_SFMASK, from->sfmask);
+	write_msr(MSR_KERNEL_GS_BASE, from->kernel_gs_base);
+	write_cr2(from->cr2);
+	write_dr6(from->dr6);
+	vmx_cpu_self()->owner = vcpu;
+}
+
+/*
+ * Behind an instruction that was emulated, the shadow of a STI or MOV SS
+ * before it has ended; one with RFLAGS.TF set traps.
+ */
+static void settle_skipped(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	if (vcpu->rip == vmx->rip)
+		return;
+	vmx->new_interruptibility &= ~VMX_SHADOW;
+	vmx->single_step = vcpu->rflags & RFLAGS_TF;
+}
+
+/* An NMI that the guest cannot take yet waits for its window. */
+static void offer_nmi(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	if (!vmx->nmi_waits) {
+		vmx->new_processor &= ~VMX_PROCESSOR_NMI_WINDOW;
+		return;
+	}
+	settle_skipped(vcpu);
+	if (!(vmx->event & VMX_EVENT_VALID) &&
+	    !(vmx->new_interruptibility & (VMX_SHADOW | VMX_BLOCKED_BY_NMI))) {
+		vmx->event = VMX_EVENT_VALID | VECTOR_NMI |
+			     field_make(VMX_EVENT_TYPE, VMX_TYPE_NMI);
+		vmx->nmi_waits = false;
+		vmx->new_processor &= ~VMX_PROCESSOR_NMI_WINDOW;
+	} else {
+		vmx->new_processor |= VMX_PROCESSOR_NMI_WINDOW;
+	}
+}
+
+/* "Checks on Guest Non-Register State": between STI or MOV SS and the next
+ * instruction, RFLAGS.TF means that a trap is pending. */
+static void write_single_step(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	if (!vmx->single_step && !(vmx->new_interruptibility & VMX_SHADOW &&
+				   vcpu->rflags & RFLAGS_TF))
+		return;
+	vmcs_write(VMCS_PENDING_DEBUG, vmcs_read(VMCS_PENDING_DEBUG) |
+				       VMX_PENDING_SINGLE_STEP);
+	vmx->single_step = false;
+}
+
+static void write_event(struct vmx_vcpu *vmx)
+{
+	if (!(vmx->event & VMX_EVENT_VALID))
+		return;
+	if (vmx->event & VMX_EVENT_HAS_CODE)
+		vmcs_write(VMCS_ENTRY_ERROR_CODE, vmx->event_code);
+	if (field_get(VMX_EVENT_TYPE, vmx->event) >= VMX_TYPE_SOFTWARE)
+		vmcs_write(VMCS_ENTRY_LENGTH, vmx->event_length);
+	vmcs_write(VMCS_ENTRY_EVENT, vmx->event);
+}
+
+static void write_if_new(uint64_t field, uint64_t *old, uint64_t value)
+{
+	if (*old != value)
+		vmcs_write(field, value);
+	*old = value;
+}
+
+/* What the kernel has changed since the exit. */
+static void write_changes(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	offer_nmi(vcpu);
+	settle_skipped(vcpu);
+	write_single_step(vcpu);
+	write_if_new(VMCS_GUEST_RIP, &vmx->rip, vcpu->rip);
+	write_if_new(VMCS_GUEST_RSP, &vmx->rsp, vcpu->gpr[RSP]);
+	write_if_new(VMCS_GUEST_RFLAGS, &vmx->rflags, vcpu->rflags);
+	if (vmx->interruptibility != vmx->new_interruptibility)
+		vmcs_write(VMCS_INTERRUPTIBILITY, vmx->new_interruptibility);
+	vmx->interruptibility = vmx->new_interruptibility;
+	if (vmx->processor != vmx->new_processor)
+		vmcs_write(VMCS_PROCESSOR, vmx->new_processor);
+	vmx->processor = vmx->new_processor;
+	write_event(vmx);
+}
+
+/*
+ * The deadline of arch_set_deadline() once more: Bochs gives no exit for the
+ * timer's interrupt to a guest that was entered with interrupts off.  Rounded
+ * up, so that elsewhere the interrupt comes first.
+ */
+static void set_timer(struct vmx_vcpu *vmx, uint64_t deadline)
+{
+	uint32_t pin = vmx_controls.pin;
+	uint64_t now, ticks = 0;
+
+	if (!vmx_controls.timer)
+		return;
+	if (deadline != ARCH_NO_DEADLINE)
+		pin |= VMX_PIN_TIMER;
+	if (vmx->pin != pin)
+		vmcs_write(VMCS_PIN, pin);
+	vmx->pin = pin;
+	if (!(pin & VMX_PIN_TIMER))
+		return;
+	now = read_tsc();
+	if (deadline > now)
+		ticks = ((deadline - now) >> vmx_controls.timer_shift) + 1;
+	vmcs_write(VMCS_TIMER, ticks > ~0u ? ~0u : ticks);
+}
+
+static void read_event(struct vmx_vcpu *vmx, const struct vmx_raw *raw)
+{
+	uint32_t vectoring = vmcs_read(VMCS_VECTORING_EVENT);
+	bool iret = raw->event & VMX_EVENT_IRET ||
+		    (raw->reason == VMX_REASON_EPT_VIOLATION &&
+		     raw->qualification & VMX_EPT_IRET);
+
+	vmx->event = vmx_interrupted_event(vectoring);
+	if (vmx->event & VMX_EVENT_HAS_CODE)
+		vmx->event_code = vmcs_read(VMCS_VECTORING_ERROR_CODE);
+	/* "Updating Non-Register State": what is repeated blocks again. */
+	if (field_get(VMX_EVENT_TYPE, vmx->event) == VMX_TYPE_NMI)
+		vmx->new_interruptibility &= ~VMX_BLOCKED_BY_NMI;
+	else if (iret && !(vectoring & VMX_EVENT_VALID))
+		vmx->new_interruptibility |= VMX_BLOCKED_BY_NMI;
+}
+
+static void read_exit(struct vcpu *vcpu, struct vmx_raw *raw,
+		      struct vm_exit *exit)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	unsigned int needs;
+
+	*raw = (struct vmx_raw){ .reason = vmcs_read(VMCS_REASON) };
+	needs = vmx_needs(raw->reason);
+	if (needs & VMX_NEEDS_LENGTH)
+		raw->length = vmcs_read(VMCS_EXIT_LENGTH);
+	if (needs & VMX_NEEDS_QUALIFICATION)
+		raw->qualification = vmcs_read(VMCS_QUALIFICATION);
+	if (needs & VMX_NEEDS_ADDRESS)
+		raw->guest_physical = vmcs_read(VMCS_GUEST_PHYSICAL);
+	if (needs & VMX_NEEDS_EVENT)
+		raw->event = vmcs_read(VMCS_EXIT_EVENT);
+	vmx_decode(raw, exit);
+	if (exit->kind == EXIT_ENTRY_FAILED)
+		return;
+	vmx->launched = true;
+	vcpu->rip = vmx->rip = vmcs_read(VMCS_GUEST_RIP);
+	vcpu->gpr[RSP] = vmx->rsp = vmcs_read(VMCS_GUEST_RSP);
+	vcpu->rflags = vmx->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	vmx->interruptibility = vmcs_read(VMCS_INTERRUPTIBILITY);
+	vmx->new_interruptibility = vmx->interruptibility;
+	read_event(vmx, raw);
+}
+
+/*
+ * An exception of the guest's own that exits only so that this CPU is never
+ * lost in it.  The processor has not changed DR6 and DR7 yet: "Debug
+ * Exceptions" under "Architectural State before a VM Exit".
+ */
+static void give_back(struct vmx_vcpu *vmx, const struct vmx_raw *raw)
+{
+	if (field_get(VMX_EVENT_VECTOR, raw->event) == VECTOR_DB) {
+		write_dr6((read_dr6() & ~BITS(3, 0)) |
+			  (raw->qualification & VMX_DEBUG_CAUSES));
+		vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) &
+					   ~DR7_GD);
+	}
+	vmx->event = raw->event & (VMX_EVENT_VALID | VMX_EVENT_HAS_CODE |
+				   VMX_EVENT_TYPE | VMX_EVENT_VECTOR);
+	vmx->event_length = raw->length;
+	if (vmx->event & VMX_EVENT_HAS_CODE)
+		vmx->event_code = vmcs_read(VMCS_EXIT_ERROR_CODE);
+}
+
+/* What the kernel need not know. */
+static void finish(struct vcpu *vcpu, const struct vmx_raw *raw,
+		   struct vm_exit *exit)
+{
+	if (raw->reason == VMX_REASON_CR) {
+		if (vmx_cr_access(vcpu, raw->qualification) == ERR_NONE)
+			vcpu_skip(vcpu, exit);
+		else
+			exit->kind = EXIT_BAD_STATE;
+	} else if (field_get(VMX_EVENT_VECTOR, raw->event) == VECTOR_MC) {
+		panic("machine check while vCPU %u of VM %u ran, MCG_STATUS "
+		      "0x%lx", vcpu->index, vcpu->vm->index,
+		      read_msr(MSR_MCG_STATUS));
+	} else {
+		give_back(vmx_of(vcpu), raw);
+	}
+}
+
+static void explain_failure(enum vmx_entry entry, struct vm_exit *exit)
+{
+	const char *rule = vmx_explain();
+
+	if (entry == REFUSED) {
+		*exit = (struct vm_exit){ .kind = EXIT_ENTRY_FAILED };
+		exit->raw[0] = vmcs_read(VMCS_INSTRUCTION_ERROR);
+		exit->words = vmx_instruction_error(exit->raw[0]);
+	} else if (rule) {
+		exit->words = rule;
+	}
+}
+
+void vmx_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
+{
+	struct cpu *cpu = cpu_self();
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	enum vmx_entry entry;
+	struct vmx_raw raw;
+
+	vmx_use(vcpu);
+	flush_for(vcpu);
+	fpu_use(vcpu);
+	use_unswitched(vcpu);
+	write_changes(vcpu);
+	set_timer(vmx, cpu->timer_set);
+	entry = vmx_enter(vcpu, vmx->launched, &cpu->kicked, &vmx->host_rsp);
+	if (entry == ABORTED) {
+		exit->kind = EXIT_NONE;
+		return;
+	}
+	if (entry == EXITED)
+		read_exit(vcpu, &raw, exit);
+	if (entry == REFUSED || exit->kind == EXIT_ENTRY_FAILED)
+		explain_failure(entry, exit);
+	else if (exit->kind == EXIT_NMI)
+		vmx_unblock_nmis();
+	else if (exit->kind == EXIT_VENDOR)
+		finish(vcpu, &raw, exit);
+}
+
+void vmx_inject(struct vcpu *vcpu, const struct guest_event *event)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	uint64_t type = event->kind == EVENT_EXCEPTION ? VMX_TYPE_EXCEPTION :
+			VMX_TYPE_INTERRUPT;
+
+	if (event->kind == EVENT_NMI) {
+		vmx->nmi_waits = true;
+		offer_nmi(vcpu);
+		return;
+	}
+	vmx_use(vcpu);
+	vmx->event = VMX_EVENT_VALID | event->vector |
+		     field_make(VMX_EVENT_TYPE, type);
+	vmx->event_code = event->error_code;
+	/* In real mode there are no error codes. */
+	if (event->has_error_code && vmcs_read(VMCS_GUEST_CR0) & CR0_PE)
+		vmx->event |= VMX_EVENT_HAS_CODE;
+	if (event->kind == EVENT_EXCEPTION && event->vector == VECTOR_PF)
+		vmx_set_cr2(vcpu, event->cr2);
+}
+
+bool vmx_event_pending(struct vcpu *vcpu)
+{
+	return vmx_of(vcpu)->event & VMX_EVENT_VALID;
+}
+
+bool vmx_can_interrupt(struct vcpu *vcpu)
+{
+	settle_skipped(vcpu);
+	return vcpu->rflags & RFLAGS_IF &&
+	       !(vmx_of(vcpu)->new_interruptibility & VMX_SHADOW) &&
+	       !vmx_event_pending(vcpu);
+}
+
+void vmx_want_window(struct vcpu *vcpu, bool want)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	if (want)
+		vmx->new_processor |= VMX_PROCESSOR_WINDOW;
+	else
+		vmx->new_processor &= ~VMX_PROCESSOR_WINDOW;
+}
