@@ -4,6 +4,7 @@
 #include <mullion/bits.h>
 #include <mullion/manage.h>
 #include <mullion/vm.h>
+#include <string.h>
 
 /* "Summary of Registers"; some have two uses */
 enum serial_register {
@@ -176,7 +177,10 @@ static void update_line(struct vm *vm)
 
 void serial_reset(struct vm *vm)
 {
-	vm->serial = (struct serial){ .output = vm->serial.output };
+	uint8_t *registers = (uint8_t *)&vm->serial + sizeof vm->serial.output;
+
+	/* The ring is left alone: its reader may be taking from it. */
+	memset(registers, 0, sizeof vm->serial - sizeof vm->serial.output);
 	update_line(vm);
 }
 
