@@ -112,8 +112,10 @@ static void park(struct vcpu *vcpu)
 	if (vcpu->state == VCPU_PARKED)
 		return;
 	vcpu->state = VCPU_PARKED;
-	/* What was meant for the guest that ended is not for the next. */
+	/* What was meant for the guest that ended is not for the next, and its
+	 * timer must not interrupt others that share this CPU. */
 	atomic_store(&vcpu->requests, 0);
+	vcpu->apic.timer_deadline = ARCH_NO_DEADLINE;
 	atomic_fetch_add(&vcpu->vm->parked, 1);
 	arch_kick(vm_home(vcpu->vm));
 }

@@ -300,16 +300,21 @@ static void begin_running(struct vm *vm)
 	atomic_store(&vm->parked, 0);
 	vm->end_words[0] = 0;
 	vm->started_at = arch_time();
+	lock_take(&vm->device_lock);
 	io_apic_reset(vm);
 	serial_reset(vm);
 	platform_reset(vm);
+	lock_give(&vm->device_lock);
 	begin_phase(vm, PHASE_IDLE);
 	set_state(vm, MULL_VM_RUNNING);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-		/* All wait at first; nothing may look finished meanwhile. */
+		/* All wait at first; nothing may look finished meanwhile.
+		 * What the last guest still asked for goes with it. */
 		atomic_store(&vm->vcpus[i]->stuck, false);
-		vcpu_request(vm->vcpus[i], VCPU_BEGIN);
+		atomic_store(&vm->vcpus[i]->requests, 0);
 	}
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		vcpu_request(vm->vcpus[i], VCPU_BEGIN);
 }
 
 static void load_piece(struct vm *vm)
