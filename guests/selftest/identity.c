@@ -43,6 +43,6 @@ void test_identity(void)
 	report(guest_info.vcpu_count >= 1 &&
 		       guest_info.vcpu_count <= SDK_VCPU_MAX,
 	       "there are %u vCPUs", guest_info.vcpu_count);
-	report(guest_info.tsc_khz > 100000, "the TSC's rate is known: %lu kHz",
+	report(guest_info.tsc_khz > 10000, "the TSC's rate is known: %lu kHz",
 	       guest_info.tsc_khz);
 }

@@ -126,7 +126,7 @@ static const char bochs_configuration[] =
 	"vgaromimage: file=%s\n"
 	"megs: %lu\n"
 	"cpu: model=%s, count=%u, ips=100000000, reset_on_triple_fault=0\n"
-	"clock: sync=none, time0=1700000000\n" /* the same in each run */
+	"clock: sync=none, time0=1800000000\n" /* the same in each run: 2027 */
 	"ata0-master: type=disk, path=%s, mode=flat\n"
 	"boot: disk\n"
 	"com1: enabled=1, mode=socket-client, dev=localhost:%u\n"
