@@ -75,6 +75,7 @@ struct fake_virt {
 	struct guest_event event; /* the last of them */
 	bool event_pending;	  /* what virt->event_pending() says */
 	bool can_interrupt;
+	uint64_t shadow_rip; /* but not there, in the shadow of STI; 0: none */
 	bool want_window;
 
 	/* The one MSR that the fake switches; others are ERR_NOT_FOUND. */

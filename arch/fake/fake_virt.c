@@ -83,7 +83,8 @@ static bool fake_event_pending(struct vcpu *vcpu)
 
 static bool fake_can_interrupt(struct vcpu *vcpu)
 {
-	(void)vcpu;
+	if (fake_virt.shadow_rip && vcpu->rip == fake_virt.shadow_rip)
+		return false;
 	return fake_virt.can_interrupt;
 }
 
