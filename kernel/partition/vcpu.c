@@ -140,26 +140,30 @@ void vcpu_obey(struct vcpu *vcpu)
 		take_init(vcpu);
 	if (requests & VCPU_STARTUP)
 		take_startup(vcpu);
-	if (vcpu->state == VCPU_WAITING)
+	if (vcpu->state == VCPU_WAITING) /* takes no NMI, now or later */
+		atomic_fetch_and(&vcpu->requests, ~VCPU_NMI);
+	if (vcpu->state != VCPU_RUNNABLE)
 		vcpu_halted(vcpu);
 }
 
 /*
  * A request that comes while we look is by a vCPU that is not stuck; one that
- * a vCPU made before it was stuck stands in @requests by then.
+ * a vCPU made before it was stuck stands in @requests by then, or has been
+ * taken, and then @stuck was cleared before: so @requests is looked at first.
  */
 static bool all_stuck(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		if (!atomic_load(&vm->vcpus[i]->stuck) ||
-		    atomic_load(&vm->vcpus[i]->requests) != 0)
+		if (atomic_load(&vm->vcpus[i]->requests) != 0 ||
+		    !atomic_load(&vm->vcpus[i]->stuck))
 			return false;
 	return true;
 }
 
 void vcpu_halted(struct vcpu *vcpu)
 {
-	if (vcpu->state == VCPU_HALTED && vcpu->rflags & RFLAGS_IF)
+	if (vcpu->state == VCPU_HALTED &&
+	    (vcpu->rflags & RFLAGS_IF || vcpu_wakes(vcpu)))
 		return;
 	atomic_store(&vcpu->stuck, true);
 	if (all_stuck(vcpu->vm))
@@ -201,6 +205,8 @@ static void leave_halt_in_shadow(struct vcpu *vcpu)
 	struct guest_event fault;
 	uint8_t opcode;
 
+	if (paging.cpl != 0) /* there HLT is a fault */
+		return;
 	if (guest_read_linear(&vcpu->vm->memory, &paging, gva(linear), &opcode,
 			      1, &fault) == ERR_NONE && opcode == OPCODE_HLT)
 		vcpu->rip++;
