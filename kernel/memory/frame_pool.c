@@ -9,6 +9,7 @@ static struct {
 	frame_owner *owners;
 	uint32_t count;
 	uint32_t free;
+	uint32_t lowest; /* no frame below is free: where a search begins */
 } pool;
 
 /* The frames that lie whole within @range: [*first, *end). */
@@ -21,7 +22,6 @@ static void whole_frames(const struct mull_memory_range *range, uint64_t *first,
 		*end = *first;
 }
 
-/* Frame 0 holds the firmware's and the processors' real-mode pages. */
 static bool is_pool_memory(const struct mull_memory_range *range)
 {
 	return range->kind == MULL_MEMORY_USABLE &&
@@ -68,11 +68,14 @@ void frame_pool_start(const struct mull_memory_range *ranges, uint32_t count,
 	pool.owners = owners;
 	pool.count = frame_count;
 	pool.free = 0;
+	pool.lowest = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		if (!is_pool_memory(&ranges[i]))
 			continue;
 		whole_frames(&ranges[i], &first, &end);
 		for (uint64_t frame = first; frame < end; frame++) {
+			/* Frame 0 holds the firmware's and the processors'
+			 * real-mode pages. */
 			if (frame == 0 || frame >= frame_count ||
 			    owners[frame] != FRAME_ABSENT)
 				continue;
@@ -95,13 +98,15 @@ enum error frame_take(frame_owner owner, uint32_t count, uint32_t *first)
 	enum error error = ERR_NO_MEMORY;
 
 	lock_take(&pool.lock);
-	for (uint32_t at = 0; pool.count >= count && at <= pool.count - count;
-	     at += count) {
+	for (uint32_t at = round_down(pool.lowest, count);
+	     pool.count >= count && at <= pool.count - count; at += count) {
 		if (!run_is_free(at, count))
 			continue;
 		for (uint32_t i = 0; i < count; i++)
 			pool.owners[at + i] = owner;
 		pool.free -= count;
+		if (count == 1)
+			pool.lowest = at + 1;
 		*first = at;
 		error = ERR_NONE;
 		break;
@@ -116,6 +121,8 @@ void frame_give(frame_owner owner, uint32_t frame)
 	ASSERT(frame < pool.count && pool.owners[frame] == owner);
 	pool.owners[frame] = FRAME_FREE;
 	pool.free++;
+	if (frame < pool.lowest)
+		pool.lowest = frame;
 	lock_give(&pool.lock);
 }
 
