@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# One Makefile, no recursion.  `make help` lists the targets.
+# One Makefile for the whole tree.  `make help` lists the targets.
 B := build
 VERSION := 0.1.0
 
@@ -31,6 +31,8 @@ unit_src    := $(kernel_pure) $(driver_src) $(wildcard $(x86_pure)) $(boot_pure)
 	$(filter-out tools/mullctl/main.c,$(wildcard tools/mullctl/*.c))
 unit_tests  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 guests      := $(patsubst guests/%.c,%,$(wildcard guests/*.c))
+fuzz_src   := $(kernel_pure) $(x86_pure) $(wildcard arch/fake/*.c)
+fuzz_tests := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 hypervisor_cflags := $(common) $(freestanding) -mcmodel=kernel -fno-pic \
 	-fno-omit-frame-pointer -I$(B)/gen
@@ -41,6 +43,8 @@ guest_cflags := $(common) $(freestanding) -fno-pic -mcmodel=small -Iguests/sdk
 mullctl_cflags := $(common) -D_GNU_SOURCE -Ikernel/manage
 unit_cflags := $(common) -D_GNU_SOURCE -I$(B)/gen -I. -Itools/mullctl \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+fuzz_cflags := $(common) -D_GNU_SOURCE -I$(B)/gen -I. \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 objects = $(patsubst %,$(B)/obj/$(1)/%.o,$(basename $($(1)_src)))
 
@@ -49,12 +53,12 @@ all: $(B)/mullion.efi $(B)/mullctl guests ## build the hypervisor, mullctl and t
 define program
 $(B)/obj/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
-	$$(call say,CC,$$<)$(CC) $($(1)_cflags) -c $$< -o $$@
+	$$(call say,CC,$$<)$$(CC) $($(1)_cflags) -c $$< -o $$@
 $(B)/obj/$(1)/%.o: %.S Makefile
 	@mkdir -p $$(@D)
 	$$(call say,AS,$$<)$(CC) $($(1)_cflags) -c $$< -o $$@
 endef
-$(foreach p,hypervisor boot mullctl unit guest,$(eval $(call program,$(p))))
+$(foreach p,hypervisor boot mullctl unit guest fuzz,$(eval $(call program,$(p))))
 
 # ---- the hypervisor --------------------------------------------------------
 $(B)/mullion.elf: $(call objects,hypervisor) arch/x86/mullion.lds
@@ -62,6 +66,7 @@ $(B)/mullion.elf: $(call objects,hypervisor) arch/x86/mullion.lds
 		-z noexecstack --no-warn-rwx-segments -T arch/x86/mullion.lds \
 		$(call objects,hypervisor) \
 		-L/usr/lib/x86_64-linux-gnu -lbearssl -o $@
+	@tools/check_xmm.sh $@
 $(call objects,hypervisor) $(call objects,unit): | $(B)/gen/guest_acpi.h $(B)/gen/font.h
 
 # ACPI tables that guests get: compiled by iasl, embedded as C arrays.
@@ -110,12 +115,85 @@ $(B)/unit/test_%: $(B)/obj/unit/tests/unit/test_%.o $(B)/unit/libunit.a
 unit: $(addprefix $(B)/unit/,$(unit_tests)) ## unit tests on the host (seconds)
 	@for t in $^; do ./$$t || exit 1; done
 
+# ---- fuzzers ---------------------------------------------------------------
+# libFuzzer is clang's; so this is also the kernel's pure half through clang.
+$(B)/obj/fuzz/%.o: CC := clang
+$(call objects,fuzz): | $(B)/gen/guest_acpi.h $(B)/gen/font.h
+$(B)/fuzz/libfuzz.a: $(call objects,fuzz)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(call say,AR,$@)ar rcs $@ $^
+$(B)/fuzz/fuzz_%: $(B)/obj/fuzz/tests/fuzz/fuzz_%.o $(B)/fuzz/libfuzz.a
+	$(call say,LD,$@)clang -fsanitize=fuzzer,address,undefined $^ \
+		-lbearssl -o $@
+
+# ---- what run and test need first ------------------------------------------
+# KERNELS=FOLDER keeps the downloaded kernels outside of build/.
+KERNELS ?= $(B)/kernels
+setup: # packages of this computer, and the stock kernels
+	@tools/setup.sh
+	@mkdir -p $(B) $(KERNELS)
+	@test -e $(B)/kernels || ln -s $(abspath $(KERNELS)) $(B)/kernels
+	@guests/linux/fetch.sh $(B)/kernels
+$(B)/demo.cpio.gz: $(wildcard guests/linux/*) $(wildcard $(B)/kernels/*/SHA256)
+	$(call say,CPIO,$@)guests/linux/make_initramfs.sh $@ $(B)/kernels
+test-files: all $(B)/demo.cpio.gz $(addprefix $(B)/unit/,$(unit_tests)) \
+	$(addprefix $(B)/fuzz/,$(fuzz_tests))
+# Starts over, so that what the set-up has brought is seen.
+again = $(MAKE) --no-print-directory $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# ---- running ---------------------------------------------------------------
+demo := guests/linux/demo.yaml
+run: setup ## the demonstration in QEMU: a stock Linux with a shell, and a counter
+	@$(again) all $(B)/demo.cpio.gz
+	@echo "Ctrl-] q ends it, Ctrl-] ? shows other keys."
+	@$(B)/mullctl run $(demo)
+gdb: setup ## the same, stopped in gdb where the kernel begins
+	@$(again) all $(B)/demo.cpio.gz
+	@tools/gdb.sh $(B) $(demo)
+
+# ---- tests -----------------------------------------------------------------
+no_build = { echo "the build failed"; echo "0 passed, 1 failed"; exit 1; }
+test: setup ## everything that gives a verdict (some minutes)
+	@$(again) -k test-files || $(no_build)
+	@tests/system/run.py --build $(B)
+test-all: setup ## the same, and what takes longer
+	@$(again) -k test-files || $(no_build)
+	@tests/system/run.py --build $(B) --all
+
+# ---- lint ------------------------------------------------------------------
+c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
+	guests/* include/* kernel kernel/* tests/* tools/*))
+shell_files := $(wildcard .ci/run tools/*.sh guests/*/*.sh) \
+	guests/linux/init guests/linux/selftest
+lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget ## look for what the tests do not see
+lint-format:
+	@clang-format --dry-run -Werror $(c_files)
+lint-layers: $(B)/gen/guest_acpi.h $(B)/gen/font.h
+	@tools/check_layers.sh $(B)
+lint-clang: $(B)/gen/guest_acpi.h $(B)/gen/font.h # its warnings beside gcc's
+	@clang $(hypervisor_cflags) -Wno-unknown-attributes -fsyntax-only $(filter %.c,$(hypervisor_src))
+	@clang $(boot_cflags) -Wno-unused-command-line-argument -fsyntax-only $(boot_src)
+	@clang $(mullctl_cflags) -fsyntax-only $(mullctl_src)
+lint-cppcheck:
+	@cppcheck -q --error-exitcode=1 --inline-suppr --std=c11 -Iinclude \
+		--enable=warning,performance,portability \
+		--suppressions-list=tools/cppcheck.txt \
+		arch boot drivers guests kernel tools
+lint-shell:
+	@shellcheck $(shell_files)
+lint-budget:
+	@tools/budget.py
+
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all guests unit help clean
+.PHONY: all guests unit help clean setup test-files run gdb test test-all \
+	lint lint-format lint-layers lint-clang lint-cppcheck lint-shell \
+	lint-budget
+.DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

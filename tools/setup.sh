@@ -8,7 +8,8 @@ set -eu
 build="gcc make binutils gnu-efi libyaml-dev libssl-dev zlib1g-dev
 	libbearssl-dev acpica-tools console-setup-linux python3 mtools gdisk
 	dosfstools busybox-static cpio zstd"
-checks="libcmocka-dev clang libclang-rt-14-dev cppcheck clang-format"
+checks="libcmocka-dev clang libclang-rt-14-dev cppcheck clang-format
+	shellcheck gdb"
 emulators="qemu-system-x86 ovmf bochs bochs-term bochsbios vgabios"
 
 missing=

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Runs one row of the table of scenarios."""
+import re
+import shlex
+import string
+import time
+
+from process import Process
+
+BOCHS_PATIENCE = 8 # times slower than QEMU
+
+
+class Setup:
+    """Where things are; the same for all tests."""
+
+    def __init__(self, tree, build):
+        self.tree = tree
+        self.build = build
+        self.mullctl = build / "mullctl"
+        self.guests = build / "guests"
+        self.kernels = build / "kernels"
+        self.demo = build / "demo.cpio.gz"
+        self.folder = build / "test"
+
+    def fill_in(self, text):
+        return string.Template(text).substitute(
+            guests=self.guests, kernels=self.kernels, demo=self.demo)
+
+
+def mullctl_arguments(setup, scenario, backend):
+    words = [setup.mullctl, "run", "-v"]
+    if backend == "vmx":
+        words += ["--emulator", "bochs"]
+    words += shlex.split(setup.fill_in(scenario.command))
+    words += shlex.split(scenario.options)
+    if scenario.vms is None:
+        words.append(setup.tree / "guests/linux/demo.yaml")
+    elif scenario.vms:
+        manifest = setup.folder / (scenario.name + ".yaml")
+        manifest.write_text("vms:\n" + setup.fill_in(scenario.vms))
+        words.append(manifest)
+    return words
+
+
+def both(process):
+    return process.text("out") + "\n" + process.text("err")
+
+
+def watch(process, scenario, checks, end):
+    """Types what is to be typed, and waits for what is to be counted."""
+    for pattern, text in scenario.typed:
+        seen = process.wait_for(pattern, end - time.monotonic())
+        checks.check(seen, "seen before typing: " + pattern)
+        if not seen:
+            return
+        process.send(text)
+    if scenario.status is not None:
+        return
+    # Nobody ends this run but the test, when it has seen everything.
+    for pattern in scenario.expect:
+        process.wait_for(pattern, end - time.monotonic())
+    for pattern in scenario.expect_log:
+        process.wait_for(pattern, end - time.monotonic(), "err")
+    for pattern, count in scenario.counts:
+        process.wait_for(pattern, end - time.monotonic(), count=count)
+
+
+def judge(process, scenario, status, checks):
+    out, log = process.text("out"), process.text("err")
+    checks.check_lines(out)
+    for pattern in scenario.expect:
+        checks.check(re.search(pattern, out, re.M), "console: " + pattern)
+    for pattern in scenario.expect_log:
+        checks.check(re.search(pattern, log, re.M), "log: " + pattern)
+    for pattern, count in scenario.counts:
+        found = len(re.findall(pattern, out, re.M))
+        checks.check(found >= count,
+                     "%s: %d times of %d" % (pattern, found, count))
+    for pattern in scenario.never + (r"PANIC on CPU",):
+        checks.check(not re.search(pattern, both(process), re.M),
+                     "never: " + pattern)
+    if scenario.status is not None:
+        checks.check(status == scenario.status, "exit status %s, expected %d"
+                     % (status, scenario.status))
+
+
+def run_scenario(setup, scenario, backend, checks):
+    seconds = scenario.seconds * (BOCHS_PATIENCE if backend == "vmx" else 1)
+    process = Process(mullctl_arguments(setup, scenario, backend),
+                      checks.note, scenario.terminal)
+    end = time.monotonic() + seconds
+    status = None
+    try:
+        watch(process, scenario, checks, end)
+        if scenario.status is None:
+            process.stop()
+        else:
+            status = process.finish(end - time.monotonic())
+    finally:
+        if process.process.poll() is None:
+            process.stop()
+    judge(process, scenario, status, checks)

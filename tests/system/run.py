@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the tests, two at a time; ends with a table and "N passed, N failed".
+usage: run.py [--all] [--host] [--only PATTERN] [--backends svm,vmx] ..."""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import sys
+import time
+import traceback
+
+import booted
+import checks as checking
+import host
+import scenarios
+import special
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Test:
+    def __init__(self, name, run, backend="", long=False):
+        self.name = name
+        self.run = run # called with the checks
+        self.backend = backend
+        self.long = long
+
+
+def emulator_tests(setup, backends):
+    for row in scenarios.SCENARIOS:
+        for backend in backends:
+            if backend in row.backends:
+                yield Test(row.name,
+                           lambda checks, row=row, backend=backend:
+                           booted.run_scenario(setup, row, backend, checks),
+                           backend, row.long)
+    for name, function in special.TESTS.items():
+        if "svm" in backends:
+            yield Test(name, lambda checks, function=function:
+                       function(setup, checks), "svm")
+
+
+def host_tests(setup, fuzz_seconds):
+    for name, run in host.tests(setup, fuzz_seconds):
+        yield Test(name, run)
+
+
+def run_test(setup, test):
+    checks = checking.Checks(test.name, test.backend, setup.folder)
+    try:
+        test.run(checks)
+    except Exception: # a broken test is a failed one, and the others go on
+        checks.check(False, traceback.format_exc())
+    checks.close()
+    print("%s %s %s (%.1f s)" % (checks.verdict, test.name, test.backend,
+                                 checks.seconds), flush=True)
+    return checks
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, default=TREE / "build")
+    parser.add_argument("--all", action="store_true",
+                        help="also what takes long")
+    parser.add_argument("--host", action="store_true",
+                        help="only what needs no emulator")
+    parser.add_argument("--only", default="", metavar="PATTERN",
+                        help="only tests whose name matches")
+    parser.add_argument("--backends", default=os.environ.get("BACKENDS",
+                                                             "svm"),
+                        help="svm (QEMU), vmx (Bochs)")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--list", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    setup = booted.Setup(TREE, options.build.resolve())
+    backends = re.split(r"[ ,]+", options.backends.strip())
+    tests = list(host_tests(setup, 30 if options.all else 10))
+    if not options.host:
+        tests += emulator_tests(setup, backends)
+    tests = [test for test in tests
+             if re.search(options.only, test.name)
+             and (options.all or not test.long)]
+    if options.list:
+        print("\n".join("%s %s" % (t.name, t.backend) for t in tests))
+        return 0
+    start = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        done = list(pool.map(lambda test: run_test(setup, test), tests))
+    checking.print_table(done)
+    checking.print_failures(done)
+    failed = sum(len(test.failures) for test in done)
+    print("%.0f s in all; logs are in %s" % (time.monotonic() - start,
+                                             setup.folder))
+    print("%d passed, %d failed" % (sum(test.passed for test in done), failed))
+    return 1 if failed or not done else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""What is booted, and what must then be seen: the table of system tests.
+
+A row either gives options of `mullctl run` (command) or VMs of a manifest.
+$guests, $kernels and $demo are replaced.  Patterns are regular expressions;
+an empty status means that the test ends the run when it has seen all."""
+import dataclasses
+
+LINUX = 240 # seconds that a loaded machine may need to boot it
+GUEST = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    name: str
+    command: str = ""        # options of mullctl run
+    vms: str = ""            # the manifest's VMs, in YAML
+    options: str = ""        # of mullctl run, beside the manifest
+    typed: tuple = ()        # pairs: when this is seen, type that
+    expect: tuple = ()       # on the consoles
+    expect_log: tuple = ()   # on standard error: log and mullctl's words
+    never: tuple = ()        # on neither
+    counts: tuple = ()       # pairs: pattern, how often at least
+    status: int | None = 0   # exit status; None: the test ends the run
+    seconds: int = GUEST
+    terminal: bool = False   # keys are typed at a terminal
+    backends: tuple = ("svm", "vmx")
+    long: bool = False       # in `make test-all` only
+
+
+def linux(kernel, cpus, nosmp, **more):
+    return Scenario(
+        name="linux-%s-%s" % (kernel.removesuffix("-amd64"),
+                              "nosmp" if nosmp else "%d-cpus" % cpus),
+        command="--kernel $kernels/%s/vmlinuz --initrd $demo --cpus %d "
+        "--memory 512MiB --cmdline 'console=ttyS0 %smullion.run=selftest "
+        "mullion.cpus=%d'" % (kernel, cpus, "nosmp " if nosmp else "", cpus),
+        expect=(r"^PASS %d CPU\(s\) are online" % cpus, r"^DONE 9 0"),
+        expect_log=(r"^mullctl: linux: powered off",),
+        seconds=LINUX, **more)
+
+
+def smp(count, **more):
+    return Scenario(
+        name="smp-%d" % count,
+        command="--kernel $guests/counter.elf --memory 16MiB --smp %d "
+        "--cmdline 'count=2 period=100'" % count,
+        expect=(r"\Acounter: guest has 1 vCPU.*\ncounter: 1\ncounter: 2\n\Z",),
+        expect_log=(r"\] %d processors run" % count,), **more)
+
+
+def one(name, do, status, words, **more):
+    """A guest alone; @do its kernel and command line."""
+    kernel, line = do.split(" ", 1)
+    return Scenario(
+        name=name, status=status,
+        command="--kernel $guests/%s.elf --memory 16MiB --cmdline '%s'"
+        % (kernel, line), expect_log=(words,) if words else (), **more)
+
+
+def vm(name, cpus, kernel, line, more=""):
+    return "  %s: {memory: 16MiB, cpus: [%s], kernel: $guests/%s.elf, " \
+           "cmdline: '%s'%s}\n" % (name, cpus, kernel, line, more)
+
+
+# What no guest survives, one VM each; with the words that tell why.
+ENDINGS = {
+    "code-in-mmio": r"code-in-mmio: crashed .*: .*0xd0000000",
+    "code-in-apic": r"code-in-apic: crashed .*: .*0xfee00000",
+    "code-in-hole": r"code-in-hole: crashed .*: .*0x1000000",
+    "tables-in-mmio": r"tables-in-mmio: crashed .*: .*0xfec00",
+    "tables-in-hole": r"tables-in-hole: crashed .*: .*0x1000",
+    "walk-in-mmio": r"walk-in-mmio: crashed .*: .*0xfec00",
+    "idt-in-mmio": r"idt-in-mmio: crashed .*: .*0xd0000",
+    "triple-fault": r"triple-fault: crashed .*: triple fault",
+    "halt-forever": r"halt-forever: halted for ever",
+    "power-off": r"power-off: powered off",
+    "reset": r"reset: reset itself",
+}
+EITHER = ("mmio-odd", "stack-in-mmio", "gdt-in-mmio", "init-itself")
+
+
+def endings(name, cases, status, words):
+    vms = vm("neighbour", 0, "counter", "count=30 period=100")
+    for cpu, case in enumerate(cases, 1):
+        vms += vm(case, cpu, "hostile", "case=" + case)
+    return Scenario(
+        name=name, vms=vms, options="--no-reboot", status=status,
+        expect=tuple(r"^%s: CASE %s " % (case, case) for case in cases) +
+        (r"^neighbour: counter: 30",),
+        expect_log=tuple(words) + (r"neighbour: powered off",),
+        never=(r": FAIL ",), seconds=2 * GUEST)
+
+
+ENDS = list(ENDINGS)
+SCENARIOS = (
+    linux("cloud-amd64", 1, True),
+    linux("cloud-amd64", 2, False),
+    linux("amd64", 2, False),
+    linux("amd64", 1, True, long=True),
+    smp(1), smp(2), smp(4), smp(8),
+    Scenario(
+        name="demo",
+        vms=None,
+        typed=((r"^linux: ~ # $|\n.*~ # $",
+                "echo $((6 * 7)) answers; uname -sr; nproc\n"),
+               (r"42 answers", "cat /proc/uptime; echo so far\n"),
+               (r"^linux: so far", "poweroff -f\n")),
+        expect=(r"^linux: 42 answers", r"^linux: Linux 6\.1", r"^linux: 1$",
+                r"^counter: counter: 3"),
+        expect_log=(r"linux: powered off|linux: stopped: powered off",),
+        counts=((r"^counter: counter: \d+", 5),),
+        status=None, seconds=LINUX),
+    Scenario(
+        name="selftest-1", command="--kernel $guests/selftest.elf "
+        "--memory 64MiB --cpus 1", expect=(r"^DONE \d+ 0",)),
+    Scenario(
+        name="selftest-4", command="--kernel $guests/selftest.elf "
+        "--memory 64MiB --cpus 4", expect=(r"^DONE \d+ 0",),
+        seconds=2 * GUEST),
+    Scenario(
+        name="memory-above-4GiB", command="--kernel $guests/selftest.elf "
+        "--memory 4608MiB --machine-memory 6GiB --cmdline only=memory",
+        expect=(r"^PASS memory above 4 GiB is zero, 1536 MiB",
+                r"^PASS memory above 4 GiB holds"),
+        seconds=400, backends=("svm",), long=True),
+
+    # ---- hostile guests, each beside a neighbour --------------------------
+    Scenario(
+        name="hostile",
+        vms=vm("neighbour", 0, "counter", "period=50") +
+        vm("hostile", "1, 2", "hostile", "case=all"),
+        expect=(r"^hostile: DONE \d+ 0",),
+        expect_log=(r"hostile: powered off|hostile: stopped: powered off",),
+        counts=((r"^neighbour: counter: \d+", 50),), status=None,
+        seconds=300),
+    endings("ends-code", ENDS[:3] + ["triple-fault"], 4,
+            [ENDINGS[name] for name in ENDS[:3] + ["triple-fault"]]),
+    endings("ends-tables", ENDS[3:7], 4, [ENDINGS[n] for n in ENDS[3:7]]),
+    endings("ends-itself", ENDS[8:], 4, [ENDINGS[name] for name in ENDS[8:]]),
+    Scenario(
+        name="ends-either",
+        vms=vm("neighbour", 0, "counter", "period=100") +
+        "".join(vm(case, cpu, "hostile", "case=" + case)
+                for cpu, case in enumerate(EITHER, 1)),
+        expect_log=tuple(r"\] %s: (stopped|crashed)" % case
+                         for case in EITHER),
+        counts=((r"^neighbour: counter: \d+", 20),), status=None),
+    Scenario(
+        name="spin",
+        vms=vm("neighbour", 0, "counter", "count=20 period=100") +
+        vm("spin", 1, "hostile", "case=spin"),
+        expect=(r"^neighbour: counter: 20", r"^spin: CASE spin hangs"),
+        expect_log=(r"\] neighbour: stopped: powered off",),
+        status=None),
+
+    # ---- how a guest ends, and what mullctl makes of it -------------------
+    one("end-power-off", "hostile case=power-off", 0, r"guest: powered off"),
+    one("end-code-7", "probe do=end code=7", 64 + 7,
+        r"guest: ended with exit code 7"),
+    one("end-triple-fault", "hostile case=triple-fault", 4,
+        r"guest: crashed .*: triple fault on vCPU 0"),
+    one("end-halted", "hostile case=halt-forever", 4,
+        r"guest: halted for ever"),
+    one("end-reset", "hostile case=reset", 5, r"guest: reset itself",
+        options="--no-reboot"),
+    one("end-timeout", "hostile case=spin", 6, r"guest: was still running",
+        options="--timeout 15"),
+    one("reset-zeroes", "probe do=zero", None, "",
+        counts=((r"^PASS memory is zero at start \(0 ", 3),),
+        never=(r"^FAIL",)),
+    Scenario(
+        name="crash-restarts",
+        vms=vm("again", 0, "hostile", "case=triple-fault",
+               ", on-crash: restart"),
+        counts=((r"CASE triple-fault", 3),), status=None),
+    one("power-button", "probe do=button", 0, r"guest: powered off",
+        typed=((r"waiting for the power button", "\x1db"),),
+        expect=(r"^PASS the power button was pressed",), terminal=True),
+    one("keys-quit", "probe do=button", 130, r"",
+        typed=((r"waiting for the power button", "\x1dq"),), terminal=True),
+    Scenario(
+        name="linux-power-button",
+        command="--kernel $kernels/cloud-amd64/vmlinuz --initrd $demo "
+        "--cmdline 'console=ttyS0 quiet'",
+        typed=((r"~ # ", "\x1db"),), expect=(r"power button pressed",),
+        expect_log=(r"linux: powered off",), terminal=True, seconds=LINUX),
+    one("typed-input", "probe do=echo", 0, r"guest: powered off",
+        typed=((r"say something", "hello there\n"),
+               (r"you said: hello there", "end\n"))),
+    Scenario(
+        name="too-few-cpus", options="--smp 1",
+        vms=vm("good", 0, "counter", "count=3 period=100") +
+        vm("greedy", 1, "counter", "count=3"),
+        expect=(r"^good: counter: 3",), never=(r"^greedy: counter",),
+        expect_log=(r"greedy.*CPU 1, but the machine has 1",), status=3),
+)
