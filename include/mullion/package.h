@@ -28,6 +28,7 @@
 #define MULL_VCPU_MAX 64     /* vCPUs of a VM */
 #define MULL_CPU_MAX 256     /* processors of a machine */
 #define MULL_COMMAND_LINE_MAX 2048 /* bytes with the final zero */
+#define MULL_CONSOLE_MAX 0x200000 /* bytes of a VM's console buffer */
 #define MULL_NO_IMAGE 0xffffffffu
 
 enum mull_image_kind {
@@ -67,7 +68,7 @@ struct mull_vm {
 	uint32_t on_reset;    /* default RESTART */
 	uint32_t on_crash;    /* default STOP */
 	uint32_t console_size; /* bytes of console buffer, a power of two,
-				  4 KiB..4 MiB, default 64 KiB */
+				  4 KiB..MULL_CONSOLE_MAX, default 64 KiB */
 	uint16_t cpus[MULL_VCPU_MAX]; /* processor of each vCPU, 0 = boot CPU */
 	char command_line[MULL_COMMAND_LINE_MAX];
 	uint32_t reserved[12]; /* 0 */

@@ -29,7 +29,9 @@ static bool page_is_used(uint32_t frame, uint32_t page)
 
 static void mark(uint32_t frame, uint32_t first, uint32_t count, bool used)
 {
+	ASSERT(count <= PAGES_A_FRAME && first <= PAGES_A_FRAME - count);
 	for (uint32_t page = first; page < first + count; page++) {
+		ASSERT(page_is_used(frame, page) != used);
 		if (used)
 			pages.frames[frame].bitmap[page / 64] |= BIT(page % 64);
 		else
@@ -84,8 +86,10 @@ static enum error add_frame(void)
 	    frame_take(FRAME_HYPERVISOR, 1, &number) != ERR_NONE)
 		return ERR_NO_MEMORY;
 	address = hpa((uint64_t)number << FRAME_SHIFT);
-	if (arch_map(address, FRAME_SIZE, ARCH_MAP_RAM) != ERR_NONE)
+	if (arch_map(address, FRAME_SIZE, ARCH_MAP_RAM) != ERR_NONE) {
+		frame_give(FRAME_HYPERVISOR, number);
 		return ERR_NO_MEMORY;
+	}
 	pages.frames[pages.frame_count++].base = arch_direct(address);
 	return ERR_NONE;
 }
@@ -127,7 +131,6 @@ void page_free(void *first, uint32_t count)
 
 		if (offset >= FRAME_SIZE)
 			continue;
-		ASSERT(page_is_used(frame, offset / PAGE_SIZE));
 		mark(frame, offset / PAGE_SIZE, count, false);
 		lock_give(&pages.lock);
 		return;
