@@ -235,11 +235,12 @@ static void check_console(struct check *check, int vm)
 	uint32_t size = check->vms[vm].console_size;
 	struct words words = { .length = 0 };
 
-	if (size >= KIB(4) && size <= MIB(4) && (size & (size - 1)) == 0)
+	if (size >= KIB(4) && size <= MULL_CONSOLE_MAX &&
+	    (size & (size - 1)) == 0)
 		return;
 	words_text(&words, "console of ");
 	words_size(&words, size);
-	words_text(&words, " is not a power of two from 4 KiB to 4 MiB");
+	words_text(&words, " is not a power of two from 4 KiB to 2 MiB");
 	complain(check, vm, MULL_FIELD_CONSOLE, words.text);
 }
 

@@ -234,10 +234,10 @@ static void texts_and_policies(void **state)
 	fresh(state);
 	vms[0].console_size = KIB(12);
 	expect_one(0, MULL_FIELD_CONSOLE,
-		   "console of 12 KiB is not a power of two from 4 KiB to 4 "
+		   "console of 12 KiB is not a power of two from 4 KiB to 2 "
 		   "MiB");
 	fresh(state);
-	vms[0].console_size = MIB(8);
+	vms[0].console_size = MIB(4);
 	assert_int_equal(check(2), 1);
 	fresh(state);
 	vms[0].console_size = 2048;
@@ -260,7 +260,7 @@ static void bad_ones_take_nothing(void **state)
 	vms[1] = vms[0];
 	vms[0].console_size = 0;
 	expect_one(0, MULL_FIELD_CONSOLE,
-		   "console of 0 bytes is not a power of two from 4 KiB to 4 "
+		   "console of 0 bytes is not a power of two from 4 KiB to 2 "
 		   "MiB");
 	fresh(state);
 	vms[1] = vms[0];

@@ -216,7 +216,7 @@ static void mistakes_in_values(void **state)
 		{ "on-crash: halt", "on-crash is not one of stop, restart" },
 		{ "console: big", "console is not a size such as 512MiB" },
 		{ "console: 99GiB", "console of 4294967295 bytes is not a "
-				    "power of two from 4 KiB to 4 MiB" },
+				    "power of two from 4 KiB to 2 MiB" },
 		{ "cmdline: [a]", "cmdline is not a text" },
 		{ "cmdline: \"a\\0b\"", "cmdline is not a text" },
 		{ "cmdline: \"a\\nb\"",
