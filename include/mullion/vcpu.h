@@ -77,6 +77,8 @@ void vcpu_obey(struct vcpu *vcpu);
 void vcpu_prepare(struct vcpu *vcpu);
 /* Whether a halted vCPU has a reason to go on. */
 bool vcpu_wakes(struct vcpu *vcpu);
+/* After an exit that is no instruction's: a HLT behind STI is done. */
+void vcpu_leave_shadow(struct vcpu *vcpu);
 /* After HLT: ends the VM when none of its vCPUs can ever go on. */
 void vcpu_halted(struct vcpu *vcpu);
 

@@ -21,9 +21,15 @@ static void on_nothing(struct vcpu *vcpu, const struct vm_exit *exit)
 
 static void on_interrupt(struct vcpu *vcpu, const struct vm_exit *exit)
 {
-	(void)vcpu;
 	(void)exit;
 	arch_take_interrupts();
+	vcpu_leave_shadow(vcpu);
+}
+
+static void on_kick(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)exit;
+	vcpu_leave_shadow(vcpu);
 }
 
 /* The window is open: vcpu_prepare() delivers. */
@@ -32,6 +38,7 @@ static void on_window(struct vcpu *vcpu, const struct vm_exit *exit)
 	(void)exit;
 	vcpu->wants_window = false;
 	virt->want_window(vcpu, false);
+	vcpu_leave_shadow(vcpu);
 }
 
 void on_cpuid(struct vcpu *vcpu, const struct vm_exit *exit)
@@ -115,7 +122,7 @@ static const struct exit_action {
 } exit_actions[] = {
 	[EXIT_NONE] = { "none", on_nothing },
 	[EXIT_INTERRUPT] = { "interrupt", on_interrupt },
-	[EXIT_NMI] = { "kick", on_nothing },
+	[EXIT_NMI] = { "kick", on_kick },
 	[EXIT_WINDOW] = { "interrupt-window", on_window },
 	[EXIT_CPUID] = { "cpuid", on_cpuid },
 	[EXIT_HALT] = { "halt", on_halt },

@@ -193,23 +193,34 @@ static struct guest_paging paging_of(struct vcpu *vcpu, uint64_t *linear)
 	return guest_paging_of(&system, vcpu->rflags, guest_physical_bits());
 }
 
+/* RFLAGS.IF is set, and yet no interrupt can be taken: STI or MOV SS. */
+static bool in_shadow(struct vcpu *vcpu)
+{
+	return vcpu->rflags & RFLAGS_IF && !virt->event_pending(vcpu) &&
+	       !virt->can_interrupt(vcpu);
+}
+
 /*
- * An interrupt came between STI and HLT.  The processor would go into HLT and
- * wake from it; where the shadow of STI is not restored by the entry (QEMU
- * 7.2), delivering it now would let the guest halt after its wake-up.
+ * The guest was left between STI and HLT.  Where an entry does not restore
+ * the shadow of STI (QEMU 7.2), a wake-up would now be delivered before the
+ * HLT, which would then sleep over it.  So the HLT is done for the guest, at
+ * once: the next exit may not show the shadow any more.
  */
-static void leave_halt_in_shadow(struct vcpu *vcpu)
+void vcpu_leave_shadow(struct vcpu *vcpu)
 {
 	uint64_t linear;
-	struct guest_paging paging = paging_of(vcpu, &linear);
+	struct guest_paging paging;
 	struct guest_event fault;
 	uint8_t opcode;
 
-	if (paging.cpl != 0) /* there HLT is a fault */
+	if (!in_shadow(vcpu))
 		return;
+	paging = paging_of(vcpu, &linear);
 	if (guest_read_linear(&vcpu->vm->memory, &paging, gva(linear), &opcode,
-			      1, &fault) == ERR_NONE && opcode == OPCODE_HLT)
-		vcpu->rip++;
+			      1, &fault) != ERR_NONE || opcode != OPCODE_HLT)
+		return;
+	vcpu->rip++;
+	vcpu->state = VCPU_HALTED;
 }
 
 static void want_window(struct vcpu *vcpu, bool want)
@@ -228,9 +239,6 @@ static void prepare_interrupt(struct vcpu *vcpu)
 		want_window(vcpu, false);
 		return;
 	}
-	if (!virt->can_interrupt(vcpu) && vcpu->rflags & RFLAGS_IF &&
-	    !virt->event_pending(vcpu))
-		leave_halt_in_shadow(vcpu);
 	if (!virt->can_interrupt(vcpu)) {
 		want_window(vcpu, true);
 		return;

@@ -45,6 +45,9 @@ svm_enter:
 	mov	GPR + 7 * 8(%rdi), %rdi
 	vmload	%rax
 	sti
+	/* QEMU 7.2 takes the shadow of this STI into the guest, where a STI
+	 * that comes first would then open none: its HLT loses a wake-up. */
+	nop
 svm_vmrun:
 	vmrun	%rax
 svm_after_vmrun:
