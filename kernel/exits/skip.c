@@ -108,9 +108,11 @@ static void skip_slowly(struct vcpu *vcpu, const struct vm_exit *exit)
  */
 void vcpu_skip(struct vcpu *vcpu, const struct vm_exit *exit)
 {
-	/* Within 4 GiB the size of code makes no difference. */
-	if (exit->length == 0 || vcpu->rip > UINT32_MAX - INSTRUCTION_MAX ||
-	    vcpu->rflags & RFLAGS_TF)
+	/* Only at 4 GiB does the size of code make a difference. */
+	bool may_wrap = vcpu->rip <= UINT32_MAX &&
+			vcpu->rip > UINT32_MAX - INSTRUCTION_MAX;
+
+	if (exit->length == 0 || may_wrap || vcpu->rflags & RFLAGS_TF)
 		skip_slowly(vcpu, exit);
 	else
 		vcpu->rip += exit->length;
