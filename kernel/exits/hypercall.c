@@ -2,7 +2,6 @@
 /* Hypercalls: <mullion/guest.h>, and KVM's, none of which is offered. */
 #include <mullion/exits.h>
 #include <mullion/guest.h>
-#include <mullion/manage.h>
 #include <mullion/vm.h>
 
 #define CONSOLE_PIECE 256
@@ -29,13 +28,12 @@ static int64_t print(struct vcpu *vcpu, uint64_t address, uint64_t length)
 			       count) != ERR_NONE)
 			return -ERR_BAD_ADDRESS;
 		lock_take(&vm->device_lock);
-		put = console_put(&vm->serial.output, piece, count);
+		put = serial_print(vm, piece, count);
 		lock_give(&vm->device_lock);
 		done += put;
 		if (put < count)
 			break;
 	}
-	manage_notify();
 	return done;
 }
 
