@@ -322,8 +322,11 @@ static void load_piece(struct vm *vm)
 	bool done = false;
 
 	if (load_step(&vm->load, &done) != ERR_NONE) {
-		give_memory(vm);
-		refuse(vm, vm->load.words);
+		/* What of the images is in its memory already goes first. */
+		atomic_store(&vm->ending, MULL_END_BAD_IMAGE);
+		format_text(vm->end_words, sizeof vm->end_words, "%s",
+			    vm->load.words);
+		begin_phase(vm, PHASE_ERASE);
 	} else if (done) {
 		begin_running(vm);
 	}
@@ -374,6 +377,8 @@ static enum mull_vm_state rest_state(const struct vm *vm)
 	case MULL_END_BAD_EXIT:
 	case MULL_END_ALL_HALTED:
 		return MULL_VM_CRASHED;
+	case MULL_END_BAD_IMAGE:
+		return MULL_VM_REFUSED;
 	default:
 		return MULL_VM_STOPPED;
 	}
