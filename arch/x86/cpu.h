@@ -100,6 +100,8 @@ void page_table_start(const struct mull_boot_info *boot);
 void page_table_cpu_area(uint32_t index);
 uint64_t page_table_root(void);
 void page_table_drop_identity(void);
+/* Looks at every entry that the processors use: W^X, or a panic. */
+void page_table_check(void);
 /* The direct map's tables for all RAM, so that mapping needs no allocation. */
 void page_table_reserve(const struct mull_boot_info *boot);
 /* One page at @physical mapped 1:1, executable, for the start of CPUs. */

@@ -165,6 +165,38 @@ void page_table_identity_page(uint64_t physical)
 	map_page(physical, physical, PTE_WRITE);
 }
 
+/* Counts the 4 KiB pages below @table; any that is writable and executable is
+ * a bug.  @rights: what the tables above allow. */
+static uint64_t check_table(const uint64_t *table, int level, uint64_t rights)
+{
+	uint64_t pages = 0;
+
+	for (int i = 0; i < 512; i++) {
+		uint64_t entry = table[i];
+		uint64_t here = (entry & rights & PTE_WRITE) |
+				((entry | rights) & PTE_NX);
+
+		if (!(entry & PTE_PRESENT))
+			continue;
+		if (level > 1 && !(entry & PTE_LARGE)) {
+			pages += check_table(table_at(entry & PTE_ADDRESS),
+					     level - 1, here);
+			continue;
+		}
+		if ((here & (PTE_WRITE | PTE_NX)) == PTE_WRITE)
+			panic("page table: 0x%lx is writable and executable",
+			      entry & PTE_ADDRESS);
+		pages += 1ull << 9 * (level - 1);
+	}
+	return pages;
+}
+
+void page_table_check(void)
+{
+	log_write("page tables: %lu KiB mapped, none writable and executable",
+		  check_table(root, 4, PTE_WRITE) * 4);
+}
+
 /* After the last CPU has started: nothing is both writable and executable. */
 void page_table_drop_identity(void)
 {

@@ -82,6 +82,7 @@ static void start_on_cpu(void)
 	apic_timer_measure();
 	processors_start(&boot_info);
 	page_table_drop_identity();
+	page_table_check();
 	log_write("%u processors run", cpu_count);
 	kernel_main(&boot_info);
 }
