@@ -49,8 +49,8 @@ static void choose_scale(uint64_t hz)
 		scaled >>= 1;
 		shift++;
 	}
-	/* 10^9 is below 2^30, so four bits more fit. */
-	while (scaled < BIT(31) && shift > -4) {
+	/* 10^9 is below 2^30, so two bits more fit: up to 8.6 GHz. */
+	while (scaled < BIT(31) && shift > -2) {
 		shift--;
 		scaled = (NS_A_SECOND << (32 - shift)) / hz;
 	}
