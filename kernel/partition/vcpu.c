@@ -216,6 +216,8 @@ void vcpu_leave_shadow(struct vcpu *vcpu)
 	if (!in_shadow(vcpu))
 		return;
 	paging = paging_of(vcpu, &linear);
+	if (paging.cpl != 0) /* there HLT is a fault */
+		return;
 	if (guest_read_linear(&vcpu->vm->memory, &paging, gva(linear), &opcode,
 			      1, &fault) != ERR_NONE || opcode != OPCODE_HLT)
 		return;

@@ -294,15 +294,28 @@ static void a_window_is_asked_for_and_given_up(void **state)
 }
 
 /* STI; HLT: the processor would halt and wake. */
-static void in_the_shadow_of_sti_a_halt_is_left(void **state)
+static void in_the_shadow_of_sti_a_halt_is_done(void **state)
 {
 	(void)state;
 	put_code("\xf4", 1);
 	fake_virt.shadow_rip = CODE;
-	local_apic_raise(&first->apic, 0x41, false);
-	vcpu_prepare(first);
+	vcpu_leave_shadow(first);
 	assert_int_equal(first->rip, CODE + 1);
-	assert_int_equal(fake_virt.injected, 1);
+	assert_int_equal(first->state, VCPU_HALTED);
+	assert_false(vcpu_wakes(first));
+	local_apic_raise(&first->apic, 0x41, false);
+	assert_true(vcpu_wakes(first));
+	vcpu_prepare(first);
+	assert_int_equal(fake_virt.event.vector, 0x41);
+}
+
+static void assert_shadow_stays(void)
+{
+	uint64_t rip = first->rip;
+
+	vcpu_leave_shadow(first);
+	assert_int_equal(first->rip, rip);
+	assert_int_equal(first->state, VCPU_RUNNABLE);
 }
 
 static void in_the_shadow_anything_else_runs_first(void **state)
@@ -310,51 +323,42 @@ static void in_the_shadow_anything_else_runs_first(void **state)
 	(void)state;
 	put_code("\x90", 1);
 	fake_virt.shadow_rip = CODE;
+	assert_shadow_stays();
 	local_apic_raise(&first->apic, 0x41, false);
 	vcpu_prepare(first);
-	assert_int_equal(first->rip, CODE);
 	assert_int_equal(fake_virt.injected, 0);
 	assert_true(fake_virt.want_window);
 }
 
 /* There HLT is #GP, which the guest must see. */
-static void in_user_mode_a_halt_is_not_left(void **state)
+static void in_user_mode_a_halt_is_not_done(void **state)
 {
 	(void)state;
 	put_code("\xf4", 1);
 	fake_virt.shadow_rip = CODE;
 	fake_virt.system.cpl = 3;
-	local_apic_raise(&first->apic, 0x41, false);
-	vcpu_prepare(first);
-	assert_int_equal(first->rip, CODE);
-	assert_int_equal(fake_virt.injected, 0);
+	assert_shadow_stays();
 }
 
-static void a_halt_is_not_left_for_other_reasons(void **state)
+static void a_halt_is_not_done_without_a_shadow(void **state)
 {
 	(void)state;
 	put_code("\xf4", 1);
-	local_apic_raise(&first->apic, 0x41, false);
-	fake_virt.can_interrupt = false;
+	assert_shadow_stays();
+	fake_virt.shadow_rip = CODE;
 	first->rflags = 0;
-	vcpu_prepare(first);
-	assert_int_equal(first->rip, CODE);
+	assert_shadow_stays();
 	first->rflags = RFLAGS_IF;
 	fake_virt.event_pending = true;
-	vcpu_prepare(first);
-	assert_int_equal(first->rip, CODE);
-	assert_int_equal(fake_virt.injected, 0);
+	assert_shadow_stays();
 }
 
-static void code_that_is_not_there_is_not_left(void **state)
+static void code_that_is_not_there_is_not_done(void **state)
 {
 	(void)state;
 	first->rip = GIB(3);
 	fake_virt.shadow_rip = GIB(3);
-	local_apic_raise(&first->apic, 0x41, false);
-	vcpu_prepare(first);
-	assert_int_equal(first->rip, GIB(3));
-	assert_true(fake_virt.want_window);
+	assert_shadow_stays();
 }
 
 /* ---- stuck --------------------------------------------------------------- */
@@ -519,11 +523,11 @@ int main(void)
 		TEST(one_that_waits_takes_no_nmi),
 		TEST(an_interrupt_goes_from_request_to_service),
 		TEST(a_window_is_asked_for_and_given_up),
-		TEST(in_the_shadow_of_sti_a_halt_is_left),
+		TEST(in_the_shadow_of_sti_a_halt_is_done),
 		TEST(in_the_shadow_anything_else_runs_first),
-		TEST(in_user_mode_a_halt_is_not_left),
-		TEST(a_halt_is_not_left_for_other_reasons),
-		TEST(code_that_is_not_there_is_not_left),
+		TEST(in_user_mode_a_halt_is_not_done),
+		TEST(a_halt_is_not_done_without_a_shadow),
+		TEST(code_that_is_not_there_is_not_done),
 		TEST(a_vm_that_cannot_go_on_ends),
 		TEST(a_halt_that_an_interrupt_ends_is_none),
 		TEST(one_that_runs_keeps_the_vm_alive),
