@@ -53,6 +53,8 @@ static const struct hostile_case {
 	{ "timer-extremes", timer_extremes, SURVIVES },
 	{ "ipi-storm", ipi_storm, SURVIVES },
 	{ "init-storm", init_storm, SURVIVES },
+	{ "leave-pae", leave_pae, EITHER },
+	{ "invalid-cr0", invalid_cr0, EITHER },
 	{ "mmio-odd", mmio_odd, EITHER },
 	{ "stack-in-mmio", stack_in_mmio, EITHER },
 	{ "gdt-in-mmio", gdt_in_mmio, EITHER },

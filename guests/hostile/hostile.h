@@ -30,6 +30,8 @@ void msr_write_sweep(void);
 void msr_canonical(void);
 void cpuid_sweep(void);
 void control_registers(void);
+void leave_pae(void);
+void invalid_cr0(void);
 
 /* instructions.c */
 void privileged_instructions(void);

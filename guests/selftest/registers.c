@@ -58,7 +58,7 @@ static uint64_t clock_read(void)
 static void test_clock(void)
 {
 	uint64_t last, now, start, by_tsc, by_clock;
-	bool forward = true;
+	bool forward = true, set;
 
 	if (!msr_try_write(MSR_KVM_SYSTEM_TIME, (uintptr_t)&clock_time | 1)) {
 		report(false, "kvm-clock can be switched on");
@@ -84,8 +84,8 @@ static void test_clock(void)
 	       "kvm-clock has the TSC's pace");
 	msr_write(MSR_KVM_SYSTEM_TIME, 0);
 
-	report(msr_try_write(MSR_KVM_WALL_CLOCK, (uintptr_t)&wall_clock) &&
-		       !(wall_clock.version & 1) &&
+	set = msr_try_write(MSR_KVM_WALL_CLOCK, (uintptr_t)&wall_clock);
+	report(set && !(wall_clock.version & 1) &&
 		       wall_clock.seconds > SECONDS_2024,
 	       "the wall clock is set: %u", wall_clock.seconds);
 }
@@ -104,9 +104,6 @@ void test_registers(void)
 	report(!msr_try_write(MSR_UNKNOWN, 1) &&
 		       last_fault.vector == VECTOR_PROTECTION,
 	       "an MSR that is not there raises #GP when written");
-	report(!msr_try_write(MSR_FS_BASE, 0x8000000000000000) &&
-		       last_fault.vector == VECTOR_PROTECTION,
-	       "FS_BASE refuses an address that is not canonical");
 	report(msr_read(MSR_APIC_BASE) & APIC_BASE_BOOT_CPU,
 	       "vCPU 0 is the bootstrap processor");
 	test_clock();
