@@ -96,6 +96,16 @@ static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
 	return chosen;
 }
 
+/* An NMI that had to let something else go first waits for the next exit,
+ * which must be soon. */
+static uint64_t entry_deadline(const struct cpu_queue *queue,
+			       struct vcpu *vcpu, uint64_t slot_end)
+{
+	if (atomic_load(&vcpu->requests) & VCPU_NMI)
+		return arch_time();
+	return next_deadline(queue, slot_end);
+}
+
 /* Enters @vcpu's guest again and again, until this CPU must look around. */
 static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
 {
@@ -106,7 +116,7 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
 	do {
 		local_apic_timer(vcpu, arch_time());
 		vcpu_prepare(vcpu);
-		arch_set_deadline(next_deadline(queue, slot_end));
+		arch_set_deadline(entry_deadline(queue, vcpu, slot_end));
 		virt->vcpu_run(vcpu, &exit);
 		vcpu->exits[exit.kind]++;
 		exit_handle(vcpu, &exit);

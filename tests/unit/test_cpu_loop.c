@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop never ends, so each test leaves it from the guest or from idling. */
+#include "vm_fixture.h"
+
+#define RFLAGS_IF BIT(9)
+#define SLOT 2000000 /* ticks of a nanosecond */
+#define MS 1000000
+
+static jmp_buf outside;
+static uint32_t home; /* CPU of the VM's first vCPU; each test has new CPUs */
+static uint32_t polls, idles;
+static bool more_to_poll, needs_polling;
+static void (*on_idle)(void);
+static struct vcpu *ran[1000];
+static uint64_t deadlines[1000];
+static uint32_t runs;
+static struct vcpu *for_panic;
+
+bool manage_poll(void)
+{
+	polls++;
+	return more_to_poll;
+}
+
+bool manage_needs_polling(void)
+{
+	return needs_polling;
+}
+
+void panic_running(struct vcpu *vcpu)
+{
+	for_panic = vcpu;
+}
+
+void arch_idle(void)
+{
+	assert_null(for_panic);
+	if (fake_kicks[fake_cpu])
+		return;
+	idles++;
+	if (!on_idle)
+		longjmp(outside, 1);
+	on_idle();
+}
+
+static void leave(void)
+{
+	longjmp(outside, 1);
+}
+
+static void note_run(struct vcpu *vcpu)
+{
+	assert_true(runs < ARRAY_COUNT(ran));
+	assert_ptr_equal(for_panic, vcpu);
+	assert_ptr_equal(cpu_loop_current(), vcpu);
+	assert_int_equal(vcpu->cpu, fake_cpu);
+	deadlines[runs] = fake_deadline;
+	ran[runs++] = vcpu;
+}
+
+/* Runs CPU @cpu until somebody leaves. */
+static void loop_on(uint32_t cpu)
+{
+	fake_cpu = cpu;
+	if (!setjmp(outside))
+		cpu_loop();
+}
+
+/* One VM of @vcpus vCPUs on its own CPUs, or all on one. */
+static void make_vm(uint32_t index, uint32_t vcpus, bool one_cpu)
+{
+	struct mull_vm *description = describe(index, vcpus);
+
+	for (uint32_t i = 0; i < vcpus; i++)
+		description->cpus[i] = (uint16_t)(home + (one_cpu ? 0 : i));
+	vm = vm_create(&package, index);
+	assert_non_null(vm);
+}
+
+static int new_cpus(void **state)
+{
+	static uint32_t used = 1; /* fresh() puts a VM on 0 and 1 */
+
+	if (fresh(state))
+		return -1;
+	vms[0] = NULL;
+	home = used += 4;
+	fake_cpu_count = MULL_CPU_MAX;
+	cpu_loop_set_service(MULL_CPU_MAX - 1);
+	polls = idles = runs = 0;
+	more_to_poll = needs_polling = false;
+	on_idle = NULL;
+	return 0;
+}
+
+/* ---- without guests ------------------------------------------------------- */
+
+static void with_nothing_to_do_it_idles(void **state)
+{
+	(void)state;
+	fake_kicks[home] = 3;
+	loop_on(home);
+	assert_int_equal(idles, 1);
+	assert_true(fake_deadline == ARCH_NO_DEADLINE);
+	assert_int_equal(fake_kicks[home], 0);
+	assert_int_equal(polls, 0);
+}
+
+static uint32_t looked;
+
+static void look(void)
+{
+	/* A kick from here on must not be forgotten any more. */
+	assert_int_equal(fake_kicks[fake_cpu], 0);
+	if (!looked++)
+		arch_kick(fake_cpu);
+}
+
+static void kicks_are_forgotten_before_it_looks(void **state)
+{
+	(void)state;
+	looked = 0;
+	fake_interrupts = look;
+	fake_kicks[home] = 1;
+	loop_on(home);
+	fake_interrupts = NULL;
+	assert_int_equal(looked, 2);
+}
+
+static void the_service_cpu_polls(void **state)
+{
+	(void)state;
+	cpu_loop_set_service(home);
+	assert_int_equal(cpu_loop_service(), home);
+	loop_on(home);
+	assert_int_equal(polls, 1);
+	assert_true(fake_deadline == ARCH_NO_DEADLINE);
+	needs_polling = true;
+	loop_on(home);
+	assert_int_equal(fake_deadline, fake_time + MS);
+	loop_on(home + 1);
+	assert_true(fake_deadline == ARCH_NO_DEADLINE);
+	assert_int_equal(polls, 2);
+}
+
+static void poll_again(void)
+{
+	more_to_poll = false;
+}
+
+static void it_does_not_idle_while_there_is_work(void **state)
+{
+	(void)state;
+	cpu_loop_set_service(home);
+	fake_interrupts = NULL;
+	more_to_poll = true;
+	/* The third look finds the work done. */
+	fake_interrupts = poll_again;
+	loop_on(home);
+	fake_interrupts = NULL;
+	assert_int_equal(polls, 1);
+	assert_int_equal(idles, 1);
+}
+
+static void only_the_home_cpu_works_on_a_vm(void **state)
+{
+	(void)state;
+	make_vm(0, 2, false);
+	vm_command(vm, MULL_COMMAND_START);
+	loop_on(home + 1);
+	assert_int_equal(vm->state, MULL_VM_STOPPED);
+	fake_virt.run = (void (*)(struct vcpu *, struct vm_exit *))leave;
+	loop_on(home);
+	assert_int_equal(vm->state, MULL_VM_RUNNING);
+	assert_int_equal(idles, 1);
+}
+
+/* ---- guests --------------------------------------------------------------- */
+
+/* Leaves for @kinds in turn, then for good. */
+static const enum exit_kind *kinds;
+static uint64_t ticks_a_run;
+
+static void run_script(struct vcpu *vcpu, struct vm_exit *exit)
+{
+	note_run(vcpu);
+	if (*kinds == EXIT_KIND_COUNT)
+		leave();
+	*exit = (struct vm_exit){ .kind = *kinds++, .length = 1 };
+	fake_time += ticks_a_run;
+}
+
+static void run_from(uint32_t cpu, const enum exit_kind *script)
+{
+	kinds = script;
+	ticks_a_run = 10;
+	fake_virt.run = run_script;
+	loop_on(cpu);
+}
+
+static void exits_are_counted_and_the_guest_goes_on(void **state)
+{
+	static const enum exit_kind script[] = {
+		EXIT_CPUID, EXIT_CACHE, EXIT_CACHE, EXIT_WINDOW,
+		EXIT_KIND_COUNT
+	};
+
+	(void)state;
+	make_vm(0, 1, false);
+	start();
+	run_from(home, script);
+	assert_int_equal(runs, 5);
+	assert_int_equal(vm->vcpus[0]->exits[EXIT_CPUID], 1);
+	assert_int_equal(vm->vcpus[0]->exits[EXIT_CACHE], 2);
+	assert_int_equal(vm->vcpus[0]->exits[EXIT_WINDOW], 1);
+	/* Alone on its CPU it is not disturbed. */
+	assert_true(deadlines[0] == ARCH_NO_DEADLINE);
+	assert_true(deadlines[4] == ARCH_NO_DEADLINE);
+}
+
+static void count_looks(void)
+{
+	looked++;
+}
+
+static void after_an_interrupt_it_looks_around(void **state)
+{
+	static const enum exit_kind script[] = {
+		EXIT_NONE, EXIT_NMI, EXIT_CPUID, EXIT_KIND_COUNT
+	};
+
+	(void)state;
+	make_vm(0, 1, false);
+	vm_command(vm, MULL_COMMAND_START);
+	loop_on(home + 1);
+	fake_cpu = home;
+	work();
+	looked = 0;
+	fake_interrupts = count_looks;
+	run_from(home, script);
+	fake_interrupts = NULL;
+	assert_int_equal(looked, 3); /* at first, and after two of three */
+}
+
+static void a_guest_that_ended_runs_no_more(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_TRIPLE_FAULT,
+						 EXIT_NONE, EXIT_KIND_COUNT };
+
+	(void)state;
+	make_vm(0, 1, false);
+	vm_command(vm, MULL_COMMAND_START);
+	run_from(home, script);
+	assert_int_equal(idles, 1);
+	assert_int_equal(vm->state, MULL_VM_CRASHED);
+	assert_true(runs <= 2);
+}
+
+/* ---- timers --------------------------------------------------------------- */
+
+static void the_next_timer_is_the_deadline(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_KIND_COUNT };
+
+	(void)state;
+	make_vm(0, 2, true);
+	vm_command(vm, MULL_COMMAND_START);
+	fake_cpu = home;
+	work();
+	vcpu_obey(vm->vcpus[0]);
+	vcpu_obey(vm->vcpus[1]);
+	vm->vcpus[0]->apic.timer_deadline = fake_time + 500;
+	vm->vcpus[1]->apic.timer_deadline = fake_time + 300;
+	run_from(home, script);
+	assert_int_equal(deadlines[0], fake_time + 300);
+	vm->vcpus[0]->apic.timer_deadline = fake_time + 200;
+	run_from(home, script);
+	assert_int_equal(deadlines[1], fake_time + 200);
+}
+
+/* A neighbour that ended must not leave its timer behind. */
+static void the_timer_of_one_that_ended_is_none(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_KIND_COUNT };
+	struct vm *ended;
+
+	(void)state;
+	make_vm(0, 1, false);
+	start();
+	ended = vm;
+	make_vm(1, 1, true);
+	start();
+	ended->vcpus[0]->apic.timer_deadline = fake_time + 1;
+	vm_end(ended, MULL_END_POWEROFF, 0, "off");
+	fake_time += 10;
+	run_from(home, script);
+	assert_ptr_equal(ran[0], vm->vcpus[0]);
+	assert_true(deadlines[0] > fake_time);
+	vm = ended;
+}
+
+static void let_time_pass(void)
+{
+	assert_true(fake_deadline != ARCH_NO_DEADLINE);
+	fake_time = fake_deadline;
+	on_idle = NULL;
+}
+
+static void a_halted_vcpu_wakes_by_its_timer(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_HALT, EXIT_KIND_COUNT };
+	struct vcpu *vcpu;
+
+	(void)state;
+	make_vm(0, 1, false);
+	start();
+	vcpu = vm->vcpus[0];
+	vcpu->rflags = RFLAGS_IF;
+	fake_virt.can_interrupt = true;
+	local_apic_mmio_write(vcpu, 0xf0, 4, 0x1ff);
+	local_apic_mmio_write(vcpu, 0x320, 4, 0x40041); /* deadline */
+	local_apic_msr_write(vcpu, 0x6e0, fake_time + 5000);
+	on_idle = let_time_pass;
+	run_from(home, script);
+	assert_int_equal(runs, 2);
+	assert_int_equal(idles, 1);
+	assert_int_equal(fake_virt.event.vector, 0x41);
+}
+
+/* The exception goes in first; the NMI must not wait for the next exit. */
+static void an_nmi_behind_an_exception_is_soon(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_PRIVILEGED,
+						 EXIT_INTERRUPT,
+						 EXIT_KIND_COUNT };
+
+	(void)state;
+	make_vm(0, 1, false);
+	start();
+	atomic_fetch_or(&vm->vcpus[0]->requests, VCPU_NMI);
+	fake_virt.event_pending = true; /* the first entry repeats something */
+	run_from(home, script);
+	assert_true(deadlines[0] <= fake_time);
+	assert_int_equal(runs, 3);
+}
+
+/* ---- sharing -------------------------------------------------------------- */
+
+static void spin(struct vcpu *vcpu, struct vm_exit *exit)
+{
+	note_run(vcpu);
+	if (runs == 400)
+		leave();
+	*exit = (struct vm_exit){ .kind = EXIT_CACHE, .length = 2 };
+	fake_time += SLOT / 10;
+	if (fake_time >= fake_deadline)
+		exit->kind = EXIT_INTERRUPT;
+}
+
+static void neighbours_take_turns(void **state)
+{
+	uint32_t first = 0, turns = 0;
+	struct vm *other;
+
+	(void)state;
+	make_vm(0, 1, true);
+	start();
+	other = vm;
+	make_vm(1, 1, true);
+	start();
+	fake_virt.run = spin;
+	loop_on(home);
+	for (uint32_t i = 0; i < runs; i++) {
+		first += ran[i] == vm->vcpus[0];
+		turns += i > 0 && ran[i] != ran[i - 1];
+	}
+	assert_in_range(first, 190, 210);
+	assert_in_range(turns, 36, 44);
+	vm_end(other, MULL_END_POWEROFF, 0, "off");
+	runs = 300;
+	loop_on(home);
+	for (uint32_t i = 300; i < 400; i++)
+		assert_ptr_equal(ran[i], vm->vcpus[0]);
+	assert_true(deadlines[399] == ARCH_NO_DEADLINE);
+}
+
+/* Exits of one's own do not make a slot longer. */
+static void spin_without_a_timer(struct vcpu *vcpu, struct vm_exit *exit)
+{
+	note_run(vcpu);
+	if (runs == 400)
+		leave();
+	*exit = (struct vm_exit){ .kind = EXIT_CACHE, .length = 2 };
+	fake_time += SLOT / 10;
+}
+
+static void a_slot_ends_at_its_end(void **state)
+{
+	uint32_t first = 0;
+
+	(void)state;
+	make_vm(0, 1, true);
+	start();
+	make_vm(1, 1, true);
+	start();
+	fake_virt.run = spin_without_a_timer;
+	loop_on(home);
+	for (uint32_t i = 0; i < runs; i++)
+		first += ran[i] == vm->vcpus[0];
+	assert_in_range(first, 190, 210);
+}
+
+#undef TEST
+#define TEST(name) cmocka_unit_test_setup_teardown(name, new_cpus, stop_all)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(with_nothing_to_do_it_idles),
+		TEST(kicks_are_forgotten_before_it_looks),
+		TEST(the_service_cpu_polls),
+		TEST(it_does_not_idle_while_there_is_work),
+		TEST(only_the_home_cpu_works_on_a_vm),
+		TEST(exits_are_counted_and_the_guest_goes_on),
+		TEST(after_an_interrupt_it_looks_around),
+		TEST(a_guest_that_ended_runs_no_more),
+		TEST(the_next_timer_is_the_deadline),
+		TEST(the_timer_of_one_that_ended_is_none),
+		TEST(a_halted_vcpu_wakes_by_its_timer),
+		TEST(an_nmi_behind_an_exception_is_soon),
+		TEST(neighbours_take_turns),
+		TEST(a_slot_ends_at_its_end),
+	};
+
+	return cmocka_run_group_tests(tests, start_memory, NULL);
+}
