@@ -167,6 +167,26 @@ static void leaf_b(const struct vcpu *vcpu, uint32_t subleaf, uint32_t r[4])
 	}
 }
 
+/*
+ * Bytes of the compacted format for what the guest's XCR0 has on, which shows
+ * in the standard format's size; Bochs 2.7 gives that one for both.  "Layout
+ * of the XSAVE Area": legacy region and header, then each component.
+ */
+static uint32_t compacted_size(uint32_t standard_size)
+{
+	uint32_t size = 576, r[4];
+
+	for (uint32_t component = 2; component < 32; component++) {
+		copy_machine(0xd, component, r);
+		if (r[EAX] == 0 || r[EBX] + r[EAX] > standard_size)
+			continue;
+		if (r[ECX] & BIT(1))
+			size = round_up(size, 64);
+		size += r[EAX];
+	}
+	return size;
+}
+
 static void signature(uint32_t r[4], uint32_t highest, const char *text)
 {
 	r[EAX] = highest;
@@ -219,8 +239,9 @@ void guest_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
 		break;
 	case 0xd:
 		if (subleaf <= 1 && r[EAX]) {
-			arch_cpuid(leaf, subleaf, live);
-			r[EBX] = live[EBX];
+			arch_cpuid(leaf, 0, live);
+			r[EBX] = subleaf == 0 ? live[EBX] :
+				 compacted_size(live[EBX]);
 		}
 		break;
 	case 0x80000000:

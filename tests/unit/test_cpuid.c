@@ -185,10 +185,51 @@ static void the_area_for_xsave_is_as_large_as_xcr0_says(void **state)
 {
 	(void)state;
 	assert_int_equal(ask(0xd, 0)[EBX], 0xffffffff);
-	assert_int_equal(ask(0xd, 1)[EBX], 0xffffffff);
 	fake_cpuid = all_zeros; /* as it is now, not as it was at start */
 	assert_int_equal(ask(0xd, 0)[EBX], 0);
 	assert_int_equal(ask(0xd, 0)[EAX], 0xe7);
+}
+
+/* Leaf 0xd of a processor with AVX and AVX-512, whose XCR0 now has what makes
+ * the standard format @standard_size bytes long. */
+static uint32_t standard_size;
+
+static void with_avx512(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
+{
+	static const struct {
+		uint32_t size, offset, flags;
+	} components[] = {
+		[2] = { 256, 576, 0 },
+		[5] = { 64, 1088, 0 },
+		[6] = { 500, 1152, 0 },
+		[7] = { 1000, 1664, BIT(1) },
+	};
+
+	all_zeros(leaf, subleaf, r);
+	if (leaf != 0xd)
+		return;
+	if (subleaf < 2) {
+		r[EAX] = 0xe7;
+		r[EBX] = standard_size;
+	} else if (subleaf < ARRAY_COUNT(components)) {
+		r[EAX] = components[subleaf].size;
+		r[EBX] = components[subleaf].offset;
+		r[ECX] = components[subleaf].flags;
+	}
+}
+
+static void the_compacted_area_has_no_gaps(void **state)
+{
+	(void)state;
+	fake_cpuid = with_avx512;
+	cpuid_start();
+	standard_size = 576; /* x87 and SSE */
+	assert_int_equal(ask(0xd, 1)[EBX], 576);
+	standard_size = 832; /* AVX */
+	assert_int_equal(ask(0xd, 1)[EBX], 832);
+	standard_size = 2664; /* AVX-512: the last one is aligned to 64 */
+	assert_int_equal(ask(0xd, 0)[EBX], 2664);
+	assert_int_equal(ask(0xd, 1)[EBX], 832 + 64 + 512 + 1000);
 }
 
 static void addresses_are_as_wide_as_the_machines(void **state)
@@ -242,6 +283,7 @@ int main(void)
 		TEST(cores_are_counted),
 		TEST(flags_follow_the_guests_own_state),
 		TEST(the_area_for_xsave_is_as_large_as_xcr0_says),
+		TEST(the_compacted_area_has_no_gaps),
 		TEST(addresses_are_as_wide_as_the_machines),
 		TEST(kvm_and_mullion_sign),
 		TEST(most_leaves_need_no_system_state),
