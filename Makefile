@@ -15,7 +15,7 @@ freestanding := -ffreestanding -fno-stack-protector -mno-red-zone \
 
 # ---- sources ---------------------------------------------------------------
 kernel_pure := $(filter-out kernel/string.c,$(wildcard kernel/*.c kernel/*/*.c))
-x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/svm/svm_decode.c \
+x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/acpi.c arch/x86/svm/svm_decode.c \
 	$(addprefix arch/x86/vmx/,vmx_decode.c vmx_controls.c vmx_check.c)
 driver_src  := $(wildcard drivers/*.c)
 boot_pure   := $(addprefix boot/,device_path.c elf_image.c memory_map.c page_tables.c text.c wall_clock.c)
@@ -173,7 +173,7 @@ lint-layers: $(B)/gen/guest_acpi.h $(B)/gen/font.h
 	@tools/check_layers.sh $(B)
 lint-clang: $(B)/gen/guest_acpi.h $(B)/gen/font.h # its warnings beside gcc's
 	@clang $(hypervisor_cflags) -Wno-unknown-attributes -fsyntax-only $(filter %.c,$(hypervisor_src))
-	@clang $(boot_cflags) -Wno-unused-command-line-argument -fsyntax-only $(boot_src)
+	@clang $(filter-out -maccumulate%,$(boot_cflags)) -fsyntax-only $(boot_src)
 	@clang $(mullctl_cflags) -fsyntax-only $(mullctl_src)
 lint-cppcheck:
 	@cppcheck -q --error-exitcode=1 --inline-suppr --std=c11 -Iinclude \

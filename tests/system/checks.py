@@ -4,8 +4,8 @@ import re
 import time
 
 # What unit tests (cmocka) and test guests say of a single check.
-GOOD_LINE = re.compile(r"^(?:\[       OK \] |PASS |\S+: PASS )(.*)")
-BAD_LINE = re.compile(r"^(?:\[  FAILED  \] |FAIL |\S+: FAIL )(.*)")
+GOOD_LINE = re.compile(r"^(?:\[       OK \] |PASS |\S+ +\| PASS )(.*)")
+BAD_LINE = re.compile(r"^(?:\[  FAILED  \] |FAIL |\S+ +\| FAIL )(.*)")
 
 
 class Checks:

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: MIT
 """A program with its output read as it comes, on pipes or on a terminal."""
+import fcntl
 import os
 import pty
 import re
 import signal
 import subprocess
+import termios
 import threading
 import time
 
 ESCAPES = re.compile(rb"\x1b\[[0-9;=?]*[A-Za-z]")
+
+
+def control_terminal():
+    """In the child: its standard input becomes its controlling terminal."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Process:
@@ -27,6 +34,7 @@ class Process:
             stdin=give if terminal else subprocess.PIPE,
             stdout=give if terminal else subprocess.PIPE,
             stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=control_terminal if terminal else None,
             env=dict(os.environ, **(environment or {})))
         if terminal:
             os.close(give)
