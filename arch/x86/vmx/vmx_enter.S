@@ -99,23 +99,4 @@ vmx_exit:
 	pop	%rbp
 	pop	%rbx
 	ret
-
-/*
- * void vmx_unblock_nmis(void): after an exit for an NMI others stay blocked
- * until an IRET.  SDM 326019, "Updating Non-Register State".
- */
-	.globl vmx_unblock_nmis
-	.balign 16
-vmx_unblock_nmis:
-	mov	%rsp, %rax
-	mov	%ss, %ecx
-	mov	%cs, %edx
-	push	%rcx
-	push	%rax
-	pushf
-	push	%rdx
-	lea	1f(%rip), %rcx
-	push	%rcx
-	iretq
-1:	ret
 	.section .note.GNU-stack, "", @progbits

@@ -13,7 +13,6 @@ enum vmx_entry { ABORTED, EXITED, REFUSED }; /* vmx_enter.S has them, too */
 
 enum vmx_entry vmx_enter(struct vcpu *vcpu, bool launched,
 			 volatile bool *kicked, uint64_t *host_rsp);
-void vmx_unblock_nmis(void);
 
 /*
  * The one rule about stale translations.  Combined and linear mappings are
@@ -261,7 +260,9 @@ static void read_exit(struct vcpu *vcpu, struct vmx_raw *raw,
  */
 static void give_back(struct vmx_vcpu *vmx, const struct vmx_raw *raw)
 {
-	if (field_get(VMX_EVENT_VECTOR, raw->event) == VECTOR_DB) {
+	/* INT1 leaves them alone. */
+	if (field_get(VMX_EVENT_VECTOR, raw->event) == VECTOR_DB &&
+	    field_get(VMX_EVENT_TYPE, raw->event) == VMX_TYPE_EXCEPTION) {
 		write_dr6((read_dr6() & ~BITS(3, 0)) |
 			  (raw->qualification & VMX_DEBUG_CAUSES));
 		vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) &
@@ -290,6 +291,16 @@ static void finish(struct vcpu *vcpu, const struct vmx_raw *raw,
 	} else {
 		give_back(vmx_of(vcpu), raw);
 	}
+}
+
+/*
+ * The exit has taken the NMI, but its handler may have to stop this CPU; and
+ * others stay blocked until the IRET at its end.  SDM 326019, "Updating
+ * Non-Register State".
+ */
+static void take_nmi(void)
+{
+	__asm__ volatile("int %0" : : "i"(VECTOR_NMI) : "memory");
 }
 
 static void explain_failure(enum vmx_entry entry, struct vm_exit *exit)
@@ -328,7 +339,7 @@ void vmx_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 	if (entry == REFUSED || exit->kind == EXIT_ENTRY_FAILED)
 		explain_failure(entry, exit);
 	else if (exit->kind == EXIT_NMI)
-		vmx_unblock_nmis();
+		take_nmi();
 	else if (exit->kind == EXIT_VENDOR)
 		finish(vcpu, &raw, exit);
 }
