@@ -57,8 +57,8 @@ void apic_sweep(void)
 	report(true, "and its timer");
 }
 
-/* Every delivery mode with wild vectors and destinations; INIT to this vCPU
- * is a case of its own. */
+/* Every delivery mode with wild vectors and destinations; INIT and NMI
+ * are cases of their own. */
 void apic_commands(void)
 {
 	static const uint32_t vectors[] = { 0, 1, 15, 0x80, 0xff };
@@ -66,14 +66,12 @@ void apic_commands(void)
 	bool was_x2apic = apic_is_x2apic();
 
 	for (uint32_t mode = 0; mode < 8; mode++) {
-		if (mode << 8 == IPI_INIT)
+		if (mode << 8 == IPI_INIT || mode << 8 == IPI_NMI)
 			continue;
 		for (size_t v = 0; v < ARRAY_COUNT(vectors); v++) {
 			for (size_t t = 0; t < ARRAY_COUNT(targets); t++) {
 				uint32_t command = mode << 8 | vectors[v];
 
-				if (mode << 8 == IPI_NMI)
-					continue;
 				apic_send(targets[t], command);
 				apic_send(targets[t], command | IPI_ASSERT);
 				apic_send(targets[t], command | 0x800);
