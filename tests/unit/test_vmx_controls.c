@@ -113,75 +113,75 @@ static void vpids_need_invvpid(void **state)
 	assert_true(choose(&have).vpid);
 }
 
+static const struct {
+	size_t offset;
+	uint64_t bits;
+	const char *words;
+} missing[] = {
+#define OF(member) offsetof(struct vmx_capabilities, member)
+	{ OF(pin), VMX_PIN_INTERRUPT << 32,
+	  "VT-x without exits for external interrupts" },
+	{ OF(pin), VMX_PIN_NMI << 32, "VT-x without exits for NMIs" },
+	{ OF(pin), VMX_PIN_VIRTUAL_NMI << 32,
+	  "VT-x without virtual NMIs" },
+	{ OF(processor), VMX_PROCESSOR_SECONDARY << 32,
+	  "VT-x of the first generation, without secondary controls "
+	  "(no EPT)" },
+	{ OF(secondary), VMX_SECONDARY_EPT << 32,
+	  "VT-x without EPT (extended page tables)" },
+	{ OF(secondary), VMX_SECONDARY_UNRESTRICTED << 32,
+	  "VT-x without unrestricted guests (real mode)" },
+	{ OF(secondary), VMX_SECONDARY_WBINVD << 32,
+	  "VT-x without exits for WBINVD" },
+	{ OF(processor), VMX_PROCESSOR_HLT << 32,
+	  "VT-x without exits for HLT" },
+	{ OF(processor), VMX_PROCESSOR_MWAIT << 32,
+	  "VT-x without exits for MWAIT" },
+	{ OF(processor), VMX_PROCESSOR_MONITOR << 32,
+	  "VT-x without exits for MONITOR" },
+	{ OF(processor), VMX_PROCESSOR_RDPMC << 32,
+	  "VT-x without exits for RDPMC" },
+	{ OF(processor), VMX_PROCESSOR_CR8_LOAD << 32,
+	  "VT-x without exits for writes of CR8" },
+	{ OF(processor), VMX_PROCESSOR_CR8_STORE << 32,
+	  "VT-x without exits for reads of CR8" },
+	{ OF(processor), VMX_PROCESSOR_IO_BITMAPS << 32,
+	  "VT-x without I/O bitmaps" },
+	{ OF(processor), VMX_PROCESSOR_MSR_BITMAP << 32,
+	  "VT-x without MSR bitmaps" },
+	{ OF(exit), VMX_EXIT_HOST_64 << 32,
+	  "VT-x without 64-bit hosts" },
+	{ OF(exit), VMX_EXIT_SAVE_DEBUG << 32,
+	  "VT-x that does not save debug controls" },
+	{ OF(exit), VMX_EXIT_LOAD_PAT << 32,
+	  "VT-x that does not switch PAT" },
+	{ OF(exit), VMX_EXIT_SAVE_EFER << 32,
+	  "VT-x that does not save EFER" },
+	{ OF(exit), VMX_EXIT_LOAD_EFER << 32,
+	  "VT-x that does not load EFER" },
+	{ OF(entry), VMX_ENTRY_LOAD_DEBUG << 32,
+	  "VT-x that does not load debug controls" },
+	{ OF(entry), VMX_ENTRY_LOAD_PAT << 32,
+	  "VT-x that does not load the guest's PAT" },
+	{ OF(entry), VMX_ENTRY_LOAD_EFER << 32,
+	  "VT-x that does not load the guest's EFER" },
+	{ OF(misc), VMX_MISC_STORES_LMA,
+	  "VT-x that does not keep the guest's EFER.LMA" },
+	{ OF(basic), VMX_BASIC_MEMORY_TYPE,
+	  "VT-x whose VMCS must not be in write-back memory" },
+	{ OF(ept_vpid), VMX_EPT_WALK_4,
+	  "EPT without tables of four levels" },
+	{ OF(ept_vpid), VMX_EPT_WRITE_BACK,
+	  "EPT whose tables must not be in write-back memory" },
+	{ OF(ept_vpid), VMX_EPT_2M, "EPT without pages of 2 MiB" },
+	{ OF(ept_vpid), VMX_EPT_INVEPT, "EPT without INVEPT" },
+	{ OF(ept_vpid), VMX_EPT_INVEPT_SINGLE | VMX_EPT_INVEPT_ALL,
+	  "EPT without INVEPT" },
+#undef OF
+};
+
 static void what_is_missing_is_named(void **state)
 {
-	static const struct {
-		size_t offset;
-		uint64_t bits;
-		const char *words;
-	} missing[] = {
-#define OF(member) offsetof(struct vmx_capabilities, member)
-		{ OF(pin), VMX_PIN_INTERRUPT << 32,
-		  "VT-x without exits for external interrupts" },
-		{ OF(pin), VMX_PIN_NMI << 32, "VT-x without exits for NMIs" },
-		{ OF(pin), VMX_PIN_VIRTUAL_NMI << 32,
-		  "VT-x without virtual NMIs" },
-		{ OF(processor), VMX_PROCESSOR_SECONDARY << 32,
-		  "VT-x of the first generation, without secondary controls "
-		  "(no EPT)" },
-		{ OF(secondary), VMX_SECONDARY_EPT << 32,
-		  "VT-x without EPT (extended page tables)" },
-		{ OF(secondary), VMX_SECONDARY_UNRESTRICTED << 32,
-		  "VT-x without unrestricted guests (real mode)" },
-		{ OF(secondary), VMX_SECONDARY_WBINVD << 32,
-		  "VT-x without exits for WBINVD" },
-		{ OF(processor), VMX_PROCESSOR_HLT << 32,
-		  "VT-x without exits for HLT" },
-		{ OF(processor), VMX_PROCESSOR_MWAIT << 32,
-		  "VT-x without exits for MWAIT" },
-		{ OF(processor), VMX_PROCESSOR_MONITOR << 32,
-		  "VT-x without exits for MONITOR" },
-		{ OF(processor), VMX_PROCESSOR_RDPMC << 32,
-		  "VT-x without exits for RDPMC" },
-		{ OF(processor), VMX_PROCESSOR_CR8_LOAD << 32,
-		  "VT-x without exits for writes of CR8" },
-		{ OF(processor), VMX_PROCESSOR_CR8_STORE << 32,
-		  "VT-x without exits for reads of CR8" },
-		{ OF(processor), VMX_PROCESSOR_IO_BITMAPS << 32,
-		  "VT-x without I/O bitmaps" },
-		{ OF(processor), VMX_PROCESSOR_MSR_BITMAP << 32,
-		  "VT-x without MSR bitmaps" },
-		{ OF(exit), VMX_EXIT_HOST_64 << 32,
-		  "VT-x without 64-bit hosts" },
-		{ OF(exit), VMX_EXIT_SAVE_DEBUG << 32,
-		  "VT-x that does not save debug controls" },
-		{ OF(exit), VMX_EXIT_LOAD_PAT << 32,
-		  "VT-x that does not switch PAT" },
-		{ OF(exit), VMX_EXIT_SAVE_EFER << 32,
-		  "VT-x that does not save EFER" },
-		{ OF(exit), VMX_EXIT_LOAD_EFER << 32,
-		  "VT-x that does not load EFER" },
-		{ OF(entry), VMX_ENTRY_LOAD_DEBUG << 32,
-		  "VT-x that does not load debug controls" },
-		{ OF(entry), VMX_ENTRY_LOAD_PAT << 32,
-		  "VT-x that does not load the guest's PAT" },
-		{ OF(entry), VMX_ENTRY_LOAD_EFER << 32,
-		  "VT-x that does not load the guest's EFER" },
-		{ OF(misc), VMX_MISC_STORES_LMA,
-		  "VT-x that does not keep the guest's EFER.LMA" },
-		{ OF(basic), VMX_BASIC_MEMORY_TYPE,
-		  "VT-x whose VMCS must not be in write-back memory" },
-		{ OF(ept_vpid), VMX_EPT_WALK_4,
-		  "EPT without tables of four levels" },
-		{ OF(ept_vpid), VMX_EPT_WRITE_BACK,
-		  "EPT whose tables must not be in write-back memory" },
-		{ OF(ept_vpid), VMX_EPT_2M, "EPT without pages of 2 MiB" },
-		{ OF(ept_vpid), VMX_EPT_INVEPT, "EPT without INVEPT" },
-		{ OF(ept_vpid), VMX_EPT_INVEPT_SINGLE | VMX_EPT_INVEPT_ALL,
-		  "EPT without INVEPT" },
-#undef OF
-	};
-
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(missing); i++) {
 		struct vmx_capabilities have = skylake;

@@ -3,43 +3,7 @@
  * The rules of SDM 326019, "Checking and Loading Guest State", for a guest
  * that is unrestricted and outside SMM, in the manual's order: one line each.
  */
-#include "vmx_check.h"
-#include "../registers.h"
-#include "vmx_regs.h"
-#include <stdbool.h>
-#include <stddef.h>
-
-typedef const struct vmx_entry_state state_t;
-
-static bool is_canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
-static bool is_ia32e(state_t *s)
-{
-	return s->entry_controls & VMX_ENTRY_IA32E;
-}
-
-static bool is_virtual_8086(state_t *s)
-{
-	return s->rflags & RFLAGS_VM;
-}
-
-static bool is_usable(const struct vmx_segment *segment)
-{
-	return !(segment->rights & VMX_RIGHTS_UNUSABLE);
-}
-
-static uint64_t type_of(const struct vmx_segment *segment)
-{
-	return field_get(VMX_RIGHTS_TYPE, segment->rights);
-}
-
-static uint64_t dpl_of(state_t *s, enum guest_segment_number number)
-{
-	return field_get(VMX_RIGHTS_DPL, s->segments[number].rights);
-}
+#include "vmx_check_parts.h"
 
 /* ---- "Checks on Guest Control Registers, Debug Registers, and MSRs" ------ */
 
@@ -126,200 +90,23 @@ static bool lma_is_lme(state_t *s)
 	       !(s->efer & EFER_LMA) == !(s->efer & EFER_LME);
 }
 
-/* ---- "Checks on Guest Segment Registers" --------------------------------- */
-
-#define SELECTOR_LOCAL BIT(2)
-
-static bool tr_is_global(state_t *s)
-{
-	return !(s->segments[SEGMENT_TR].selector & SELECTOR_LOCAL);
-}
-
-static bool ldtr_is_global(state_t *s)
-{
-	return !is_usable(&s->segments[SEGMENT_LDTR]) ||
-	       !(s->segments[SEGMENT_LDTR].selector & SELECTOR_LOCAL);
-}
-
-static bool is_8086_segment(const struct vmx_segment *segment)
-{
-	return segment->base == (uint64_t)segment->selector << 4 &&
-	       segment->limit == 0xffff && segment->rights == 0xf3;
-}
-
-static bool segments_are_8086(state_t *s)
-{
-	for (int i = SEGMENT_ES; is_virtual_8086(s) && i <= SEGMENT_GS; i++)
-		if (!is_8086_segment(&s->segments[i]))
-			return false;
-	return true;
-}
-
-static bool bases_are_canonical(state_t *s)
-{
-	return is_canonical(s->segments[SEGMENT_TR].base) &&
-	       is_canonical(s->segments[SEGMENT_FS].base) &&
-	       is_canonical(s->segments[SEGMENT_GS].base) &&
-	       (!is_usable(&s->segments[SEGMENT_LDTR]) ||
-		is_canonical(s->segments[SEGMENT_LDTR].base));
-}
-
-static bool bases_are_short(state_t *s)
-{
-	for (int i = SEGMENT_ES; i <= SEGMENT_DS; i++)
-		if ((i == SEGMENT_CS || is_usable(&s->segments[i])) &&
-		    s->segments[i].base >> 32)
-			return false;
-	return true;
-}
-
-static bool cs_is_code(state_t *s)
-{
-	uint64_t type = type_of(&s->segments[SEGMENT_CS]);
-
-	return is_virtual_8086(s) || type == 3 || (type & 9) == 9;
-}
-
-static bool ss_is_stack(state_t *s)
-{
-	const struct vmx_segment *ss = &s->segments[SEGMENT_SS];
-
-	return is_virtual_8086(s) || !is_usable(ss) || type_of(ss) == 3 ||
-	       type_of(ss) == 7;
-}
-
-/* Accessed; and readable where it is code. */
-static bool data_is_readable(state_t *s)
-{
-	for (int i = SEGMENT_ES; i <= SEGMENT_GS; i++) {
-		const struct vmx_segment *segment = &s->segments[i];
-		uint64_t type = type_of(segment);
-
-		if (i == SEGMENT_CS || i == SEGMENT_SS || is_virtual_8086(s) ||
-		    !is_usable(segment))
-			continue;
-		if (!(type & 1) || (type & 8 && !(type & 2)))
-			return false;
-	}
-	return true;
-}
-
-static bool cs_privilege_fits(state_t *s)
-{
-	uint64_t cs = dpl_of(s, SEGMENT_CS), ss = dpl_of(s, SEGMENT_SS);
-
-	if (is_virtual_8086(s))
-		return true;
-	switch (type_of(&s->segments[SEGMENT_CS])) {
-	case 3:
-		return cs == 0;
-	case 9:
-	case 11:
-		return cs == ss;
-	default:
-		return cs <= ss;
-	}
-}
-
-static bool ss_privilege_fits(state_t *s)
-{
-	bool must_be_0 = type_of(&s->segments[SEGMENT_CS]) == 3 ||
-			 !(s->cr0 & CR0_PE);
-
-	return is_virtual_8086(s) || !must_be_0 || dpl_of(s, SEGMENT_SS) == 0;
-}
-
-/* Whether @check holds for CS and all usable data segments. */
-static bool each_segment(state_t *s,
-			 bool (*check)(const struct vmx_segment *segment))
-{
-	for (int i = SEGMENT_ES; i <= SEGMENT_GS; i++)
-		if ((i == SEGMENT_CS || is_usable(&s->segments[i])) &&
-		    !check(&s->segments[i]))
-			return false;
-	return true;
-}
-
-static bool is_code_or_data(const struct vmx_segment *segment)
-{
-	return segment->rights & VMX_RIGHTS_S;
-}
-
-static bool is_present(const struct vmx_segment *segment)
-{
-	return segment->rights & VMX_RIGHTS_PRESENT;
-}
-
-static bool has_no_reserved(const struct vmx_segment *segment)
-{
-	return !(segment->rights & VMX_RIGHTS_RESERVED);
-}
-
-/* G must be clear where a low bit of the limit is, set where a high one is. */
-static bool is_scaled(const struct vmx_segment *segment)
-{
-	bool granular = segment->rights & VMX_RIGHTS_GRANULAR;
-
-	if ((segment->limit & 0xfff) != 0xfff && granular)
-		return false;
-	return !(segment->limit & BITS(31, 20)) || granular;
-}
-
-static bool segments_are_segments(state_t *s)
-{
-	return each_segment(s, is_code_or_data);
-}
-
-static bool segments_are_present(state_t *s)
-{
-	return each_segment(s, is_present);
-}
-
-static bool rights_are_clean(state_t *s)
-{
-	return each_segment(s, has_no_reserved);
-}
-
-static bool limits_are_scaled(state_t *s)
-{
-	return each_segment(s, is_scaled);
-}
-
-static bool long_code_is_not_big(state_t *s)
-{
-	uint32_t rights = s->segments[SEGMENT_CS].rights;
-
-	return !is_ia32e(s) || !(rights & VMX_RIGHTS_LONG) ||
-	       !(rights & VMX_RIGHTS_BIG);
-}
-
-static bool tr_is_busy(state_t *s)
-{
-	const struct vmx_segment *tr = &s->segments[SEGMENT_TR];
-
-	return type_of(tr) == 11 || (!is_ia32e(s) && type_of(tr) == 3);
-}
-
-static bool is_whole_system(const struct vmx_segment *segment)
-{
-	return !is_code_or_data(segment) && is_present(segment) &&
-	       has_no_reserved(segment) && is_scaled(segment);
-}
-
-static bool tr_is_whole(state_t *s)
-{
-	const struct vmx_segment *tr = &s->segments[SEGMENT_TR];
-
-	return is_usable(tr) && is_whole_system(tr);
-}
-
-static bool ldtr_is_whole(state_t *s)
-{
-	const struct vmx_segment *ldtr = &s->segments[SEGMENT_LDTR];
-
-	return !is_usable(ldtr) ||
-	       (type_of(ldtr) == 2 && is_whole_system(ldtr));
-}
+static const struct vmx_rule register_rules[] = {
+	{ cr0_has_fixed, "CR0 lacks a bit that VMX operation needs" },
+	{ cr0_has_only_allowed, "CR0 has a bit that VMX operation forbids" },
+	{ paging_is_protected, "CR0.PG is set without CR0.PE" },
+	{ cr4_has_fixed, "CR4 lacks a bit that VMX operation needs" },
+	{ cr4_has_only_allowed, "CR4 has a bit that VMX operation forbids" },
+	{ debugctl_is_valid, "IA32_DEBUGCTL has a reserved bit" },
+	{ ia32e_has_paging, "IA-32e mode without CR0.PG and CR4.PAE" },
+	{ pcids_need_ia32e, "CR4.PCIDE is set outside IA-32e mode" },
+	{ cr3_is_physical, "CR3 is wider than a physical address" },
+	{ dr7_is_short, "DR7 has a bit above 31" },
+	{ sysenter_is_canonical, "a SYSENTER address is not canonical" },
+	{ pat_is_valid, "PAT holds a memory type that there is not" },
+	{ efer_is_valid, "EFER has a reserved bit" },
+	{ lma_is_ia32e, "EFER.LMA is not as the control IA-32e mode guest" },
+	{ lma_is_lme, "EFER.LMA and LME differ while paging is on" },
+};
 
 /* ---- "Checks on Guest Descriptor-Table Registers" ------------------------ */
 
@@ -447,44 +234,7 @@ static bool pdptes_are_valid(state_t *s)
 	return true;
 }
 
-static const struct rule {
-	bool (*holds)(state_t *state);
-	const char *broken;
-} rules[] = {
-	{ cr0_has_fixed, "CR0 lacks a bit that VMX operation needs" },
-	{ cr0_has_only_allowed, "CR0 has a bit that VMX operation forbids" },
-	{ paging_is_protected, "CR0.PG is set without CR0.PE" },
-	{ cr4_has_fixed, "CR4 lacks a bit that VMX operation needs" },
-	{ cr4_has_only_allowed, "CR4 has a bit that VMX operation forbids" },
-	{ debugctl_is_valid, "IA32_DEBUGCTL has a reserved bit" },
-	{ ia32e_has_paging, "IA-32e mode without CR0.PG and CR4.PAE" },
-	{ pcids_need_ia32e, "CR4.PCIDE is set outside IA-32e mode" },
-	{ cr3_is_physical, "CR3 is wider than a physical address" },
-	{ dr7_is_short, "DR7 has a bit above 31" },
-	{ sysenter_is_canonical, "a SYSENTER address is not canonical" },
-	{ pat_is_valid, "PAT holds a memory type that there is not" },
-	{ efer_is_valid, "EFER has a reserved bit" },
-	{ lma_is_ia32e, "EFER.LMA is not as the control IA-32e mode guest" },
-	{ lma_is_lme, "EFER.LMA and LME differ while paging is on" },
-	{ tr_is_global, "TR is in the LDT" },
-	{ ldtr_is_global, "LDTR is in the LDT" },
-	{ segments_are_8086, "a segment is not virtual-8086 mode's" },
-	{ bases_are_canonical, "the base of TR, FS, GS or LDTR is not "
-			       "canonical" },
-	{ bases_are_short, "the base of CS, SS, DS or ES is above 4 GiB" },
-	{ cs_is_code, "CS is not accessed code" },
-	{ ss_is_stack, "SS is not accessed, writable data" },
-	{ data_is_readable, "DS, ES, FS or GS is not accessed, readable" },
-	{ segments_are_segments, "a segment has a system descriptor" },
-	{ cs_privilege_fits, "the DPL of CS does not fit that of SS" },
-	{ ss_privilege_fits, "the DPL of SS is not 0 in real mode" },
-	{ segments_are_present, "a segment is usable but not present" },
-	{ rights_are_clean, "a segment has reserved access rights" },
-	{ long_code_is_not_big, "64-bit code with CS.D" },
-	{ limits_are_scaled, "a segment's limit does not fit its G bit" },
-	{ tr_is_busy, "TR is not a busy TSS of this mode" },
-	{ tr_is_whole, "TR is unusable, absent or not a system segment" },
-	{ ldtr_is_whole, "LDTR is usable but not a present LDT" },
+static const struct vmx_rule other_rules[] = {
 	{ tables_are_canonical, "the base of GDTR or IDTR is not canonical" },
 	{ tables_are_short, "the limit of GDTR or IDTR is above 65535" },
 	{ rip_is_short, "RIP is above 4 GiB outside 64-bit code" },
@@ -511,8 +261,14 @@ static const struct rule {
 
 const char *vmx_check_entry(const struct vmx_entry_state *state)
 {
-	for (size_t i = 0; i < ARRAY_COUNT(rules); i++)
-		if (!rules[i].holds(state))
-			return rules[i].broken;
-	return NULL;
+	const char *broken;
+
+	broken = vmx_first_broken(register_rules, ARRAY_COUNT(register_rules),
+				  state);
+	if (!broken)
+		broken = vmx_check_segments(state);
+	if (!broken)
+		broken = vmx_first_broken(other_rules,
+					  ARRAY_COUNT(other_rules), state);
+	return broken;
 }
