@@ -94,8 +94,11 @@ static void read_package(const struct mull_boot_info *boot)
 		return;
 	}
 	if (package_read(&package, bytes, boot->package_size, &limits,
-			 complain, NULL) != ERR_NONE)
+			 complain, NULL) != ERR_NONE) {
 		package.vm_count = 0;
+		/* The words must be seen, though no line was named. */
+		package.machine.serial_mode = MULL_SERIAL_TEXT;
+	}
 }
 
 static uint32_t make_vms(void)
