@@ -171,10 +171,12 @@ lint-format:
 	@clang-format --dry-run -Werror $(c_files)
 lint-layers: $(B)/gen/guest_acpi.h $(B)/gen/font.h
 	@tools/check_layers.sh $(B)
-lint-clang: $(B)/gen/guest_acpi.h $(B)/gen/font.h # its warnings beside gcc's
-	@clang $(hypervisor_cflags) -Wno-unknown-attributes -fsyntax-only $(filter %.c,$(hypervisor_src))
-	@clang $(filter-out -maccumulate%,$(boot_cflags)) -fsyntax-only $(boot_src)
-	@clang $(mullctl_cflags) -fsyntax-only $(mullctl_src)
+# Clang's warnings beside gcc's.  Dependencies are gcc's business.
+clang_flags = $(filter-out -MMD -MP -maccumulate%,$(1))
+lint-clang: $(B)/gen/guest_acpi.h $(B)/gen/font.h
+	@clang $(call clang_flags,$(hypervisor_cflags)) -Wno-unknown-attributes -fsyntax-only $(filter %.c,$(hypervisor_src))
+	@clang $(call clang_flags,$(boot_cflags)) -fsyntax-only $(boot_src)
+	@clang $(call clang_flags,$(mullctl_cflags)) -fsyntax-only $(mullctl_src)
 lint-cppcheck:
 	@cppcheck -q --error-exitcode=1 --inline-suppr --std=c11 -Iinclude \
 		--enable=warning,performance,portability \
