@@ -4,6 +4,7 @@
 #define X86_CPU_H
 
 #include <assert.h>
+#include <mullion/address.h>
 #include <mullion/boot_info.h>
 #include <mullion/error.h>
 #include <mullion/package.h>
@@ -99,6 +100,10 @@ void descriptors_start(struct cpu *cpu);
 void page_table_start(const struct mull_boot_info *boot);
 void page_table_cpu_area(uint32_t index);
 uint64_t page_table_root(void);
+/* A read-only view of guest RAM that stays in its slot (1..WINDOW_SLOTS - 1) of
+ * this CPU until the next call for that slot. */
+#define WINDOW_SLOTS 32
+const void *page_table_view(uint32_t slot, hpa_t address);
 void page_table_drop_identity(void);
 /* Looks at every entry that the processors use: W^X, or a panic. */
 void page_table_check(void);

@@ -141,18 +141,40 @@ enum error arch_map(hpa_t address, uint64_t size, enum arch_map_kind kind)
 	return ERR_NONE;
 }
 
+static uint64_t window_address(uint32_t cpu, uint32_t slot)
+{
+	return WINDOW_BASE + (cpu * WINDOW_SLOTS + slot) * FRAME_SIZE;
+}
+
+static void *open_window(uint32_t slot, hpa_t frame, uint64_t rights)
+{
+	uint64_t virtual = window_address(cpu_self()->index, slot);
+
+	*entry_for(virtual, 2) = frame.value | PTE_PRESENT | PTE_LARGE |
+				 PTE_NX | rights;
+	invalidate_page(virtual);
+	return (void *)virtual;
+}
+
 void *arch_window(hpa_t frame)
 {
 	struct cpu *cpu = cpu_self();
-	uint64_t virtual = WINDOW_BASE + cpu->index * FRAME_SIZE;
 
 	if (cpu->window_frame != (frame.value | 1)) {
-		*entry_for(virtual, 2) = frame.value | PTE_PRESENT |
-					 PTE_LARGE | PTE_WRITE | PTE_NX;
-		invalidate_page(virtual);
+		open_window(0, frame, PTE_WRITE);
 		cpu->window_frame = frame.value | 1;
 	}
-	return (void *)virtual;
+	return (void *)window_address(cpu->index, 0);
+}
+
+const void *page_table_view(uint32_t slot, hpa_t address)
+{
+	hpa_t frame = hpa(round_down(address.value, FRAME_SIZE));
+	const uint8_t *window;
+
+	ASSERT(slot > 0 && slot < WINDOW_SLOTS);
+	window = open_window(slot, frame, 0);
+	return window + (address.value - frame.value);
 }
 
 uint64_t page_table_root(void)
@@ -220,8 +242,8 @@ void page_table_cpu_area(uint32_t index)
 		map_page((uint64_t)cpu_at(index) + used[i] * PAGE_SIZE,
 			 arch_physical(page).value, PTE_WRITE | PTE_NX);
 	}
-	/* The window's table must exist before it is used with a guest. */
-	*entry_for(WINDOW_BASE + index * FRAME_SIZE, 2) = 0;
+	/* The windows' table must exist before it is used with a guest. */
+	*entry_for(window_address(index, 0), 2) = 0;
 }
 
 void page_table_reserve(const struct mull_boot_info *boot)

@@ -14,6 +14,11 @@ void cpuid_start(void);
 void guest_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
 		 uint32_t registers[4]);
 
+/* The short path's answers: none, and one more. */
+void cpuid_forget(struct vcpu *vcpu);
+void cpuid_remember(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
+		    const uint32_t registers[4]);
+
 /* MAXPHYADDR, as guests are told. */
 uint32_t guest_physical_bits(void);
 

@@ -53,6 +53,15 @@ enum error guest_compare_swap(const struct guest_memory *memory, gpa_t at,
 			      size_t size, uint64_t expected,
 			      uint64_t desired, bool *swapped);
 
+/*
+ * guest_locate - where the byte at @at lies in the machine's memory
+ *
+ * For a back end that keeps a window of its own on it; the frame is the
+ * guest's for as long as the vCPU is not reset.
+ */
+enum error guest_locate(const struct guest_memory *memory, gpa_t at,
+			hpa_t *address);
+
 /* Whether all of @length bytes from @at are guest RAM. */
 bool guest_is_ram(const struct guest_memory *memory, gpa_t at, size_t length);
 

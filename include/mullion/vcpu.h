@@ -30,6 +30,14 @@ enum vcpu_state {
 	VCPU_HALTED,	  /* HLT, until an interrupt */
 };
 
+/* What CPUID gave last for a leaf and subleaf, for the short path. */
+#define CPUID_LINES 16
+#define CPUID_NO_KEY UINT64_MAX
+struct cpuid_line {
+	uint64_t key; /* leaf, and the subleaf in the upper half */
+	uint32_t registers[4];
+} __attribute__((aligned(32))); /* the index is a shift */
+
 /* kvm-clock of a vCPU; KVM's "pvclock" contract. */
 struct guest_clock {
 	uint64_t msr; /* as the guest wrote it; bit 0: on */
@@ -56,6 +64,7 @@ struct vcpu {
 
 	struct local_apic apic;
 	struct guest_clock clock;
+	struct cpuid_line cpuid_lines[CPUID_LINES];
 	uint64_t xcr0;
 	uint8_t *fpu; /* arch's: FPU state while another vCPU runs here */
 	uint64_t debug_registers[4];

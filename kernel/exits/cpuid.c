@@ -7,6 +7,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/cpuid.h>
+#include <mullion/fast_exit.h>
 #include <mullion/guest.h>
 #include <mullion/vm.h>
 #include <string.h>
@@ -210,6 +211,30 @@ static void hypervisor_leaf(uint32_t leaf, uint32_t r[4])
 		r[EAX] = MULL_GUEST_ABI;
 		break;
 	}
+}
+
+/* Leaves whose answer hangs on more than leaf, subleaf and the vCPU: OSXSAVE
+ * and the APIC's switch, and the size of what XCR0 enables. */
+static bool can_be_remembered(uint32_t leaf)
+{
+	return leaf != 1 && leaf != 0xd;
+}
+
+void cpuid_forget(struct vcpu *vcpu)
+{
+	for (size_t i = 0; i < CPUID_LINES; i++)
+		vcpu->cpuid_lines[i].key = CPUID_NO_KEY;
+}
+
+void cpuid_remember(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
+		    const uint32_t r[4])
+{
+	struct cpuid_line *line = &vcpu->cpuid_lines[cpuid_line_number(leaf)];
+
+	if (!can_be_remembered(leaf))
+		return;
+	line->key = cpuid_key(leaf, subleaf);
+	memcpy(line->registers, r, sizeof line->registers);
 }
 
 void guest_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,

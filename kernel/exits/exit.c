@@ -46,6 +46,7 @@ void on_cpuid(struct vcpu *vcpu, const struct vm_exit *exit)
 	uint32_t r[4];
 
 	guest_cpuid(vcpu, vcpu->gpr[RAX], vcpu->gpr[RCX], r);
+	cpuid_remember(vcpu, vcpu->gpr[RAX], vcpu->gpr[RCX], r);
 	vcpu->gpr[RAX] = r[0];
 	vcpu->gpr[RBX] = r[1];
 	vcpu->gpr[RCX] = r[2];

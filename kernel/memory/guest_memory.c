@@ -44,6 +44,19 @@ bool guest_is_ram(const struct guest_memory *memory, gpa_t at, size_t length)
 	return true;
 }
 
+enum error guest_locate(const struct guest_memory *memory, gpa_t at,
+			hpa_t *address)
+{
+	uint64_t offset;
+	const struct guest_region *region = find(memory, at, &offset);
+
+	if (!region)
+		return ERR_BAD_ADDRESS;
+	*address = hpa(region->frames[offset / FRAME_SIZE] * FRAME_SIZE +
+		       offset % FRAME_SIZE);
+	return ERR_NONE;
+}
+
 /*
  * Opens the window on @at, which is RAM; of @length bytes there, @piece lie
  * in the same frame.

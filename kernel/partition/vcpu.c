@@ -54,6 +54,7 @@ static void begin(struct vcpu *vcpu)
 
 	virt->vcpu_reset(vcpu);
 	local_apic_reset(vcpu);
+	cpuid_forget(vcpu);
 	memset(&vcpu->clock, 0, sizeof vcpu->clock);
 	vcpu->has_event = false;
 	vcpu->wants_window = false;

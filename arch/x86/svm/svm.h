@@ -2,14 +2,25 @@
 #ifndef SVM_H
 #define SVM_H
 
+#include "code_view.h"
 #include "svm_regs.h"
 #include <mullion/vcpu.h>
 
 struct svm_vcpu {
 	struct vmcb *vmcb;
 	uint64_t vmcb_physical;
-	uint32_t tlb_seen; /* stage-2 generation that this vCPU has flushed */
+	struct code_view views[CODE_VIEWS];
 };
+
+static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)
+{
+	return vcpu->vendor;
+}
+
+static inline struct vmcb *vmcb_of(const struct vcpu *vcpu)
+{
+	return svm_of(vcpu)->vmcb;
+}
 
 /* What an exit leaves in the VMCB, as svm_decode takes it. */
 struct svm_raw {
@@ -25,6 +36,29 @@ void svm_decode(const struct svm_raw *raw, struct vm_exit *exit);
  * entry: the EVENTINJ value to repeat it, or 0 to deliver nothing.
  */
 uint64_t svm_interrupted_event(uint64_t exit_int_info);
+
+/* svm.c */
+extern bool svm_has_next_rip;
+void svm_set_controls(struct vcpu *vcpu, struct vmcb *vmcb);
+
+/* svm_run.c */
+void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit);
+void svm_inject(struct vcpu *vcpu, const struct guest_event *event);
+bool svm_event_pending(struct vcpu *vcpu);
+bool svm_can_interrupt(struct vcpu *vcpu);
+void svm_want_window(struct vcpu *vcpu, bool want);
+
+/* svm_fast.c: what svm_enter.S calls at each exit; enum fast_exit.  Chosen at
+ * start: whether the processor gives the next RIP. */
+extern uint32_t (*svm_fast)(struct vcpu *vcpu);
+void svm_fast_start(bool has_next_rip);
+
+/* svm_state.c */
+void svm_vcpu_reset(struct vcpu *vcpu);
+void svm_read_system(struct vcpu *vcpu, struct guest_system *system);
+void svm_write_system(struct vcpu *vcpu, const struct guest_system *system);
+enum error svm_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+enum error svm_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
 /* npt.c */
 enum error npt_create(hpa_t *root);

@@ -2,16 +2,23 @@
 /*
  * The way into a guest and out of it.
  *
- * void svm_enter(struct vcpu *vcpu, uint64_t vmcb, uint64_t host, volatile
- *		  bool *kicked)
+ * enum svm_entry svm_enter(struct vcpu *vcpu, uint64_t vmcb, uint64_t host,
+ *			    volatile bool *kicked)
  *
- * The global interrupt flag is clear from the look at @kicked to the entry,
- * so a kick that comes before is seen here, and one that comes after makes
- * VMRUN exit at once.  Interrupts are on inside (they exit, V_INTR_MASKING),
- * off again before the flag is set.  Guest RAX, RSP, RIP and RFLAGS are in
- * the VMCB; svm.c moves them.
+ * The global interrupt flag is clear from the look at @kicked to the last
+ * exit, so a kick that comes before is seen here, and one that comes after
+ * makes VMRUN exit at once.  Interrupts are on inside (they exit,
+ * V_INTR_MASKING), off again before the flag is set.  Guest RAX, RSP, RIP and
+ * RFLAGS are in the VMCB; svm_run.c moves them.
+ *
+ * svm_fast() is called at each exit with the guest's FS, GS, TR and SYSCALL
+ * registers still loaded, which the hypervisor does not use.  While it answers
+ * FAST_RESUME the guest goes on at once; registers that C preserves stay the
+ * guest's and are saved only on the long way.
  */
 	.set	GPR, 0
+	.set	CALLED_OFF, 0		/* enum svm_entry; the others are */
+	.set	FAST_RESUME, 1		/* FAST_LONG_WAY + 1, FAST_LOOK + 1 */
 	.text
 	.globl svm_enter
 	.globl svm_vmrun, svm_after_vmrun
@@ -23,8 +30,9 @@ svm_enter:
 	push	%r13
 	push	%r14
 	push	%r15
-	push	%rdx			/* host state for VMLOAD */
-	push	%rdi			/* vcpu */
+	push	%rdx			/* 16(%rsp): host state for VMLOAD */
+	push	%rsi			/* 8(%rsp): VMCB */
+	push	%rdi			/* (%rsp): vcpu */
 	clgi
 	cmpb	$0, (%rcx)
 	jne	9f
@@ -48,33 +56,54 @@ svm_enter:
 	/* QEMU 7.2 takes the shadow of this STI into the guest, where a STI
 	 * that comes first would then open none: its HLT loses a wake-up. */
 	nop
+	jmp	svm_vmrun
+	.balign 16
+svm_resume:
+	mov	(%rsp), %rdi
+	mov	8(%rsp), %rax
+	mov	GPR + 1 * 8(%rdi), %rcx
+	mov	GPR + 2 * 8(%rdi), %rdx
+	mov	GPR + 3 * 8(%rdi), %rbx
+	mov	GPR + 6 * 8(%rdi), %rsi
+	mov	GPR + 8 * 8(%rdi), %r8
+	mov	GPR + 9 * 8(%rdi), %r9
+	mov	GPR + 10 * 8(%rdi), %r10
+	mov	GPR + 11 * 8(%rdi), %r11
+	mov	GPR + 7 * 8(%rdi), %rdi
 svm_vmrun:
 	vmrun	%rax
 svm_after_vmrun:
+	mov	(%rsp), %rax
+	mov	%rcx, GPR + 1 * 8(%rax)
+	mov	%rdx, GPR + 2 * 8(%rax)
+	mov	%rbx, GPR + 3 * 8(%rax)
+	mov	%rsi, GPR + 6 * 8(%rax)
+	mov	%rdi, GPR + 7 * 8(%rax)
+	mov	%r8, GPR + 8 * 8(%rax)
+	mov	%r9, GPR + 9 * 8(%rax)
+	mov	%r10, GPR + 10 * 8(%rax)
+	mov	%r11, GPR + 11 * 8(%rax)
+	mov	%rax, %rdi
+	call	*svm_fast
+	cmp	$FAST_RESUME, %eax
+	je	svm_resume
+
 	cli
-	vmsave	%rax
-	push	%rdi
-	mov	8(%rsp), %rdi
-	mov	%rcx, GPR + 1 * 8(%rdi)
-	mov	%rdx, GPR + 2 * 8(%rdi)
-	mov	%rbx, GPR + 3 * 8(%rdi)
+	inc	%eax
+	mov	%eax, %edx
+	mov	(%rsp), %rdi
 	mov	%rbp, GPR + 5 * 8(%rdi)
-	mov	%rsi, GPR + 6 * 8(%rdi)
-	mov	%r8, GPR + 8 * 8(%rdi)
-	mov	%r9, GPR + 9 * 8(%rdi)
-	mov	%r10, GPR + 10 * 8(%rdi)
-	mov	%r11, GPR + 11 * 8(%rdi)
 	mov	%r12, GPR + 12 * 8(%rdi)
 	mov	%r13, GPR + 13 * 8(%rdi)
 	mov	%r14, GPR + 14 * 8(%rdi)
 	mov	%r15, GPR + 15 * 8(%rdi)
-	pop	%rax
-	mov	%rax, GPR + 7 * 8(%rdi)
 	mov	8(%rsp), %rax
+	vmsave	%rax
+	mov	16(%rsp), %rax
 	vmload	%rax
-	mov	$1, %eax
+	mov	%edx, %eax
 	jmp	8f
-9:	xor	%eax, %eax
+9:	xor	%eax, %eax		/* CALLED_OFF */
 8:	stgi
 	/* Nothing of the guest's stays for speculation to use. */
 	xor	%ecx, %ecx
@@ -85,6 +114,7 @@ svm_after_vmrun:
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
 	pop	%rdi
+	pop	%rsi
 	pop	%rdx
 	pop	%r15
 	pop	%r14

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counts what exits cost, from inside the guest: the time-stamp counter
+ * before and after each operation, 200 times.  Under QEMU with -icount shift=6
+ * ("shift=6" on the command line) and in Bochs a difference is a number of
+ * instructions.  Prints "BENCH operation minimum median maximum".
+ */
+#include "sdk.h"
+
+#define ROUNDS 200
+#define WARM_UP 20
+#define VECTOR_MINE 0x50
+#define HOLE 0xd0000000 /* no memory and no device */
+#define NO_CALL 1	/* a hypercall that is not offered */
+#define MSR_APIC_BASE 0x1b
+#define MSR_MISC_ENABLE 0x1a0
+#define MSR_X2APIC_EOI 0x80b
+#define UNUSED_PORT 0x80
+
+static uint32_t shift;
+static uint64_t rounds[ROUNDS];
+
+static void sort(uint64_t *values, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		uint64_t value = values[i];
+		size_t at = i;
+
+		for (; at > 0 && values[at - 1] > value; at--)
+			values[at] = values[at - 1];
+		values[at] = value;
+	}
+}
+
+static void result(const char *operation)
+{
+	sort(rounds, ROUNDS);
+	print("BENCH %s %lu %lu %lu\n", operation, rounds[0] >> shift,
+	      rounds[ROUNDS / 2] >> shift, rounds[ROUNDS - 1] >> shift);
+}
+
+/* The operation stands between the two readings, with no call around it. */
+#define MEASURE(name, ...)                                            \
+	do {                                                          \
+		for (int i = -WARM_UP; i < ROUNDS; i++) {             \
+			uint64_t start = tsc_read();                  \
+                                                                      \
+			__VA_ARGS__;                                  \
+			rounds[i < 0 ? 0 : i] = tsc_read() - start;   \
+		}                                                     \
+		result(name);                                         \
+	} while (0)
+
+#define CALL(instruction)                                              \
+	do {                                                           \
+		uint64_t number = NO_CALL;                             \
+                                                                       \
+		asm volatile(instruction : "+a"(number) : : "memory"); \
+	} while (0)
+
+static void bare_cpuid(void)
+{
+	uint32_t a = 0, c = 0;
+
+	asm volatile("cpuid" : "+a"(a), "+c"(c) : : "ebx", "edx");
+}
+
+/* Prefixes that mean nothing here: the length must still be right. */
+static void prefixed(void)
+{
+	uint32_t a = MSR_APIC_BASE, d;
+	uint32_t leaf = 0, c = 0;
+
+	asm volatile(".byte 0x3e; rdmsr" : "=a"(a), "=d"(d)
+		     : "c"(MSR_APIC_BASE));
+	report(a & BIT(11), "ds rdmsr is skipped whole");
+	asm volatile(".byte 0x66, 0x3e; cpuid" : "+a"(leaf), "+c"(c)
+		     : : "ebx", "edx");
+	report(leaf >= 1, "cpuid with two prefixes is skipped whole");
+	asm volatile(".byte 0x3e; wrmsr" : : "c"(MSR_MISC_ENABLE), "a"(1),
+		     "d"(0));
+	report(msr_read(MSR_MISC_ENABLE) & 1, "ds wrmsr is skipped whole");
+}
+
+static volatile uint64_t arrived;
+
+static void on_mine(struct interrupt_frame *frame)
+{
+	(void)frame;
+	arrived = tsc_read();
+}
+
+/* From the command register's write to the handler's first reading. */
+static void measure_self_ipi(void)
+{
+	interrupt_handle(VECTOR_MINE, on_mine);
+	interrupts_on();
+	for (int i = -WARM_UP; i < ROUNDS; i++) {
+		uint64_t start = tsc_read();
+
+		arrived = 0;
+		apic_send(0, IPI_SELF | IPI_ASSERT | VECTOR_MINE);
+		while (!arrived)
+			cpu_relax();
+		rounds[i < 0 ? 0 : i] = arrived - start;
+	}
+	interrupts_off();
+	result("self-ipi");
+}
+
+/* The sender's side alone: the other vCPU handles it in its own time. */
+static void measure_ipi(void)
+{
+	if (guest_info.vcpu_count < 2)
+		return;
+	MEASURE("ipi-send", apic_send(1, IPI_ASSERT | VECTOR_WAKE));
+}
+
+static void measure_timer(void)
+{
+	interrupt_handle(VECTOR_TIMER, on_mine);
+	interrupts_on();
+	for (int i = -WARM_UP; i < ROUNDS; i++) {
+		uint64_t due = tsc_read() + guest_info.tsc_khz / 10;
+
+		arrived = 0;
+		apic_write(APIC_LVT_TIMER, APIC_LVT_DEADLINE | VECTOR_TIMER);
+		msr_write(0x6e0, due);
+		while (!arrived)
+			cpu_relax();
+		rounds[i < 0 ? 0 : i] = arrived - due;
+	}
+	interrupts_off();
+	timer_stop();
+	result("timer-interrupt");
+}
+
+static void measure_exits(bool intel)
+{
+	MEASURE("nothing", (void)0);
+	MEASURE("cpuid", bare_cpuid());
+	if (intel)
+		MEASURE("hypercall", CALL("vmcall"));
+	else
+		MEASURE("hypercall", CALL("vmmcall"));
+	MEASURE("rdmsr", msr_read(MSR_APIC_BASE));
+	MEASURE("wrmsr", msr_write(MSR_MISC_ENABLE, 1));
+	MEASURE("port-in", port_read(UNUSED_PORT));
+	MEASURE("port-out", port_write(UNUSED_PORT, 0));
+	MEASURE("mmio-read", mmio_read(HOLE));
+	MEASURE("mmio-write", mmio_write(HOLE, 0));
+	MEASURE("xapic-read", apic_read(APIC_TASK_PRIORITY));
+}
+
+int guest_main(void)
+{
+	bool intel = cpuid(0, 0).ebx == 0x756e6547; /* "Genu" */
+
+	shift = option_number("shift", 0);
+	prefixed();
+	measure_exits(intel);
+	apic_use_x2apic(true);
+	MEASURE("x2apic-eoi", msr_write(MSR_X2APIC_EOI, 0));
+	measure_self_ipi();
+	measure_ipi();
+	measure_timer();
+	return report_done();
+}
