@@ -97,14 +97,18 @@ void ipi_storm(void)
 /* INIT and SIPI without a pause between, to the last vCPU. */
 void init_storm(void)
 {
-	static const uint8_t halt[] = { 0xfa, 0xf4, 0xeb, 0xfc };
+	/* cli; 1: hlt; jmp 1b; and an iret for the NMI, with its real-mode
+	 * vector. */
+	static const uint8_t code[] = { 0xfa, 0xf4, 0xeb, 0xfd, 0xcf };
+	static const uint16_t vector[] = { sizeof code - 1, HALT_PAGE >> 4 };
 	uint32_t last = guest_info.vcpu_count - 1;
 
 	if (!last) {
 		report(true, "a storm of INITs needs a second vCPU");
 		return;
 	}
-	memcpy((void *)HALT_PAGE, halt, sizeof halt);
+	memcpy((void *)HALT_PAGE, code, sizeof code);
+	memcpy((void *)(sizeof vector * VECTOR_NMI), vector, sizeof vector);
 	for (int i = 0; i < INIT_STORM; i++) {
 		apic_send(last, IPI_INIT | IPI_ASSERT);
 		apic_send(last, IPI_STARTUP | IPI_ASSERT | HALT_PAGE >> 12);
