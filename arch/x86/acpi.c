@@ -10,8 +10,14 @@ struct acpi acpi = {
 	.local_apic = 0xfee00000,
 };
 
-#define TABLE_MAX MIB(1) /* bytes: longer ones are not believed */
+/* Bytes: longer tables are not believed.  A root of all that is believed
+ * leads to 512 tables. */
+#define TABLE_MAX MIB(1)
+#define ROOT_MAX KIB(4)
 #define HEADER_SIZE 36
+
+static uint64_t memory_end; /* an access from here on is an exception */
+static uint32_t left_out;   /* processors for which there was no room */
 
 /*
  * Firmware's tables are read through the window, piece by piece, so that
@@ -21,7 +27,7 @@ static bool read_physical(uint64_t from, void *to, uint64_t length)
 {
 	uint8_t *bytes = to;
 
-	if (from == 0 || from + length < from || from + length > BIT(46))
+	if (from == 0 || from + length < from || from + length > memory_end)
 		return false;
 	while (length > 0) {
 		uint64_t offset = from & (FRAME_SIZE - 1);
@@ -62,15 +68,17 @@ static bool sum_is_zero(uint64_t at, uint64_t length)
 	return sum == 0;
 }
 
-/* The length of the table at @at when it is of @signature and whole, or 0. */
-static uint64_t table_length(uint64_t at, const char *signature)
+/* The length of the table at @at when it is of @signature and whole, at most
+ * @longest bytes, or 0. */
+static uint64_t table_length(uint64_t at, const char *signature,
+			     uint64_t longest)
 {
 	char found[4];
 	uint64_t length = read_number(at + 4, 4);
 
 	if (!read_physical(at, found, 4) || memcmp(found, signature, 4) != 0)
 		return 0;
-	if (length < HEADER_SIZE || length > TABLE_MAX ||
+	if (length < HEADER_SIZE || length > longest ||
 	    !sum_is_zero(at, length)) {
 		log_write("ACPI: table %c%c%c%c is damaged and left out",
 			  found[0], found[1], found[2], found[3]);
@@ -79,14 +87,22 @@ static uint64_t table_length(uint64_t at, const char *signature)
 	return length;
 }
 
+/* A second start of a processor would be waited for in vain. */
+static bool is_known(uint32_t apic_id)
+{
+	for (uint32_t i = 0; i < acpi.processor_count; i++)
+		if (acpi.apic_ids[i] == apic_id)
+			return true;
+	return false;
+}
+
 /* ACPI 6.4, "Processor Local APIC Structure" and "Local APIC Flags" */
 static void add_processor(uint32_t apic_id, uint32_t flags)
 {
-	if (!(flags & 1))
+	if (!(flags & 1) || is_known(apic_id))
 		return;
 	if (acpi.processor_count == ACPI_PROCESSORS_MAX) {
-		log_write("ACPI: more than %d processors; the rest is left out",
-			  ACPI_PROCESSORS_MAX);
+		left_out++;
 		return;
 	}
 	acpi.apic_ids[acpi.processor_count++] = apic_id;
@@ -110,10 +126,15 @@ static void override(uint32_t line, uint32_t gsi, uint32_t flags)
 	acpi.isa[line].level = (flags >> 2 & 3) == 3;
 }
 
-static void read_madt_entry(uint32_t type, const uint8_t *e)
+/* @e has 16 bytes, of which @size are there. */
+static void read_madt_entry(uint32_t type, const uint8_t *e, uint64_t size)
 {
+	static const uint8_t sizes[] = { [0] = 8, [1] = 12, [2] = 10,
+					 [5] = 12, [9] = 16 };
 	uint32_t word[4];
 
+	if (type >= ARRAY_COUNT(sizes) || size < sizes[type])
+		return;
 	memcpy(word, e, sizeof word);
 	switch (type) {
 	case 0:
@@ -148,7 +169,7 @@ static void read_madt(uint64_t at, uint64_t length)
 			break;
 		read_physical(at + offset, entry,
 			      size < sizeof entry ? size : sizeof entry);
-		read_madt_entry(entry[0], entry);
+		read_madt_entry(entry[0], entry, size);
 		offset += size;
 	}
 }
@@ -173,13 +194,18 @@ static void read_fadt(uint64_t at, uint64_t length)
 
 static void read_table(uint64_t at)
 {
-	uint64_t length;
+	uint64_t length = table_length(at, "APIC", TABLE_MAX);
 
-	if ((length = table_length(at, "APIC")) != 0 && !acpi.has_madt)
+	if (length != 0 && !acpi.has_madt) {
 		read_madt(at, length);
-	else if ((length = table_length(at, "FACP")) != 0)
+		return;
+	}
+	length = table_length(at, "FACP", TABLE_MAX);
+	if (length != 0) {
 		read_fadt(at, length);
-	else if ((length = table_length(at, "HPET")) >= 52)
+		return;
+	}
+	if (table_length(at, "HPET", TABLE_MAX) >= 52)
 		acpi.hpet = read_number(at + 44, 8);
 }
 
@@ -190,23 +216,40 @@ static void read_root(uint64_t rsdp)
 	uint64_t length = 0;
 
 	if (read_number(rsdp + 15, 1) >= 2)
-		length = table_length(xsdt, "XSDT");
+		length = table_length(xsdt, "XSDT", ROOT_MAX);
 	if (length == 0) {
 		xsdt = read_number(rsdp + 16, 4);
 		entry_size = 4;
-		length = table_length(xsdt, "RSDT");
+		length = table_length(xsdt, "RSDT", ROOT_MAX);
 	}
 	for (uint64_t at = HEADER_SIZE; at + entry_size <= length;
 	     at += entry_size)
 		read_table(read_number(xsdt + at, entry_size));
 }
 
+/* AMD 24594, "CPUID Fn8000_0008_EAX": the size of physical addresses. */
+static uint64_t physical_end(void)
+{
+	uint32_t r[4], bits = 36;
+
+	arch_cpuid(0x80000000, 0, r);
+	if (r[0] >= 0x80000008) {
+		arch_cpuid(0x80000008, 0, r);
+		bits = r[0] & 0xff;
+	}
+	return bits < 46 ? BIT(bits) : BIT(46);
+}
+
 void acpi_start(const struct mull_boot_info *boot)
 {
+	memory_end = physical_end();
 	for (uint32_t line = 0; line < ACPI_ISA_LINES; line++)
 		acpi.isa[line].gsi = line;
 	if (boot->rsdp != 0)
 		read_root(boot->rsdp);
+	if (left_out != 0)
+		log_write("ACPI: %u processors more than %d are left out",
+			  left_out, ACPI_PROCESSORS_MAX);
 	if (!acpi.has_madt) {
 		log_write("ACPI: no MADT; processors are the firmware's list");
 		for (uint32_t i = 0; i < boot->processor_count &&
