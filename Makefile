@@ -161,6 +161,13 @@ test-all: setup ## the same, and what takes longer
 	@$(again) -k test-files || $(no_build)
 	@tests/system/run.py --build $(B) --all
 
+# ---- measuring -------------------------------------------------------------
+bench: setup ## count instructions: exits on both back ends, a boot of Linux
+	@$(again) all $(B)/demo.cpio.gz
+	@rm -f $(B)/bench.json
+	@tests/bench/exits.py
+	@tests/bench/boot_cost.py
+
 # ---- lint ------------------------------------------------------------------
 c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
 	guests/* include/* kernel kernel/* tests/* tools/*))
@@ -193,7 +200,7 @@ help: ## this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all guests unit help clean setup test-files run gdb test test-all \
+.PHONY: all guests unit help clean setup test-files run gdb test test-all bench \
 	lint lint-format lint-layers lint-clang lint-cppcheck lint-shell \
 	lint-budget
 .DELETE_ON_ERROR:

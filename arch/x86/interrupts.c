@@ -27,6 +27,7 @@ uint64_t idt_pointer[2];
 
 extern const char interrupt_entries[], idle_look[], idle_end[];
 extern const char vmx_enter_look[], vmx_enter_failed[], vmx_enter_abort[];
+extern const char vmx_fast_look[], vmx_fast_failed[], vmx_fast_abort[];
 void idle_wait(volatile bool *kicked);
 void interrupt_handle(struct interrupt_frame *frame);
 
@@ -89,6 +90,7 @@ static const struct lossless {
 } lossless[] = {
 	{ idle_look, idle_end, idle_end },
 	{ vmx_enter_look, vmx_enter_failed, vmx_enter_abort },
+	{ vmx_fast_look, vmx_fast_failed, vmx_fast_abort },
 };
 
 static void on_nmi(struct interrupt_frame *frame)

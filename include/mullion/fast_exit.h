@@ -54,6 +54,11 @@ static inline bool fast_msr_read(const struct vcpu *vcpu, uint32_t msr,
 	return true;
 }
 
+static inline bool fast_has_x2apic(const struct vcpu *vcpu)
+{
+	return (vcpu->apic.base & 0xc00) == 0xc00; /* EN and EXTD */
+}
+
 /* A hypercall that nobody offers; from CPL 0 only. */
 static inline bool fast_is_no_call(uint64_t number)
 {

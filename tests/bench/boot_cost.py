@@ -8,7 +8,6 @@ from the kernel's entry to the first instruction of user space.  Then: which
 exits were taken how often, what one costs, and the way from the hypervisor's
 entry to the first guest instruction.  Writes build/bench.json.
 """
-import json
 import os
 import re
 import subprocess
@@ -16,8 +15,9 @@ import sys
 import tempfile
 import time
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(TOP, "build")
+import results
+
+TOP, BUILD = results.TOP, results.BUILD
 PLUGIN = os.path.join(BUILD, "instruction_count.so")
 INITRAMFS = os.path.join(BUILD, "demo.cpio.gz")
 BUSYBOX = "/bin/busybox"
@@ -135,14 +135,16 @@ def main():
           f"{cost['total']:,} in all ({cost['passes']:,} exits)")
     print(f"hypervisor's entry to the first guest instruction (16 MiB, small "
           f"image): {start['instructions']:,}; {used} KiB of memory")
-    with open(os.path.join(BUILD, "bench.json"), "w", encoding="ascii") as out:
-        json.dump({"boot_ratio": round(ratio, 4),
-                   "boot_instructions": ours["instructions"],
-                   "boot_instructions_direct": theirs["instructions"],
-                   "exits": exits, "exit_mean": mean, "exit_min": cost["min"],
-                   "start_instructions": start["instructions"],
-                   "hypervisor_kib": used}, out, indent=1)
-        out.write("\n")
+    results.add([
+        {"op": "boot-linux", "backend": "svm",
+         "instructions": ours["instructions"],
+         "direct": theirs["instructions"], "ratio": round(ratio, 4),
+         "exits": exits},
+        {"op": "exit-mean", "backend": "svm", "instructions": mean,
+         "min": cost["min"], "max": cost["max"]},
+        {"op": "start", "backend": "svm",
+         "instructions": start["instructions"], "hypervisor_kib": used},
+    ])
     verdict = ratio <= BOUND
     print(f"{'PASS' if verdict else 'FAIL'} at most {BOUND} times the "
           f"instructions of a direct start")

@@ -123,14 +123,14 @@ on_fast_msr_write(struct vcpu *vcpu, struct vmcb *vmcb,
 	uint64_t rip;
 
 	if ((uint32_t)vcpu->gpr[RCX] != FAST_MSR_X2APIC_EOI ||
-	    (uint32_t)(vmcb->rax | vcpu->gpr[RDX]) != 0)
+	    (uint32_t)(vmcb->rax | vcpu->gpr[RDX]) != 0 ||
+	    !fast_has_x2apic(vcpu))
 		return FAST_LONG_WAY;
 	if (UNLIKELY(!find_next(svm_of(vcpu), vmcb, by_hardware, CODE_WRMSR, 2,
 				&rip)))
 		return FAST_LONG_WAY;
 	local_apic_set_cr8(&vcpu->apic, vmcb->v_intr & 0xf);
-	if (local_apic_msr_write(vcpu, FAST_MSR_X2APIC_EOI, 0) != ERR_NONE)
-		return FAST_LONG_WAY;
+	local_apic_msr_write(vcpu, FAST_MSR_X2APIC_EOI, 0);
 	resume(vcpu, vmcb, EXIT_MSR_WRITE, rip);
 	return local_apic_pending(&vcpu->apic) < 0 ? FAST_RESUME : FAST_LOOK;
 }

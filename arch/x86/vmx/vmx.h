@@ -30,6 +30,8 @@ struct vmx_vcpu {
 	uint64_t rip, rsp, rflags, host_rsp;
 	uint32_t pin, processor, interruptibility;
 
+	uint32_t fast_left; /* exits of the short path before the long way */
+
 	/* What the next entry is to have. */
 	uint32_t new_processor, new_interruptibility;
 	uint32_t event, event_code, event_length;
@@ -91,6 +93,9 @@ static inline struct vmx_cpu *vmx_cpu_self(void)
 {
 	return cpu_self()->vendor_save;
 }
+
+/* vmx_fast.c: what vmx_enter.S calls at each exit; enum fast_exit. */
+uint32_t vmx_fast(struct vcpu *vcpu);
 
 /* vmx_run.c */
 void vmx_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit);

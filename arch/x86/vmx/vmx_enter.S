@@ -9,16 +9,24 @@
  * @kicked to the entry would be lost, so its handler moves RIP from
  * [vmx_enter_look, vmx_enter_failed) to vmx_enter_abort; RSP is the same on
  * all of that way.  One that comes later makes the guest exit at once.
- * Guest RSP, RIP and RFLAGS are in the VMCS; vmx.c moves them.
+ * The same holds for [vmx_fast_look, vmx_fast_failed) and vmx_fast_abort.
+ * Guest RSP, RIP and RFLAGS are in the VMCS; vmx_run.c moves them.
+ *
+ * vmx_fast() is called at each exit.  While it answers FAST_RESUME the guest
+ * goes on at once; registers that C preserves stay the guest's and are saved
+ * only on the long way.
  */
 	.set	GPR, 0
 	.set	HOST_RSP, 0x6c14
 	.set	ABORTED, 0	/* enum vmx_entry */
 	.set	EXITED, 1
 	.set	REFUSED, 2
+	.set	HANDLED, 3
+	.set	FAST_RESUME, 1		/* enum fast_exit */
 	.text
 	.globl vmx_enter, vmx_exit
 	.globl vmx_enter_look, vmx_enter_failed, vmx_enter_abort
+	.globl vmx_fast_look, vmx_fast_failed, vmx_fast_abort
 	.balign 16
 vmx_enter:
 	push	%rbx
@@ -27,7 +35,9 @@ vmx_enter:
 	push	%r13
 	push	%r14
 	push	%r15
-	push	%rdi			/* vcpu */
+	push	%rcx			/* for the alignment of the stack */
+	push	%rdx			/* 8(%rsp): kicked */
+	push	%rdi			/* (%rsp): vcpu */
 	cmp	%rsp, (%rcx)		/* the same as at the last entry? */
 	je	vmx_enter_look
 	mov	%rsp, (%rcx)
@@ -64,25 +74,52 @@ vmx_enter_abort:
 	jmp	8f
 	.balign 16
 vmx_exit:
-	push	%rdi
-	mov	8(%rsp), %rdi
+	push	%rax
+	mov	8(%rsp), %rax
+	mov	%rcx, GPR + 1 * 8(%rax)
+	mov	%rdx, GPR + 2 * 8(%rax)
+	mov	%rbx, GPR + 3 * 8(%rax)
+	mov	%rsi, GPR + 6 * 8(%rax)
+	mov	%rdi, GPR + 7 * 8(%rax)
+	mov	%r8, GPR + 8 * 8(%rax)
+	mov	%r9, GPR + 9 * 8(%rax)
+	mov	%r10, GPR + 10 * 8(%rax)
+	mov	%r11, GPR + 11 * 8(%rax)
+	mov	%rax, %rdi
+	pop	%rax
 	mov	%rax, GPR + 0 * 8(%rdi)
-	mov	%rcx, GPR + 1 * 8(%rdi)
-	mov	%rdx, GPR + 2 * 8(%rdi)
-	mov	%rbx, GPR + 3 * 8(%rdi)
+	call	vmx_fast
+	cmp	$FAST_RESUME, %eax
+	jne	7f
+vmx_fast_look:
+	mov	8(%rsp), %rax
+	cmpb	$0, (%rax)
+	jne	vmx_fast_abort
+	mov	(%rsp), %rdi
+	mov	GPR + 0 * 8(%rdi), %rax
+	mov	GPR + 1 * 8(%rdi), %rcx
+	mov	GPR + 2 * 8(%rdi), %rdx
+	mov	GPR + 3 * 8(%rdi), %rbx
+	mov	GPR + 6 * 8(%rdi), %rsi
+	mov	GPR + 8 * 8(%rdi), %r8
+	mov	GPR + 9 * 8(%rdi), %r9
+	mov	GPR + 10 * 8(%rdi), %r10
+	mov	GPR + 11 * 8(%rdi), %r11
+	mov	GPR + 7 * 8(%rdi), %rdi
+	vmresume
+vmx_fast_failed:
+	mov	$REFUSED, %eax
+	jmp	6f
+vmx_fast_abort:
+	mov	$HANDLED, %eax
+	jmp	6f
+7:	inc	%eax			/* EXITED or HANDLED */
+6:	mov	(%rsp), %rdi
 	mov	%rbp, GPR + 5 * 8(%rdi)
-	mov	%rsi, GPR + 6 * 8(%rdi)
-	mov	%r8, GPR + 8 * 8(%rdi)
-	mov	%r9, GPR + 9 * 8(%rdi)
-	mov	%r10, GPR + 10 * 8(%rdi)
-	mov	%r11, GPR + 11 * 8(%rdi)
 	mov	%r12, GPR + 12 * 8(%rdi)
 	mov	%r13, GPR + 13 * 8(%rdi)
 	mov	%r14, GPR + 14 * 8(%rdi)
 	mov	%r15, GPR + 15 * 8(%rdi)
-	pop	%rax
-	mov	%rax, GPR + 7 * 8(%rdi)
-	mov	$EXITED, %eax
 8:	/* Nothing of the guest's stays for speculation to use. */
 	xor	%ecx, %ecx
 	xor	%edx, %edx
@@ -92,6 +129,8 @@ vmx_exit:
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
 	pop	%rdi
+	pop	%rdx
+	pop	%rcx
 	pop	%r15
 	pop	%r14
 	pop	%r13

@@ -6,10 +6,18 @@
 #include "../registers.h"
 #include "vmcs.h"
 #include <mullion/arch.h>
+#include <mullion/fast_exit.h>
 #include <mullion/log.h>
 #include <mullion/vm.h>
 
-enum vmx_entry { ABORTED, EXITED, REFUSED }; /* vmx_enter.S has them, too */
+/* vmx_enter.S has them, too.  HANDLED: the short path has dealt with the exit,
+ * but the loop must look around. */
+enum vmx_entry { ABORTED, EXITED, REFUSED, HANDLED };
+static_assert(EXITED == FAST_LONG_WAY + 1 && HANDLED == FAST_LOOK + 1,
+	      "vmx_enter.S counts on it");
+
+/* So many exits of the short path in a row, then the loop looks around. */
+#define FAST_IN_A_ROW 1000
 
 enum vmx_entry vmx_enter(struct vcpu *vcpu, bool launched,
 			 volatile bool *kicked, uint64_t *host_rsp);
@@ -225,6 +233,19 @@ static void read_event(struct vmx_vcpu *vmx, const struct vmx_raw *raw)
 		vmx->new_interruptibility |= VMX_BLOCKED_BY_NMI;
 }
 
+/* What the guest has changed since the entry. */
+static void read_state(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+
+	vmx->launched = true;
+	vcpu->rip = vmx->rip = vmcs_read(VMCS_GUEST_RIP);
+	vcpu->gpr[RSP] = vmx->rsp = vmcs_read(VMCS_GUEST_RSP);
+	vcpu->rflags = vmx->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	vmx->interruptibility = vmcs_read(VMCS_INTERRUPTIBILITY);
+	vmx->new_interruptibility = vmx->interruptibility;
+}
+
 static void read_exit(struct vcpu *vcpu, struct vmx_raw *raw,
 		      struct vm_exit *exit)
 {
@@ -244,12 +265,7 @@ static void read_exit(struct vcpu *vcpu, struct vmx_raw *raw,
 	vmx_decode(raw, exit);
 	if (exit->kind == EXIT_ENTRY_FAILED)
 		return;
-	vmx->launched = true;
-	vcpu->rip = vmx->rip = vmcs_read(VMCS_GUEST_RIP);
-	vcpu->gpr[RSP] = vmx->rsp = vmcs_read(VMCS_GUEST_RSP);
-	vcpu->rflags = vmx->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-	vmx->interruptibility = vmcs_read(VMCS_INTERRUPTIBILITY);
-	vmx->new_interruptibility = vmx->interruptibility;
+	read_state(vcpu);
 	read_event(vmx, raw);
 }
 
@@ -329,9 +345,14 @@ void vmx_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 	use_unswitched(vcpu);
 	write_changes(vcpu);
 	set_timer(vmx, cpu->timer_set);
+	vmx->fast_left = FAST_IN_A_ROW;
 	entry = vmx_enter(vcpu, vmx->launched, &cpu->kicked, &vmx->host_rsp);
-	if (entry == ABORTED) {
-		exit->kind = EXIT_NONE;
+	exit->kind = EXIT_NONE;
+	if (entry == ABORTED)
+		return;
+	if (entry == HANDLED) {
+		read_state(vcpu);
+		vmx->event = 0;
 		return;
 	}
 	if (entry == EXITED)

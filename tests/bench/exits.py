@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Counts what each exit costs, on both back ends, from inside a guest.
+
+guests/bench.c reads the time-stamp counter before and after each operation:
+in QEMU with icount (SVM) and in Bochs (VT-x), where a tick is an instruction
+and the count repeats exactly.  The median of 200 is held against its bound.
+Adds to build/bench.json, a line for each operation and back end.
+"""
+import os
+import re
+import subprocess
+import sys
+
+import results
+
+BUILD = results.BUILD
+LIMIT = 900  # seconds, on a loaded machine
+BACK_ENDS = {
+    "svm": ["--deterministic", "--cmdline", "shift=6"],
+    "vmx": ["--emulator", "bochs", "--cmdline", "shift=0"],
+}
+# The median may be this many instructions.
+BOUNDS = {
+    ("cpuid", "svm"): 100, ("hypercall", "svm"): 95, ("rdmsr", "svm"): 110,
+    ("cpuid", "vmx"): 110, ("hypercall", "vmx"): 100, ("rdmsr", "vmx"): 120,
+}
+
+
+def measure(back_end):
+    done = subprocess.run(
+        [os.path.join(BUILD, "mullctl"), "run", "--kernel",
+         os.path.join(BUILD, "guests", "bench.elf"), "--memory", "32MiB",
+         "--timeout", str(LIMIT)] + BACK_ENDS[back_end],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"exits.py: {back_end}: mullctl ended with "
+                 f"{done.returncode}:\n{done.stdout}{done.stderr}")
+    return [(name, int(low), int(median), int(high))
+            for name, low, median, high
+            in re.findall(r"BENCH (\S+) (\d+) (\d+) (\d+)", done.stdout)]
+
+
+def main():
+    failed = 0
+    lines = []
+    print(f"{'operation':16} back end  minimum  median  maximum  bound")
+    for back_end in BACK_ENDS:
+        for name, low, median, high in measure(back_end):
+            bound = BOUNDS.get((name, back_end))
+            print(f"{name:16} {back_end:8} {low:8} {median:7} {high:8}  "
+                  f"{bound or ''}")
+            lines.append({"op": name, "backend": back_end,
+                          "instructions": median, "min": low, "max": high})
+            if bound and median > bound:
+                print(f"FAIL {name} on {back_end}: {median} > {bound}")
+                failed += 1
+    results.add(lines)
+    print(f"{'FAIL' if failed else 'PASS'} exits cost no more than their "
+          f"bounds")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
