@@ -31,7 +31,9 @@ void msr_canonical(void);
 void cpuid_sweep(void);
 void control_registers(void);
 void leave_pae(void);
-void invalid_cr0(void);
+void cr0_high(void);
+void cr0_cache(void);
+void cr0_protection(void);
 
 /* instructions.c */
 void privileged_instructions(void);

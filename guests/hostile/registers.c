@@ -177,13 +177,20 @@ void leave_pae(void)
 	      try_control(4, cr4_read() & ~CR4_PAE));
 }
 
-void invalid_cr0(void)
+void cr0_high(void)
 {
-	uint64_t old = cr0_read();
+	print("CR0, bit 32: %d\n", try_control(0, cr0_read() | BIT(32)));
+}
 
-	print("CR0, bit 32: %d\n", try_control(0, old | BIT(32)));
-	print("CR0, NW without CD: %d\n", try_control(0, old | CR0_NW));
-	print("CR0 without PE: %d\n", try_control(0, old & ~CR0_PE));
+void cr0_cache(void)
+{
+	print("CR0, NW without CD: %d\n",
+	      try_control(0, (cr0_read() & ~CR0_CD) | CR0_NW));
+}
+
+void cr0_protection(void)
+{
+	print("CR0 without PE: %d\n", try_control(0, cr0_read() & ~CR0_PE));
 }
 
 static void sweep_cr0(void)
