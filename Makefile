@@ -173,7 +173,7 @@ c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
 	guests/* include/* kernel kernel/* tests/* tools/*))
 shell_files := $(wildcard .ci/run tools/*.sh guests/*/*.sh) \
 	guests/linux/init guests/linux/selftest
-lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget ## look for what the tests do not see
+lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget lint-tour ## look for what the tests do not see
 lint-format:
 	@clang-format --dry-run -Werror $(c_files)
 lint-layers: $(B)/gen/guest_acpi.h $(B)/gen/font.h
@@ -193,6 +193,8 @@ lint-shell:
 	@shellcheck $(shell_files)
 lint-budget:
 	@tools/budget.py
+lint-tour: # what the documents name must be there
+	@tools/check_tour.sh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -202,7 +204,7 @@ clean: ## remove what was built
 
 .PHONY: all guests unit help clean setup test-files run gdb test test-all bench \
 	lint lint-format lint-layers lint-clang lint-cppcheck lint-shell \
-	lint-budget
+	lint-budget lint-tour
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
