@@ -31,7 +31,7 @@
 static const uint32_t frames[] = { 5, 9 };
 static struct vm vm;
 static struct vcpu vcpu, other;
-static uint8_t ring_bytes[4096];
+static uint8_t ring_bytes[16384];
 static uint32_t ends, complaints, notices;
 static enum mull_end_reason end_reason;
 static uint32_t end_code;

@@ -81,7 +81,8 @@ static void a_long_text_is_cut(void **state)
 	put(TEXT, text, sizeof text);
 	assert_int_equal(call(MULL_CALL_CONSOLE, TEXT, sizeof text), 4096);
 	assert_int_equal(strlen(printed()), 4096);
-	assert_int_equal(call(MULL_CALL_CONSOLE, TEXT, ~0ull), 4096);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(call(MULL_CALL_CONSOLE, TEXT, ~0ull), 4096);
 	assert_int_equal(call(MULL_CALL_CONSOLE, TEXT, 10), 0); /* full */
 	printed();
 	vm.serial.output.size = 1024;

@@ -456,6 +456,7 @@ static void stop_is_not_lost_in_a_restart(void **state)
 	finish();
 	assert_int_equal(vm->state, MULL_VM_STOPPED);
 	assert_int_equal(vm->commands, 0);
+	assert_int_equal(loads, 1); /* it is not even begun again */
 	start();
 	vm_end(vm, MULL_END_RESET, 0, "reset");
 	work();
