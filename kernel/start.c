@@ -43,10 +43,9 @@ void kernel_memory_start(const struct mull_boot_info *boot)
 
 static void show_screen(const struct mull_framebuffer *screen)
 {
-	uint64_t size = (uint64_t)screen->pitch * screen->height * 4;
+	uint64_t size = framebuffer_bytes(screen); /* 0: it makes no sense */
 
-	if (screen->format == MULL_PIXEL_NONE ||
-	    arch_map(hpa(screen->address), size, ARCH_MAP_FRAMEBUFFER) !=
+	if (arch_map(hpa(screen->address), size, ARCH_MAP_FRAMEBUFFER) !=
 	    ERR_NONE)
 		return;
 	framebuffer_start(screen, arch_direct(hpa(screen->address)));
