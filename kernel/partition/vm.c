@@ -3,22 +3,19 @@
  * A VM's life: made at boot, started, ended, started again.  All of its work
  * is done in small steps by its home CPU, that of vCPU 0.
  */
+#include "vm_memory.h"
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
-#include <mullion/frame_pool.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
 #include <mullion/package_reader.h>
 #include <mullion/page.h>
 #include <mullion/vm.h>
 #include <stdarg.h>
-#include <string.h>
 
 struct vm *vms[MULL_VM_MAX];
 
-#define CLEAR_PIECE KIB(64) /* bytes zeroed in one step */
-#define GIB_FRAMES 512
 #define STOP_WORDS "stopped by command"
 
 uint32_t vm_home(const struct vm *vm)
@@ -26,92 +23,9 @@ uint32_t vm_home(const struct vm *vm)
 	return vm->vcpus[0]->cpu;
 }
 
-static frame_owner owner_of(const struct vm *vm)
-{
-	return FRAME_VM + vm->index;
-}
-
 static uint64_t pages_for(uint64_t bytes)
 {
 	return round_up(bytes, PAGE_SIZE) / PAGE_SIZE;
-}
-
-/* RAM starts at 0 and makes room for MMIO below 4 GiB. */
-static void lay_out_memory(struct vm *vm)
-{
-	uint64_t size = vm->description.memory_size;
-	struct guest_memory *memory = &vm->memory;
-
-	vm->memory_low = size < MULL_GUEST_MMIO_START ? size :
-			 MULL_GUEST_MMIO_START;
-	vm->memory_high = size - vm->memory_low;
-	memory->region_count = vm->memory_high ? 2 : 1;
-	memory->regions[0] = (struct guest_region){
-		.start = gpa(0), .size = vm->memory_low, .frames = vm->frames
-	};
-	memory->regions[1] = (struct guest_region){
-		.start = gpa(GIB(4)), .size = vm->memory_high,
-		.frames = vm->frames + vm->memory_low / FRAME_SIZE
-	};
-}
-
-/* 1 GiB at once where it can be had, so that it is mapped by one entry. */
-static uint32_t run_length(const struct vm *vm, uint32_t at)
-{
-	uint32_t low = vm->memory_low / FRAME_SIZE;
-	uint32_t end = at < low ? low : vm->frame_count;
-	uint32_t offset = at < low ? at : at - low;
-
-	return offset % GIB_FRAMES == 0 && end - at >= GIB_FRAMES ?
-	       GIB_FRAMES : 1;
-}
-
-static void give_frames(struct vm *vm, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		frame_give(owner_of(vm), vm->frames[i]);
-}
-
-static enum error take_frames(struct vm *vm)
-{
-	uint32_t first, taken = 0;
-
-	while (taken < vm->frame_count) {
-		uint32_t run = run_length(vm, taken);
-
-		if (frame_take(owner_of(vm), run, &first) != ERR_NONE) {
-			run = 1;
-			if (frame_take(owner_of(vm), 1, &first) != ERR_NONE) {
-				give_frames(vm, taken);
-				return ERR_NO_MEMORY;
-			}
-		}
-		for (uint32_t i = 0; i < run; i++)
-			vm->frames[taken++] = first + i;
-	}
-	return ERR_NONE;
-}
-
-/* Runs of adjoining frames are mapped together, with the largest pages. */
-static enum error map_region(struct vm *vm, const struct guest_region *region)
-{
-	uint32_t count = region->size / FRAME_SIZE;
-
-	for (uint32_t at = 0, run; at < count; at += run) {
-		enum error error;
-
-		for (run = 1; at + run < count && region->frames[at + run] ==
-		     region->frames[at] + run; run++)
-			;
-		error = virt->stage2_map(
-			vm->stage2,
-			gpa(region->start.value + at * FRAME_SIZE),
-			hpa((uint64_t)region->frames[at] << FRAME_SHIFT),
-			run * FRAME_SIZE, STAGE2_ALL);
-		if (error != ERR_NONE)
-			return error;
-	}
-	return ERR_NONE;
 }
 
 static enum error create_vcpu(struct vm *vm, uint32_t index)
@@ -159,7 +73,7 @@ static enum error fill(struct vm *vm)
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		if (create_vcpu(vm, i) != ERR_NONE)
 			return ERR_NO_MEMORY;
-	lay_out_memory(vm);
+	vm_memory_lay_out(vm);
 	return ERR_NONE;
 }
 
@@ -215,18 +129,10 @@ static void log_exits(const struct vm *vm)
 	log_write("%s: exits:%s", vm->description.name, line);
 }
 
-static void give_memory(struct vm *vm)
-{
-	if (vm->stage2.value)
-		virt->stage2_destroy(vm->stage2);
-	vm->stage2 = hpa(0);
-	give_frames(vm, vm->frame_count);
-}
-
 /* Gives the memory back; @state and the reason stay to be asked for. */
 static void come_to_rest(struct vm *vm, enum mull_vm_state state)
 {
-	give_memory(vm);
+	vm_memory_give(vm);
 	begin_phase(vm, PHASE_IDLE);
 	log_exits(vm);
 	set_state(vm, state);
@@ -243,17 +149,10 @@ static void refuse(struct vm *vm, const char *words)
 void vm_start(struct vm *vm)
 {
 	uint64_t size = vm->description.memory_size;
+	const char *words;
 
-	if (take_frames(vm) != ERR_NONE) {
-		refuse(vm, "there are not enough free frames for its memory");
-		return;
-	}
-	if (virt->stage2_create(&vm->stage2) != ERR_NONE ||
-	    map_region(vm, &vm->memory.regions[0]) != ERR_NONE ||
-	    (vm->memory_high &&
-	     map_region(vm, &vm->memory.regions[1]) != ERR_NONE)) {
-		give_memory(vm);
-		refuse(vm, "no memory for its page tables");
+	if (vm_memory_take(vm, &words) != ERR_NONE) {
+		refuse(vm, words);
 		return;
 	}
 	atomic_store(&vm->ending, MULL_END_NONE);
@@ -261,21 +160,6 @@ void vm_start(struct vm *vm)
 		  size / MIB(1), vm->vcpu_count);
 	begin_phase(vm, PHASE_CLEAR);
 	set_state(vm, MULL_VM_STARTING);
-}
-
-/* Zeroes one piece of the VM's memory; whether all of it is done. */
-static bool clear_piece(struct vm *vm)
-{
-	uint8_t *frame = arch_window(
-		hpa((uint64_t)vm->frames[vm->phase_frame] << FRAME_SHIFT));
-
-	memset(frame + vm->phase_offset, 0, CLEAR_PIECE);
-	vm->phase_offset += CLEAR_PIECE;
-	if (vm->phase_offset == FRAME_SIZE) {
-		vm->phase_offset = 0;
-		vm->phase_frame++;
-	}
-	return vm->phase_frame == vm->frame_count;
 }
 
 static void begin_load(struct vm *vm)
@@ -489,7 +373,7 @@ bool vm_work(struct vm *vm)
 	case PHASE_IDLE:
 		return false;
 	case PHASE_CLEAR:
-		if (clear_piece(vm))
+		if (vm_memory_clear_piece(vm))
 			begin_load(vm);
 		return true;
 	case PHASE_LOAD:
@@ -500,7 +384,7 @@ bool vm_work(struct vm *vm)
 			after_park(vm);
 		return vm->phase == PHASE_ERASE;
 	case PHASE_ERASE:
-		if (clear_piece(vm))
+		if (vm_memory_clear_piece(vm))
 			after_erase(vm);
 		return true;
 	}

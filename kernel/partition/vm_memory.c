@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "vm_memory.h"
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/frame_pool.h>
+#include <string.h>
+
+#define CLEAR_PIECE KIB(64) /* bytes zeroed in one step */
+#define GIB_FRAMES 512
+
+static frame_owner owner_of(const struct vm *vm)
+{
+	return FRAME_VM + vm->index;
+}
+
+void vm_memory_lay_out(struct vm *vm)
+{
+	uint64_t size = vm->description.memory_size;
+	struct guest_memory *memory = &vm->memory;
+
+	vm->memory_low = size < MULL_GUEST_MMIO_START ? size :
+			 MULL_GUEST_MMIO_START;
+	vm->memory_high = size - vm->memory_low;
+	memory->region_count = vm->memory_high ? 2 : 1;
+	memory->regions[0] = (struct guest_region){
+		.start = gpa(0), .size = vm->memory_low, .frames = vm->frames
+	};
+	memory->regions[1] = (struct guest_region){
+		.start = gpa(GIB(4)), .size = vm->memory_high,
+		.frames = vm->frames + vm->memory_low / FRAME_SIZE
+	};
+}
+
+/* 1 GiB at once where it can be had, so that it is mapped by one entry. */
+static uint32_t run_length(const struct vm *vm, uint32_t at)
+{
+	uint32_t low = vm->memory_low / FRAME_SIZE;
+	uint32_t end = at < low ? low : vm->frame_count;
+	uint32_t offset = at < low ? at : at - low;
+
+	return offset % GIB_FRAMES == 0 && end - at >= GIB_FRAMES ?
+	       GIB_FRAMES : 1;
+}
+
+static void give_frames(struct vm *vm, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		frame_give(owner_of(vm), vm->frames[i]);
+}
+
+static enum error take_frames(struct vm *vm)
+{
+	uint32_t first, taken = 0;
+
+	while (taken < vm->frame_count) {
+		uint32_t run = run_length(vm, taken);
+
+		if (frame_take(owner_of(vm), run, &first) != ERR_NONE) {
+			run = 1;
+			if (frame_take(owner_of(vm), 1, &first) != ERR_NONE) {
+				give_frames(vm, taken);
+				return ERR_NO_MEMORY;
+			}
+		}
+		for (uint32_t i = 0; i < run; i++)
+			vm->frames[taken++] = first + i;
+	}
+	return ERR_NONE;
+}
+
+/* Runs of adjoining frames are mapped together, with the largest pages. */
+static enum error map_region(struct vm *vm, const struct guest_region *region)
+{
+	uint32_t count = region->size / FRAME_SIZE;
+
+	for (uint32_t at = 0, run; at < count; at += run) {
+		enum error error;
+
+		for (run = 1; at + run < count && region->frames[at + run] ==
+		     region->frames[at] + run; run++)
+			;
+		error = virt->stage2_map(
+			vm->stage2,
+			gpa(region->start.value + at * FRAME_SIZE),
+			hpa((uint64_t)region->frames[at] << FRAME_SHIFT),
+			run * FRAME_SIZE, STAGE2_ALL);
+		if (error != ERR_NONE)
+			return error;
+	}
+	return ERR_NONE;
+}
+
+void vm_memory_give(struct vm *vm)
+{
+	if (vm->stage2.value)
+		virt->stage2_destroy(vm->stage2);
+	vm->stage2 = hpa(0);
+	give_frames(vm, vm->frame_count);
+}
+
+enum error vm_memory_take(struct vm *vm, const char **words)
+{
+	if (take_frames(vm) != ERR_NONE) {
+		*words = "there are not enough free frames for its memory";
+		return ERR_NO_MEMORY;
+	}
+	if (virt->stage2_create(&vm->stage2) == ERR_NONE &&
+	    map_region(vm, &vm->memory.regions[0]) == ERR_NONE &&
+	    (vm->memory_high == 0 ||
+	     map_region(vm, &vm->memory.regions[1]) == ERR_NONE))
+		return ERR_NONE;
+	vm_memory_give(vm);
+	*words = "no memory for its page tables";
+	return ERR_NO_MEMORY;
+}
+
+bool vm_memory_clear_piece(struct vm *vm)
+{
+	uint8_t *frame = arch_window(
+		hpa((uint64_t)vm->frames[vm->phase_frame] << FRAME_SHIFT));
+
+	memset(frame + vm->phase_offset, 0, CLEAR_PIECE);
+	vm->phase_offset += CLEAR_PIECE;
+	if (vm->phase_offset == FRAME_SIZE) {
+		vm->phase_offset = 0;
+		vm->phase_frame++;
+	}
+	return vm->phase_frame == vm->frame_count;
+}

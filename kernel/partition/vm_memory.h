@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory of a VM: taken from the pool when it starts, mapped, zeroed
+ * before use and after, given back.  Home CPU only. */
+#ifndef PARTITION_VM_MEMORY_H
+#define PARTITION_VM_MEMORY_H
+
+#include <mullion/vm.h>
+
+/* RAM starts at 0 and makes room for MMIO below 4 GiB. */
+void vm_memory_lay_out(struct vm *vm);
+
+/* Frames and page tables; after an error, with words, it has none of them. */
+enum error vm_memory_take(struct vm *vm, const char **words);
+void vm_memory_give(struct vm *vm);
+
+/* Zeroes the next piece; whether all of it is done. */
+bool vm_memory_clear_piece(struct vm *vm);
+
+#endif
