@@ -120,6 +120,35 @@ static void test_xapic(void)
 		report(apic_use_x2apic(true), "x2APIC can be used again");
 }
 
+static volatile unsigned int nmi_depth, nmi_deepest;
+
+/* Sends itself another one, and gives it time to come too early. */
+static void on_nested_nmi(struct interrupt_frame *frame)
+{
+	(void)frame;
+	nmi_depth++;
+	if (nmi_depth > nmi_deepest)
+		nmi_deepest = nmi_depth;
+	if (nmi_count++ == 0) {
+		apic_send(apic_id(), IPI_NMI | IPI_ASSERT);
+		for (int i = 0; i < 100; i++)
+			cpuid(0, 0);
+	}
+	nmi_depth--;
+}
+
+/* "Handling Multiple NMIs": none is delivered until the handler's IRET. */
+static void test_nmi_blocking(void)
+{
+	nmi_count = 0;
+	interrupt_handle(VECTOR_NMI, on_nested_nmi);
+	interrupts_on();
+	apic_send(apic_id(), IPI_NMI | IPI_ASSERT);
+	report(wait_for(&nmi_count, 2), "an NMI in an NMI is not lost");
+	interrupts_off();
+	report(nmi_deepest == 1, "it waits for the end of the first");
+}
+
 void test_apic(void)
 {
 	interrupt_handle(VECTOR_LOW, on_low);
@@ -127,5 +156,6 @@ void test_apic(void)
 	interrupt_handle(VECTOR_NMI, on_nmi);
 	test_xapic();
 	test_x2apic();
+	test_nmi_blocking();
 	interrupt_handle(VECTOR_NMI, NULL);
 }

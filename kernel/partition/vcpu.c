@@ -38,6 +38,9 @@ void vcpu_kick(struct vcpu *vcpu)
 
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 {
+	/* INIT undoes the SIPI before it, whether that was seen yet or not. */
+	if (request == VCPU_INIT)
+		atomic_fetch_and(&vcpu->requests, ~VCPU_STARTUP);
 	atomic_fetch_or(&vcpu->requests, request);
 	vcpu_kick(vcpu);
 }
@@ -90,6 +93,7 @@ static void take_init(struct vcpu *vcpu)
 	local_apic_init(vcpu);
 	vcpu->has_event = false;
 	vcpu->wants_window = false;
+	atomic_fetch_and(&vcpu->requests, ~VCPU_NMI);
 	vcpu->state = VCPU_WAITING;
 }
 
@@ -123,13 +127,15 @@ static void park(struct vcpu *vcpu)
 
 void vcpu_obey(struct vcpu *vcpu)
 {
-	uint32_t requests = atomic_load(&vcpu->requests);
+	uint32_t requests;
 
-	if (requests == 0)
+	if (atomic_load(&vcpu->requests) == 0)
 		return;
 	/* Before the requests go: see all_stuck(). */
 	atomic_store(&vcpu->stuck, false);
-	atomic_fetch_and(&vcpu->requests, ~(requests & ~VCPU_NMI));
+	/* Looked at and taken at once: an INIT that comes meanwhile is not
+	 * taken together with a SIPI that was sent before it. */
+	requests = atomic_fetch_and(&vcpu->requests, VCPU_NMI);
 	/* A guest may end before all of its vCPUs have begun. */
 	if (requests & VCPU_BEGIN)
 		begin(vcpu);

@@ -8,7 +8,6 @@
 #define PTE_PRESENT BIT(0)
 #define PTE_LARGE BIT(7)
 #define PTE_ADDRESS BITS(51, 12)
-#define SEGMENT_LONG BIT(9)
 
 /* Slots of this CPU's windows: one a level and one for the code. */
 #define SLOTS_A_VIEW (CODE_LEVELS + 1)
@@ -37,7 +36,7 @@ static const void *look(struct vcpu *vcpu, uint32_t slot, uint64_t at)
 
 static bool can_view(const struct vmcb *vmcb)
 {
-	return vmcb->efer & EFER_LMA && vmcb->cs.attributes & SEGMENT_LONG &&
+	return vmcb->efer & EFER_LMA && vmcb->cs.attributes & SVM_SEGMENT_LONG &&
 	       !(vmcb->cr4 & CR4_LA57);
 }
 

@@ -10,6 +10,10 @@ struct svm_vcpu {
 	struct vmcb *vmcb;
 	uint64_t vmcb_physical;
 	struct code_view views[CODE_VIEWS];
+
+	enum { NMI_OPEN, NMI_BLOCKED, NMI_LEAVING } nmi;
+	uint64_t iret_rip; /* the IRET of NMI_LEAVING */
+	bool nmi_waits;	   /* until the guest can take one */
 };
 
 static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)

@@ -36,6 +36,8 @@ static enum exit_kind plain_kind(uint64_t code)
 		return EXIT_WINDOW;
 	case SVM_EXIT_CPUID:
 		return EXIT_CPUID;
+	case SVM_EXIT_IRET:
+		return EXIT_VENDOR;
 	case SVM_EXIT_HLT:
 		return EXIT_HALT;
 	case SVM_EXIT_VMMCALL:

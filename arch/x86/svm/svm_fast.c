@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define RFLAGS_TF BIT(8)
-#define SEGMENT_LONG BIT(9)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
@@ -45,7 +44,7 @@ static ALWAYS_INLINE bool find_next(struct svm_vcpu *svm,
 	uint64_t rip = vmcb->rip;
 	const struct code_view *view = code_view_for(svm->views, rip);
 
-	if (UNLIKELY(!(vmcb->cs.attributes & SEGMENT_LONG) ||
+	if (UNLIKELY(!(vmcb->cs.attributes & SVM_SEGMENT_LONG) ||
 		     vmcb->rflags & RFLAGS_TF))
 		return false;
 	if (!by_hardware &&

@@ -91,6 +91,9 @@ static_assert(offsetof(struct vmcb, cr2) == 0x640, "VMCB");
 static_assert(offsetof(struct vmcb, pat) == 0x668, "VMCB");
 static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 
+/* svm_segment.attributes */
+#define SVM_SEGMENT_LONG BIT(9)
+
 /* intercept_1 */
 #define SVM_INTERCEPT_INTR BIT(0)
 #define SVM_INTERCEPT_NMI BIT(1)
@@ -99,6 +102,7 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_INTERCEPT_VINTR BIT(4)
 #define SVM_INTERCEPT_RDPMC BIT(15)
 #define SVM_INTERCEPT_CPUID BIT(18)
+#define SVM_INTERCEPT_IRET BIT(20)
 #define SVM_INTERCEPT_INVD BIT(22)
 #define SVM_INTERCEPT_HLT BIT(24)
 #define SVM_INTERCEPT_INVLPGA BIT(26)
@@ -150,6 +154,7 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_EXIT_VINTR 0x64
 #define SVM_EXIT_RDPMC 0x6f
 #define SVM_EXIT_CPUID 0x72
+#define SVM_EXIT_IRET 0x74
 #define SVM_EXIT_INVD 0x76
 #define SVM_EXIT_HLT 0x78
 #define SVM_EXIT_INVLPGA 0x7a

@@ -7,6 +7,9 @@
 #include <mullion/arch.h>
 #include <mullion/fast_exit.h>
 #include <mullion/vm.h>
+#include <string.h>
+
+#define VECTOR_NMI 2
 
 /* What svm_enter.S says: nothing of the guest ran; an exit is to be handled;
  * the short path has handled it, but the loop must look around. */
@@ -32,19 +35,55 @@ static void flush_for(struct vcpu *vcpu, struct cpu *cpu)
 /*
  * QEMU 7.2 exits with 32 bits of ones where a running guest loads a control
  * register with reserved bits, which is #GP on a processor.  A failed entry
- * has the same code there, but with the host's state in the save area.
+ * has the same code there, but with the host's state in the save area, or
+ * with the event that was to be delivered.
  */
 static bool is_refused_load(const struct vmcb *vmcb)
 {
 	return vmcb->exit_code == SVM_EXIT_INVALID &&
+	       !(vmcb->exit_int_info & SVM_EVENT_VALID) &&
 	       (vmcb->rsp & ~(CPU_AREA_SIZE - 1)) != (uint64_t)cpu_self();
 }
 
-/* The short path wants to see the code of these (svm_fast.c). */
-static bool is_hot(enum exit_kind kind)
+/* Frequent exits whose length the processor may not give: their bytes as a
+ * little-endian number, without prefixes. */
+static const struct plain_code {
+	uint32_t bytes, mask;
+	uint8_t length;
+} plain_codes[EXIT_KIND_COUNT] = {
+	[EXIT_CPUID] = { 0xa20f, 0xffff, 2 },
+	[EXIT_HALT] = { 0xf4, 0xff, 1 },
+	[EXIT_MSR_READ] = { 0x320f, 0xffff, 2 },
+	[EXIT_MSR_WRITE] = { 0x300f, 0xffff, 2 },
+	[EXIT_HYPERCALL] = { 0xd9010f, 0xffffff, 3 },
+};
+
+/* The length by a view of the guest's code, which the short path uses from
+ * then on; 0: to be found the slow way. */
+static uint8_t length_by_view(struct vcpu *vcpu, enum exit_kind kind)
 {
-	return kind == EXIT_CPUID || kind == EXIT_HYPERCALL ||
-	       kind == EXIT_MSR_READ || kind == EXIT_MSR_WRITE;
+	const struct plain_code *plain = &plain_codes[kind];
+	const struct vmcb *vmcb = vmcb_of(vcpu);
+	struct code_view *views = svm_of(vcpu)->views;
+	const struct code_view *view = code_view_for(views, vmcb->rip);
+	uint32_t bytes;
+
+	if (plain->length == 0 || !(vmcb->cs.attributes & SVM_SEGMENT_LONG))
+		return 0;
+	if (!code_view_holds(view, vmcb->rip, vmcb->cr3))
+		code_view_fill(views, vcpu, vmcb);
+	if (!code_view_holds(view, vmcb->rip, vmcb->cr3))
+		return 0;
+	memcpy(&bytes, view->code + (vmcb->rip - view->page), sizeof bytes);
+	return (bytes & plain->mask) == plain->bytes ? plain->length : 0;
+}
+
+/* The guest is at the IRET that ends its NMI handler. */
+static void leave_nmi(struct svm_vcpu *svm)
+{
+	svm->nmi = NMI_LEAVING;
+	svm->iret_rip = svm->vmcb->rip;
+	svm->vmcb->intercept_1 &= ~SVM_INTERCEPT_IRET;
 }
 
 static void read_exit(struct vcpu *vcpu, struct vm_exit *exit)
@@ -61,10 +100,12 @@ static void read_exit(struct vcpu *vcpu, struct vm_exit *exit)
 	svm_decode(&raw, exit);
 	/* An interrupted delivery is repeated, unless this exit ends it. */
 	vmcb->event_injection = svm_interrupted_event(vmcb->exit_int_info);
+	if (exit->kind == EXIT_VENDOR)
+		leave_nmi(svm_of(vcpu));
 	if (exit->kind == EXIT_WINDOW)
 		vmcb->v_intr &= ~SVM_V_IRQ;
-	if (exit->length == 0 && is_hot(exit->kind))
-		code_view_fill(svm_of(vcpu)->views, vcpu, vmcb);
+	if (exit->length == 0)
+		exit->length = length_by_view(vcpu, exit->kind);
 	if (exit->kind == EXIT_ENTRY_FAILED && is_refused_load(vmcb))
 		exit->kind = EXIT_BAD_STATE;
 }
@@ -77,6 +118,32 @@ static bool in_shadow(const struct vcpu *vcpu)
 	return vmcb->interrupt_shadow & 1 && vmcb->rip == vcpu->rip;
 }
 
+/*
+ * From an NMI to the end of its handler, the IRET, no other is delivered.  SVM
+ * leaves that to the hypervisor: IRET exits before it is done, and after it
+ * RIP has moved.  An NMI that waits then asks for a window, so that it comes
+ * soon if the IRET has switched interrupts on, else at the next exit.
+ */
+static void offer_nmi(struct vcpu *vcpu)
+{
+	struct svm_vcpu *svm = svm_of(vcpu);
+	struct vmcb *vmcb = svm->vmcb;
+
+	if (svm->nmi == NMI_LEAVING && vcpu->rip != svm->iret_rip)
+		svm->nmi = NMI_OPEN;
+	if (!svm->nmi_waits || vmcb->event_injection & SVM_EVENT_VALID)
+		return;
+	if (svm->nmi == NMI_LEAVING)
+		svm_want_window(vcpu, true);
+	if (svm->nmi != NMI_OPEN || in_shadow(vcpu))
+		return;
+	vmcb->event_injection = SVM_EVENT_VALID | VECTOR_NMI |
+				field_make(SVM_EVENT_TYPE, SVM_TYPE_NMI);
+	vmcb->intercept_1 |= SVM_INTERCEPT_IRET;
+	svm->nmi = NMI_BLOCKED;
+	svm->nmi_waits = false;
+}
+
 void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 {
 	struct cpu *cpu = cpu_self();
@@ -85,6 +152,7 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 
 	flush_for(vcpu, cpu);
 	fpu_use(vcpu);
+	offer_nmi(vcpu);
 	vmcb->interrupt_shadow = in_shadow(vcpu);
 	vmcb->rax = vcpu->gpr[RAX];
 	vmcb->rsp = vcpu->gpr[RSP];
@@ -100,6 +168,11 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 	vmcb->tlb_control = 0;
 	if (entry == EXITED)
 		read_exit(vcpu, exit);
+	else
+		vmcb->event_injection = 0;
+	/* What the save area holds then may be the host's. */
+	if (exit->kind == EXIT_ENTRY_FAILED)
+		return;
 	vcpu->gpr[RAX] = vmcb->rax;
 	vcpu->gpr[RSP] = vmcb->rsp;
 	vcpu->rip = vmcb->rip;
@@ -111,11 +184,14 @@ void svm_inject(struct vcpu *vcpu, const struct guest_event *event)
 {
 	static const uint8_t types[] = {
 		[EVENT_INTERRUPT] = SVM_TYPE_INTERRUPT,
-		[EVENT_NMI] = SVM_TYPE_NMI,
 		[EVENT_EXCEPTION] = SVM_TYPE_EXCEPTION,
 	};
 	struct vmcb *vmcb = vmcb_of(vcpu);
 
+	if (event->kind == EVENT_NMI) {
+		svm_of(vcpu)->nmi_waits = true;
+		return;
+	}
 	vmcb->event_injection =
 		SVM_EVENT_VALID | event->vector |
 		field_make(SVM_EVENT_TYPE, types[event->kind]) |
@@ -128,7 +204,10 @@ void svm_inject(struct vcpu *vcpu, const struct guest_event *event)
 
 bool svm_event_pending(struct vcpu *vcpu)
 {
-	return vmcb_of(vcpu)->event_injection & SVM_EVENT_VALID;
+	const struct svm_vcpu *svm = svm_of(vcpu);
+
+	return svm->vmcb->event_injection & SVM_EVENT_VALID ||
+	       (svm->nmi_waits && svm->nmi == NMI_OPEN);
 }
 
 bool svm_can_interrupt(struct vcpu *vcpu)

@@ -19,6 +19,8 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 	memset(vmcb, 0, sizeof *vmcb);
 	svm_set_controls(vcpu, vmcb);
 	code_views_drop(svm_of(vcpu)->views);
+	svm_of(vcpu)->nmi = NMI_OPEN;
+	svm_of(vcpu)->nmi_waits = false;
 	vmcb->es = vmcb->ss = vmcb->ds = vmcb->fs = vmcb->gs = data;
 	vmcb->cs = (struct svm_segment){ 0xf000, 0x9b, 0xffff, 0xffff0000 };
 	vmcb->gdtr.limit = vmcb->idtr.limit = 0xffff;
