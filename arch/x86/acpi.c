@@ -35,8 +35,9 @@ static bool read_physical(uint64_t from, void *to, uint64_t length)
 
 		if (piece > length)
 			piece = length;
-		memcpy(bytes, (uint8_t *)arch_window(hpa(from - offset)) +
-			      offset, piece);
+		memcpy(bytes,
+		       (uint8_t *)arch_window(hpa(from - offset)) + offset,
+		       piece);
 		bytes += piece;
 		from += piece;
 		length -= piece;
@@ -129,8 +130,9 @@ static void override(uint32_t line, uint32_t gsi, uint32_t flags)
 /* @e has 16 bytes, of which @size are there. */
 static void read_madt_entry(uint32_t type, const uint8_t *e, uint64_t size)
 {
-	static const uint8_t sizes[] = { [0] = 8, [1] = 12, [2] = 10,
-					 [5] = 12, [9] = 16 };
+	static const uint8_t sizes[] = {
+		[0] = 8, [1] = 12, [2] = 10, [5] = 12, [9] = 16
+	};
 	uint32_t word[4];
 
 	if (type >= ARRAY_COUNT(sizes) || size < sizes[type])
@@ -185,8 +187,7 @@ static void read_fadt(uint64_t at, uint64_t length)
 	acpi.pm_timer_port = read_number(at + 76, 4);
 	flags = read_number(at + 112, 4);
 	acpi.pm_timer_is_32_bit = flags & BIT(8);
-	if (length >= 129 && flags & BIT(10) &&
-	    read_number(at + 116, 1) == 1) {
+	if (length >= 129 && flags & BIT(10) && read_number(at + 116, 1) == 1) {
 		acpi.reset_port = read_number(at + 120, 2);
 		acpi.reset_value = read_number(at + 128, 1);
 	}
@@ -252,8 +253,8 @@ void acpi_start(const struct mull_boot_info *boot)
 			  left_out, ACPI_PROCESSORS_MAX);
 	if (!acpi.has_madt) {
 		log_write("ACPI: no MADT; processors are the firmware's list");
-		for (uint32_t i = 0; i < boot->processor_count &&
-				     i < MULL_BOOT_PROCESSORS; i++)
+		for (uint32_t i = 0;
+		     i < boot->processor_count && i < MULL_BOOT_PROCESSORS; i++)
 			add_processor(boot->processors[i].apic_id,
 				      boot->processors[i].enabled);
 		add_io_apic(0xfec00000, 0);

@@ -19,14 +19,15 @@ void vm_memory_lay_out(struct vm *vm)
 	struct guest_memory *memory = &vm->memory;
 
 	vm->memory_low = size < MULL_GUEST_MMIO_START ? size :
-			 MULL_GUEST_MMIO_START;
+							MULL_GUEST_MMIO_START;
 	vm->memory_high = size - vm->memory_low;
 	memory->region_count = vm->memory_high ? 2 : 1;
-	memory->regions[0] = (struct guest_region){
-		.start = gpa(0), .size = vm->memory_low, .frames = vm->frames
-	};
+	memory->regions[0] = (struct guest_region){ .start = gpa(0),
+						    .size = vm->memory_low,
+						    .frames = vm->frames };
 	memory->regions[1] = (struct guest_region){
-		.start = gpa(GIB(4)), .size = vm->memory_high,
+		.start = gpa(GIB(4)),
+		.size = vm->memory_high,
 		.frames = vm->frames + vm->memory_low / FRAME_SIZE
 	};
 }
@@ -38,8 +39,8 @@ static uint32_t run_length(const struct vm *vm, uint32_t at)
 	uint32_t end = at < low ? low : vm->frame_count;
 	uint32_t offset = at < low ? at : at - low;
 
-	return offset % GIB_FRAMES == 0 && end - at >= GIB_FRAMES ?
-	       GIB_FRAMES : 1;
+	return offset % GIB_FRAMES == 0 && end - at >= GIB_FRAMES ? GIB_FRAMES :
+								    1;
 }
 
 static void give_frames(struct vm *vm, uint32_t count)
@@ -76,12 +77,13 @@ static enum error map_region(struct vm *vm, const struct guest_region *region)
 	for (uint32_t at = 0, run; at < count; at += run) {
 		enum error error;
 
-		for (run = 1; at + run < count && region->frames[at + run] ==
-		     region->frames[at] + run; run++)
+		for (run = 1;
+		     at + run < count &&
+		     region->frames[at + run] == region->frames[at] + run;
+		     run++)
 			;
 		error = virt->stage2_map(
-			vm->stage2,
-			gpa(region->start.value + at * FRAME_SIZE),
+			vm->stage2, gpa(region->start.value + at * FRAME_SIZE),
 			hpa((uint64_t)region->frames[at] << FRAME_SHIFT),
 			run * FRAME_SIZE, STAGE2_ALL);
 		if (error != ERR_NONE)

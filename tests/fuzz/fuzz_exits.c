@@ -6,17 +6,7 @@
  * injected must be possible, and afterwards the VM can be stopped and has
  * given everything back.
  */
-#include <arch/fake/fake.h>
-#include <mullion/cpu_loop.h>
-#include <mullion/frame_pool.h>
-#include <mullion/log.h>
-#include <mullion/manage.h>
-#include <mullion/package_reader.h>
-#include <mullion/page.h>
-#include <mullion/vm.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz_machine.h"
 
 #define VCPUS 2
 #define POOL_FRAMES 8
@@ -25,8 +15,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct vm *vm;
-static struct vcpu *vcpu; /* whose turn it is */
 static struct guest_system systems[VCPUS];
 static uint64_t free_frames, used_pages;
 
@@ -34,90 +22,6 @@ static struct {
 	const uint8_t *data;
 	size_t size;
 } input;
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-/* ---- the rest of the hypervisor ------------------------------------------ */
-
-static void check_format(const char *format, va_list arguments)
-{
-	char words[LOG_LINE_MAX];
-
-	require(format_text_list(words, sizeof words, format, arguments) <
-		sizeof words);
-}
-
-void log_write(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	check_format(format, arguments);
-	va_end(arguments);
-}
-
-void log_guest(struct vcpu *of, const char *format, ...)
-{
-	va_list arguments;
-
-	require(of == vcpu);
-	va_start(arguments, format);
-	check_format(format, arguments);
-	va_end(arguments);
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-	fprintf(stderr, "panic: %s\n", format);
-	abort();
-}
-
-void manage_event(struct vm *of)
-{
-	require(of == vm);
-	require(memchr(vm->end_words, 0, sizeof vm->end_words));
-}
-
-void manage_notify(void)
-{
-}
-
-void cpu_loop_add(struct vcpu *of)
-{
-	of->next = of;
-}
-
-struct load_image package_image(const struct package *package, uint32_t index)
-{
-	(void)package;
-	(void)index;
-	return (struct load_image){ 0 };
-}
-
-void load_begin(struct load *load, const struct load_request *request)
-{
-	memset(load, 0, sizeof *load);
-	load->request = *request;
-	load->start.rip = 0x1000;
-}
-
-enum error load_step(struct load *load, bool *done)
-{
-	(void)load;
-	*done = true;
-	return ERR_NONE;
-}
-
-/* Without the fake's mapping, which takes longer than all else here. */
-void *arch_window(hpa_t frame)
-{
-	require(frame.value % FRAME_SIZE == 0);
-	return fake_memory(frame);
-}
 
 /* ---- any value ----------------------------------------------------------- */
 
@@ -134,9 +38,19 @@ static uint64_t any(unsigned bytes)
 static uint64_t any_address(void)
 {
 	static const uint64_t places[] = {
-		0, 0x1000, 0x1ff000, 0x200000, 0xc0000000, 0xfec00000,
-		0xfee00000, 0xfffff000, 0x100000000, 0x7ffffffff000,
-		0x800000000000, 0xffff800000000000, 0xfffffffffffff000,
+		0,
+		0x1000,
+		0x1ff000,
+		0x200000,
+		0xc0000000,
+		0xfec00000,
+		0xfee00000,
+		0xfffff000,
+		0x100000000,
+		0x7ffffffff000,
+		0x800000000000,
+		0xffff800000000000,
+		0xfffffffffffff000,
 	};
 	uint8_t choice = (uint8_t)any(1);
 
@@ -147,8 +61,8 @@ static uint64_t any_address(void)
 
 static struct guest_segment any_segment(void)
 {
-	static const uint16_t attributes[] = { 0xa9b, 0xc9b, 0x9b, 0xc93, 0x93,
-					       0xcf3, 0xc97, 0 };
+	static const uint16_t attributes[] = { 0xa9b, 0xc9b, 0x9b,  0xc93,
+					       0x93,  0xcf3, 0xc97, 0 };
 	uint8_t choice = (uint8_t)any(1);
 
 	return (struct guest_segment){
@@ -215,7 +129,7 @@ static void write_memory(bool at_rip)
 static struct vm_exit any_exit(void)
 {
 	static const uint16_t ports[] = { 0x3f8, 0x3f9, 0x3fd, 0x600, 0x601,
-					  0x602, 0x603, 0x64, 0xcf9, 0x80 };
+					  0x602, 0x603, 0x64,  0xcf9, 0x80 };
 	struct vm_exit exit = { .kind = (enum exit_kind)(any(1) %
 							 EXIT_KIND_COUNT),
 				.length = (uint8_t)(any(1) % 16) };
@@ -223,16 +137,19 @@ static struct vm_exit any_exit(void)
 
 	if (exit.kind == EXIT_PORT_IO) {
 		exit.port = (struct exit_port){
-			.port = flags & 0x80 ? (uint16_t)any(2) :
-				ports[any(1) % ARRAY_COUNT(ports)],
+			.port = flags & 0x80 ?
+					(uint16_t)any(2) :
+					ports[any(1) % ARRAY_COUNT(ports)],
 			.size = (uint8_t)(1 << flags % 3),
-			.in = flags & 4, .string = flags & 8,
+			.in = flags & 4,
+			.string = flags & 8,
 			.repeat = flags & 16,
 		};
 	} else if (exit.kind == EXIT_MEMORY) {
 		exit.length = 0;
 		exit.memory = (struct exit_memory){
-			.address = gpa(any_address()), .read = flags & 1,
+			.address = gpa(any_address()),
+			.read = flags & 1,
 			.write = flags & 2,
 			.fetch = (flags & 0x1c) == 0x1c,
 			.in_page_walk = (flags & 0xe0) == 0xe0,
@@ -249,9 +166,12 @@ static void interrupt(void)
 {
 	uint8_t flags = (uint8_t)any(1);
 	const struct apic_message message = {
-		.destination = (uint32_t)any(1), .vector = (uint8_t)any(1),
-		.delivery = flags & 7, .logical = flags & 8,
-		.level = flags & 16, .x2apic = flags & 32,
+		.destination = (uint32_t)any(1),
+		.vector = (uint8_t)any(1),
+		.delivery = flags & 7,
+		.logical = flags & 8,
+		.level = flags & 16,
+		.x2apic = flags & 32,
 	};
 
 	vm_interrupt(vm, &message);
@@ -265,7 +185,7 @@ static void serve(void)
 	switch (what % 4) {
 	case 0:
 		vm_command(vm, (enum mull_command)(MULL_COMMAND_RESET +
-						  what / 4 % 3));
+						   what / 4 % 3));
 		break;
 	case 1:
 		console_take(&vm->serial.output, bytes, sizeof bytes);

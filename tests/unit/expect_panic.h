@@ -22,18 +22,18 @@ _Noreturn void panic(const char *format, ...)
 	abort();
 }
 
-#define assert_panics(statement)                                      \
-	do {                                                          \
-		pid_t child_ = fork();                                \
-		int status_;                                          \
-		if (child_ == 0) {                                    \
-			expecting_panic = true;                       \
-			statement;                                    \
-			_exit(0);                                     \
-		}                                                     \
+#define assert_panics(statement) \
+	do { \
+		pid_t child_ = fork(); \
+		int status_; \
+		if (child_ == 0) { \
+			expecting_panic = true; \
+			statement; \
+			_exit(0); \
+		} \
 		assert_int_equal(waitpid(child_, &status_, 0), child_); \
-		assert_true(WIFEXITED(status_));                      \
-		assert_int_equal(WEXITSTATUS(status_), PANICKED);     \
+		assert_true(WIFEXITED(status_)); \
+		assert_int_equal(WEXITSTATUS(status_), PANICKED); \
 	} while (0)
 
 #endif

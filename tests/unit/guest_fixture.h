@@ -137,7 +137,8 @@ static int fresh(void **state)
 	io_apic_reset(&vm);
 	for (int i = 0; i < SEGMENT_COUNT; i++)
 		fake_virt.system.segments[i] = (struct guest_segment){
-			.limit = 0xffffffff, .attributes = FLAT_DATA };
+			.limit = 0xffffffff, .attributes = FLAT_DATA
+		};
 	fake_virt.system.segments[SEGMENT_CS].attributes = FLAT_CODE;
 	fake_virt.system.cr0 = 1;
 	ends = complaints = notices = 0;

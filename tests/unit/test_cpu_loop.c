@@ -200,10 +200,9 @@ static void run_from(uint32_t cpu, const enum exit_kind *script)
 
 static void exits_are_counted_and_the_guest_goes_on(void **state)
 {
-	static const enum exit_kind script[] = {
-		EXIT_CPUID, EXIT_CACHE, EXIT_CACHE, EXIT_WINDOW,
-		EXIT_KIND_COUNT
-	};
+	static const enum exit_kind script[] = { EXIT_CPUID, EXIT_CACHE,
+						 EXIT_CACHE, EXIT_WINDOW,
+						 EXIT_KIND_COUNT };
 
 	(void)state;
 	make_vm(0, 1, false);
@@ -225,9 +224,8 @@ static void count_looks(void)
 
 static void after_an_interrupt_it_looks_around(void **state)
 {
-	static const enum exit_kind script[] = {
-		EXIT_NONE, EXIT_NMI, EXIT_CPUID, EXIT_KIND_COUNT
-	};
+	static const enum exit_kind script[] = { EXIT_NONE, EXIT_NMI,
+						 EXIT_CPUID, EXIT_KIND_COUNT };
 
 	(void)state;
 	make_vm(0, 1, false);
@@ -244,8 +242,8 @@ static void after_an_interrupt_it_looks_around(void **state)
 
 static void a_guest_that_ended_runs_no_more(void **state)
 {
-	static const enum exit_kind script[] = { EXIT_TRIPLE_FAULT,
-						 EXIT_NONE, EXIT_KIND_COUNT };
+	static const enum exit_kind script[] = { EXIT_TRIPLE_FAULT, EXIT_NONE,
+						 EXIT_KIND_COUNT };
 
 	(void)state;
 	make_vm(0, 1, false);

@@ -101,9 +101,9 @@ static void what_is_the_hypervisors_is_hidden(void **state)
 	/* MCE, MCA, VME */
 	assert_int_equal(ask(1, 0)[EDX] & (BIT(7) | BIT(14) | BIT(1)), 0);
 	/* SGX, TSX, MPX, PT, TSC_ADJUST */
-	assert_int_equal(ask(7, 0)[EBX] &
-			 (BIT(2) | BIT(4) | BIT(11) | BIT(14) | BIT(25) |
-			  BIT(1)), 0);
+	assert_int_equal(ask(7, 0)[EBX] & (BIT(2) | BIT(4) | BIT(11) | BIT(14) |
+					   BIT(25) | BIT(1)),
+			 0);
 	/* PKU, LA57, RDPID, CET */
 	assert_int_equal(ask(7, 0)[ECX] & (BIT(3) | BIT(16) | BIT(22) | BIT(7)),
 			 0);
@@ -111,7 +111,7 @@ static void what_is_the_hypervisors_is_hidden(void **state)
 	/* SVM; RDTSCP */
 	assert_int_equal(ask(0x80000001, 0)[ECX] & BIT(2), 0);
 	assert_int_equal(ask(0x80000001, 0)[EDX] & BIT(27), 0);
-	assert_int_equal(ask(0xd, 0)[EAX], 0xe7); /* no PKRU, no AMX */
+	assert_int_equal(ask(0xd, 0)[EAX], 0xe7);	/* no PKRU, no AMX */
 	assert_int_equal(ask(0xd, 1)[EAX] & BIT(3), 0); /* no XSAVES */
 	assert_int_equal(ask(0x80000007, 0)[EDX], BIT(8));
 }
@@ -145,8 +145,8 @@ static void cores_are_counted(void **state)
 {
 	static const struct {
 		uint32_t count, bits;
-	} rows[] = { { 1, 0 }, { 2, 1 }, { 3, 2 }, { 4, 2 }, { 5, 3 },
-		     { 63, 6 }, { 64, 6 } };
+	} rows[] = { { 1, 0 }, { 2, 1 },  { 3, 2 }, { 4, 2 },
+		     { 5, 3 }, { 63, 6 }, { 64, 6 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {

@@ -12,7 +12,8 @@ static void take_interrupt(void)
 
 static void leave(enum exit_kind kind, uint8_t length)
 {
-	const struct vm_exit exit = { .kind = kind, .length = length,
+	const struct vm_exit exit = { .kind = kind,
+				      .length = length,
 				      .raw = { 0xabc, 2, 3 } };
 
 	exit_handle(&vcpu, &exit);
@@ -29,7 +30,7 @@ static void every_kind_has_a_name_of_its_own(void **state)
 			assert_string_not_equal(exit_name(i), exit_name(j));
 	}
 	assert_string_equal(exit_name(EXIT_KIND_COUNT), "?");
-	assert_string_equal(exit_name((enum exit_kind)~0u), "?");
+	assert_string_equal(exit_name((enum exit_kind) ~0u), "?");
 }
 
 static void some_ask_for_nothing(void **state)
@@ -136,8 +137,7 @@ static void some_end_the_vm_in_words(void **state)
 	(void)state;
 	leave(EXIT_TRIPLE_FAULT, 0);
 	assert_int_equal(end_reason, MULL_END_TRIPLE_FAULT);
-	assert_string_equal(end_words,
-			    "triple fault on vCPU 0 at RIP 0x10000");
+	assert_string_equal(end_words, "triple fault on vCPU 0 at RIP 0x10000");
 	leave(EXIT_ENTRY_FAILED, 0);
 	assert_int_equal(end_reason, MULL_END_BAD_EXIT);
 	assert_non_null(strstr(end_words, "0xabc"));
@@ -159,8 +159,8 @@ static void without_a_length_the_bytes_are_looked_at(void **state)
 		{ EXIT_CPUID, "\x0f\xa2", 2 },
 		{ EXIT_CPUID, "\x66\xf3\x0f\xa2", 4 },
 		{ EXIT_HALT, "\xf4", 1 },
-		{ EXIT_CACHE, "\x0f\x09", 2 }, /* WBINVD */
-		{ EXIT_CACHE, "\x0f\x08", 2 }, /* INVD */
+		{ EXIT_CACHE, "\x0f\x09", 2 },	   /* WBINVD */
+		{ EXIT_CACHE, "\x0f\x08", 2 },	   /* INVD */
 		{ EXIT_CACHE, "\xf3\x0f\x09", 3 }, /* WBNOINVD */
 		{ EXIT_HYPERCALL, "\x0f\x01\xd9", 3 },
 		{ EXIT_XSETBV, "\x0f\x01\xd1", 3 },

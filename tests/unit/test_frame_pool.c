@@ -55,9 +55,9 @@ static void only_whole_usable_frames_count(void **state)
 	fill(ranges, ARRAY_COUNT(ranges));
 	assert_int_equal(frames_free(), 3);
 	for (uint32_t i = 0; i < 12; i++)
-		assert_int_equal(frame_owner_of(i),
-				 i == 2 || i == 6 || i == 7 ? FRAME_FREE :
-							      FRAME_ABSENT);
+		assert_int_equal(frame_owner_of(i), i == 2 || i == 6 || i == 7 ?
+							    FRAME_FREE :
+							    FRAME_ABSENT);
 	assert_int_equal(frame_owner_of(~0u), FRAME_ABSENT);
 }
 
@@ -86,8 +86,8 @@ static void impossible_ranges_are_left_out(void **state)
 
 	(void)state;
 	assert_int_equal(frame_pool_span(ranges, ARRAY_COUNT(ranges)), 0);
-	assert_int_equal(
-		frame_pool_first(ranges, ARRAY_COUNT(ranges), 1).value, 0);
+	assert_int_equal(frame_pool_first(ranges, ARRAY_COUNT(ranges), 1).value,
+			 0);
 	fill(ranges, ARRAY_COUNT(ranges));
 	assert_int_equal(frames_free(), 0);
 }
@@ -225,10 +225,9 @@ static void any_order_keeps_the_account(void **state)
 static void a_large_vm_is_not_a_long_wait(void **state)
 {
 	static frame_owner many[1 << 20];
-	const struct mull_memory_range range = { 0, sizeof many /
-							sizeof many[0] *
-							FRAME_SIZE,
-						 USABLE, 0 };
+	const struct mull_memory_range range = {
+		0, sizeof many / sizeof many[0] * FRAME_SIZE, USABLE, 0
+	};
 	uint32_t frame;
 
 	(void)state;

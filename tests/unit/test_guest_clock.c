@@ -50,9 +50,10 @@ static uint64_t nanoseconds(const struct time_info *clock, uint64_t tsc)
 
 static void it_is_right_at_any_rate(void **state)
 {
-	static const uint64_t rates[] = { /* kHz */
-		1000,	 33333,	  100000,  999999,   1000000,  1000001,
-		1999999, 2000000, 2400000, 3579545,  4000001,  4294967,
+	static const uint64_t rates[] = {
+		/* kHz */
+		1000,	 33333,	  100000,  999999,  1000000,  1000001,
+		1999999, 2000000, 2400000, 3579545, 4000001,  4294967,
 		4294968, 5800000, 7999999, 8589935, 10000000, 16000000,
 	};
 
@@ -105,8 +106,8 @@ static void switched_off_it_writes_nothing(void **state)
 static void wild_addresses_are_faults(void **state)
 {
 	static const uint64_t addresses[] = {
-		RAM_BYTES, RAM_BYTES - 8, GIB(3), 0xfee00000, PAGE | 2,
-		(uint64_t)-4, (uint64_t)-32, 1ull << 63,
+		RAM_BYTES, RAM_BYTES - 8, GIB(3),	 0xfee00000,
+		PAGE | 2,  (uint64_t)-4,  (uint64_t)-32, 1ull << 63,
 	};
 
 	(void)state;
@@ -115,9 +116,8 @@ static void wild_addresses_are_faults(void **state)
 		assert_int_not_equal(guest_clock_write(&vcpu, addresses[i] | 1),
 				     ERR_NONE);
 		assert_int_equal(vcpu.clock.msr, 0);
-		assert_int_not_equal(guest_clock_write_wall(&vcpu,
-							    addresses[i]),
-				     ERR_NONE);
+		assert_int_not_equal(
+			guest_clock_write_wall(&vcpu, addresses[i]), ERR_NONE);
 	}
 	assert_int_equal(complaints, 2 * ARRAY_COUNT(addresses));
 	assert_int_equal(guest_clock_write(&vcpu, (RAM_BYTES - 32) | 1),

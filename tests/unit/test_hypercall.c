@@ -27,8 +27,10 @@ static void the_version_is_told(void **state)
 static void what_is_not_there_is_said(void **state)
 {
 	static const uint64_t numbers[] = {
-		0, 1, 5, 11, 0xfff, MULL_CALL_RESET + 1, ~0ull,
-		0x100000000 | MULL_CALL_END,
+		0,     1,
+		5,     11,
+		0xfff, MULL_CALL_RESET + 1,
+		~0ull, 0x100000000 | MULL_CALL_END,
 	};
 
 	(void)state;
@@ -92,8 +94,8 @@ static void a_long_text_is_cut(void **state)
 static void wild_addresses_print_nothing(void **state)
 {
 	static const uint64_t addresses[] = {
-		RAM_BYTES, RAM_BYTES - 3, GIB(3), ~0ull, ~0ull - 2,
-		0x8000000000000000, (uint64_t)-4096,
+		RAM_BYTES, RAM_BYTES - 3,      GIB(3),		~0ull,
+		~0ull - 2, 0x8000000000000000, (uint64_t)-4096,
 	};
 
 	(void)state;

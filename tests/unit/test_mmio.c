@@ -111,8 +111,8 @@ static void what_cannot_go_on_ends_the_vm(void **state)
 	assert_int_equal(end_reason, MULL_END_BAD_EXIT);
 	assert_string_equal(end_words, "it jumped at 0xd0000000, where there "
 				       "is no memory (vCPU 0, RIP 0x10000)");
-	leave((struct exit_memory){ .address = gpa(HOLE), .read = true,
-				    .in_page_walk = true });
+	leave((struct exit_memory){
+		.address = gpa(HOLE), .read = true, .in_page_walk = true });
 	assert_non_null(strstr(end_words, "page tables"));
 	fake_virt.event_pending = true;
 	leave((struct exit_memory){ .address = gpa(HOLE), .write = true });

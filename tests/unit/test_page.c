@@ -31,9 +31,9 @@ enum error arch_map(hpa_t address, uint64_t size, enum arch_map_kind kind)
 /* Once: pages are never given back to the pool. */
 static int start_pages(void **state)
 {
-	static const struct mull_memory_range range = {
-		MIB(2), FRAMES * FRAME_SIZE, MULL_MEMORY_USABLE, 0
-	};
+	static const struct mull_memory_range range = { MIB(2),
+							FRAMES * FRAME_SIZE,
+							MULL_MEMORY_USABLE, 0 };
 	static frame_owner owners[FRAMES + 1];
 	uint8_t *first = arch_direct(hpa(MIB(2)));
 
@@ -91,8 +91,8 @@ static void no_run_overlaps_another(void **state)
 
 		if (runs[i].pages) {
 			for (uint64_t j = 0; j < runs[i].count; j++)
-				assert_int_equal(
-					runs[i].pages[j * PAGE_SIZE], i + 1);
+				assert_int_equal(runs[i].pages[j * PAGE_SIZE],
+						 i + 1);
 			page_free(runs[i].pages, runs[i].count);
 			held -= runs[i].count;
 			runs[i].pages = NULL;
@@ -101,8 +101,7 @@ static void no_run_overlaps_another(void **state)
 			runs[i].count = count;
 			assert_non_null(runs[i].pages);
 			for (uint64_t j = 0; j < count; j++)
-				runs[i].pages[j * PAGE_SIZE] =
-					(uint8_t)(i + 1);
+				runs[i].pages[j * PAGE_SIZE] = (uint8_t)(i + 1);
 			held += count;
 		}
 		assert_int_equal(pages_in_use(), in_use + held);

@@ -28,19 +28,33 @@ static void each_code_has_its_kind(void **state)
 		uint64_t code;
 		enum exit_kind kind;
 	} rows[] = {
-		{ 0x60, EXIT_INTERRUPT },  { 0x61, EXIT_NMI },
-		{ 0x62, EXIT_INTERRUPT },  { 0x64, EXIT_WINDOW },
-		{ 0x6f, EXIT_COUNTER },	   { 0x72, EXIT_CPUID },
-		{ 0x76, EXIT_CACHE },	   { 0x78, EXIT_HALT },
-		{ 0x7a, EXIT_PRIVILEGED }, { 0x7f, EXIT_TRIPLE_FAULT },
-		{ 0x80, EXIT_PRIVILEGED }, { 0x81, EXIT_HYPERCALL },
-		{ 0x82, EXIT_PRIVILEGED }, { 0x83, EXIT_PRIVILEGED },
-		{ 0x84, EXIT_PRIVILEGED }, { 0x85, EXIT_PRIVILEGED },
-		{ 0x86, EXIT_PRIVILEGED }, { 0x89, EXIT_CACHE },
-		{ 0x8a, EXIT_PRIVILEGED }, { 0x8b, EXIT_PRIVILEGED },
-		{ 0x8c, EXIT_PRIVILEGED }, { 0x8d, EXIT_XSETBV },
-		{ 0x400, EXIT_MEMORY },	   { 0x7b, EXIT_PORT_IO },
-		{ 0x7c, EXIT_MSR_READ },   { 0xffffffff, EXIT_ENTRY_FAILED },
+		{ 0x60, EXIT_INTERRUPT },
+		{ 0x61, EXIT_NMI },
+		{ 0x62, EXIT_INTERRUPT },
+		{ 0x64, EXIT_WINDOW },
+		{ 0x6f, EXIT_COUNTER },
+		{ 0x74, EXIT_VENDOR },
+		{ 0x72, EXIT_CPUID },
+		{ 0x76, EXIT_CACHE },
+		{ 0x78, EXIT_HALT },
+		{ 0x7a, EXIT_PRIVILEGED },
+		{ 0x7f, EXIT_TRIPLE_FAULT },
+		{ 0x80, EXIT_PRIVILEGED },
+		{ 0x81, EXIT_HYPERCALL },
+		{ 0x82, EXIT_PRIVILEGED },
+		{ 0x83, EXIT_PRIVILEGED },
+		{ 0x84, EXIT_PRIVILEGED },
+		{ 0x85, EXIT_PRIVILEGED },
+		{ 0x86, EXIT_PRIVILEGED },
+		{ 0x89, EXIT_CACHE },
+		{ 0x8a, EXIT_PRIVILEGED },
+		{ 0x8b, EXIT_PRIVILEGED },
+		{ 0x8c, EXIT_PRIVILEGED },
+		{ 0x8d, EXIT_XSETBV },
+		{ 0x400, EXIT_MEMORY },
+		{ 0x7b, EXIT_PORT_IO },
+		{ 0x7c, EXIT_MSR_READ },
+		{ 0xffffffff, EXIT_ENTRY_FAILED },
 		{ ~0ull, EXIT_ENTRY_FAILED },
 	};
 	size_t known = 0;
@@ -133,15 +147,15 @@ static void an_interrupted_delivery_is_repeated(void **state)
 		uint64_t was, again;
 	} rows[] = {
 		{ 0, 0 },
-		{ 0x00000041, 0 },			/* not valid */
-		{ 0x80000041, 0x80000041 },		/* interrupt */
-		{ 0x80000202, 0x80000202 },		/* NMI */
-		{ 0x80000306, 0x80000306 },		/* #UD */
-		{ 0xf80000b0e, 0xf80000b0e },		/* #PF with its code */
-		{ 0x80000301, 0x80000301 },		/* #DB */
-		{ 0x80000303, 0 },			/* INT3 */
-		{ 0x80000304, 0 },			/* INTO */
-		{ 0x80000480, 0 },			/* INT 0x80 */
+		{ 0x00000041, 0 },	      /* not valid */
+		{ 0x80000041, 0x80000041 },   /* interrupt */
+		{ 0x80000202, 0x80000202 },   /* NMI */
+		{ 0x80000306, 0x80000306 },   /* #UD */
+		{ 0xf80000b0e, 0xf80000b0e }, /* #PF with its code */
+		{ 0x80000301, 0x80000301 },   /* #DB */
+		{ 0x80000303, 0 },	      /* INT3 */
+		{ 0x80000304, 0 },	      /* INTO */
+		{ 0x80000480, 0 },	      /* INT 0x80 */
 		/* as QEMU 7.2 reports an interrupt and an NMI */
 		{ 0x80000341, 0x80000041 },
 		{ 0x800003ff, 0x800000ff },

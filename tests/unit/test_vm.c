@@ -1,56 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "vm_fixture.h"
+#include "vm_life.h"
 
 #include <mullion/guest.h>
 #include <pthread.h>
-
-void cpu_loop_add(struct vcpu *vcpu)
-{
-	vcpu->next = vcpu;
-}
-
-static void expect_states(const uint32_t *expected, uint32_t count)
-{
-	assert_int_equal(state_count, count);
-	for (uint32_t i = 0; i < count; i++)
-		assert_int_equal(states[i], expected[i]);
-	state_count = 0;
-}
-
-#define EXPECT_STATES(...)                                         \
-	expect_states((const uint32_t[]){ __VA_ARGS__ },           \
-		      ARRAY_COUNT(((const uint32_t[]){ __VA_ARGS__ })))
-
-/* The VM has none of the pool, and its frames are all zero. */
-static void assert_at_rest(uint32_t free)
-{
-	assert_int_equal(frames_free(), free);
-	assert_int_equal(fake_virt.roots, 0);
-	assert_int_equal(vm->phase, PHASE_IDLE);
-	for (uint32_t i = 0; i < vm->frame_count; i++)
-		assert_int_equal(frame_owner_of(vm->frames[i]), FRAME_FREE);
-	assert_false(vm_work(vm));
-}
-
-static uint8_t *frame_bytes(uint32_t number)
-{
-	return fake_memory(hpa((uint64_t)number << FRAME_SHIFT));
-}
-
-static void soil(void)
-{
-	for (uint32_t i = 0; i < vm->frame_count; i++)
-		memset(frame_bytes(vm->frames[i]), 0xaa, FRAME_SIZE);
-}
-
-static void assert_zero(void)
-{
-	static const uint8_t zeros[FRAME_SIZE];
-
-	for (uint32_t i = 0; i < vm->frame_count; i++)
-		assert_memory_equal(frame_bytes(vm->frames[i]), zeros,
-				    FRAME_SIZE);
-}
 
 /* ---- making and starting ------------------------------------------------- */
 
@@ -147,8 +99,7 @@ static void memory_makes_room_below_4_gib(void **state)
 	assert_int_equal(large->memory_high, GIB(1));
 	assert_int_equal(large->memory.region_count, 2);
 	assert_int_equal(large->memory.regions[1].start.value, GIB(4));
-	assert_ptr_equal(large->memory.regions[1].frames,
-			 large->frames + 1536);
+	assert_ptr_equal(large->memory.regions[1].frames, large->frames + 1536);
 	assert_true(guest_is_ram(&large->memory, gpa(GIB(5) - 1), 1));
 	assert_false(guest_is_ram(&large->memory, gpa(GIB(5) - 1), 2));
 	assert_false(guest_is_ram(&large->memory, gpa(GIB(3) - 1), 2));
@@ -381,124 +332,6 @@ static void a_vm_at_rest_wants_no_timer(void **state)
 	assert_true(vm->vcpus[0]->apic.timer_deadline == ARCH_NO_DEADLINE);
 }
 
-/* ---- commands ------------------------------------------------------------- */
-
-static void finish(void)
-{
-	work();
-	obey_all();
-	work();
-}
-
-static void stop_and_reset_by_command(void **state)
-{
-	uint32_t free = (uint32_t)frames_free();
-
-	(void)state;
-	start();
-	vm_command(vm, MULL_COMMAND_RESET);
-	finish();
-	assert_int_equal(vm->state, MULL_VM_RUNNING);
-	assert_int_equal(vm->restarts, 1);
-	obey_all();
-	vm_command(vm, MULL_COMMAND_STOP);
-	finish();
-	assert_int_equal(vm->state, MULL_VM_STOPPED);
-	assert_int_equal(vm->ending, MULL_END_COMMAND);
-	assert_string_equal(vm->end_words, "stopped by command");
-	assert_at_rest(free);
-	start();
-	assert_int_equal(vm->state, MULL_VM_RUNNING);
-	assert_int_equal(vm->restarts, 1);
-}
-
-static void stop_beats_a_reset_at_the_same_time(void **state)
-{
-	(void)state;
-	start();
-	vm_command(vm, MULL_COMMAND_RESET);
-	vm_command(vm, MULL_COMMAND_STOP);
-	finish();
-	assert_int_equal(vm->state, MULL_VM_STOPPED);
-	assert_int_equal(vm->commands, 0);
-}
-
-static void a_vm_that_starts_can_be_stopped(void **state)
-{
-	uint32_t free = (uint32_t)frames_free();
-
-	(void)state;
-	/* While it is cleared, and while it is loaded. */
-	for (uint32_t steps = 1; steps <= 128; steps += 127) {
-		vm_command(vm, MULL_COMMAND_START);
-		for (uint32_t i = 0; i < steps; i++)
-			assert_true(vm_work(vm));
-		assert_int_equal(vm->phase, steps == 1 ? PHASE_CLEAR :
-							 PHASE_LOAD);
-		soil();
-		state_count = 0;
-		vm_command(vm, MULL_COMMAND_STOP);
-		work();
-		EXPECT_STATES(MULL_VM_STOPPING, MULL_VM_STOPPED);
-		assert_int_equal(vm->ending, MULL_END_COMMAND);
-		assert_zero();
-		assert_at_rest(free);
-	}
-}
-
-/* The guest resets itself while the operator stops it. */
-static void stop_is_not_lost_in_a_restart(void **state)
-{
-	(void)state;
-	start();
-	vm_end(vm, MULL_END_RESET, 0, "reset");
-	vm_command(vm, MULL_COMMAND_STOP);
-	finish();
-	assert_int_equal(vm->state, MULL_VM_STOPPED);
-	assert_int_equal(vm->commands, 0);
-	assert_int_equal(loads, 1); /* it is not even begun again */
-	start();
-	vm_end(vm, MULL_END_RESET, 0, "reset");
-	work();
-	obey_all();
-	assert_true(vm_work(vm));
-	assert_int_equal(vm->phase, PHASE_ERASE);
-	vm_command(vm, MULL_COMMAND_STOP);
-	work();
-	assert_int_equal(vm->state, MULL_VM_STOPPED);
-	start();
-	assert_int_equal(vm->state, MULL_VM_RUNNING);
-}
-
-static void commands_at_odd_times_do_nothing(void **state)
-{
-	(void)state;
-	vm_command(vm, MULL_COMMAND_STOP);
-	vm_command(vm, MULL_COMMAND_RESET);
-	work();
-	assert_int_equal(vm->state, MULL_VM_STOPPED);
-	assert_int_equal(state_count, 0);
-	start();
-	state_count = 0;
-	vm_command(vm, MULL_COMMAND_START);
-	work();
-	assert_int_equal(state_count, 0);
-	assert_int_equal(vm->state, MULL_VM_RUNNING);
-	assert_int_equal(vm->commands, 0);
-}
-
-static void a_new_start_has_no_old_reason(void **state)
-{
-	(void)state;
-	start();
-	vm_command(vm, MULL_COMMAND_STOP);
-	finish();
-	vm_command(vm, MULL_COMMAND_START);
-	vm_work(vm);
-	assert_int_equal(vm->state, MULL_VM_STARTING);
-	assert_int_equal(vm->ending, MULL_END_NONE);
-}
-
 /* ---- devices -------------------------------------------------------------- */
 
 static void a_restart_resets_the_devices(void **state)
@@ -571,12 +404,6 @@ int main(void)
 		TEST(a_vm_ends_before_all_its_vcpus_have_begun),
 		TEST(the_next_guest_hears_nothing_of_the_last),
 		TEST(a_vm_at_rest_wants_no_timer),
-		TEST(stop_and_reset_by_command),
-		TEST(stop_beats_a_reset_at_the_same_time),
-		TEST(a_vm_that_starts_can_be_stopped),
-		TEST(stop_is_not_lost_in_a_restart),
-		TEST(commands_at_odd_times_do_nothing),
-		TEST(a_new_start_has_no_old_reason),
 		TEST(a_restart_resets_the_devices),
 		TEST(a_reset_leaves_the_console_to_its_reader),
 	};

@@ -67,10 +67,14 @@ void load_begin(struct load *load, const struct load_request *request)
 {
 	memset(load, 0, sizeof *load);
 	load->request = *request;
-	load->start = (struct guest_start){ .rip = 0x100000, .rsp = 0x8000,
-					    .rdi = 0x2000, .rsi = 0x3000,
-					    .cr3 = 0x8000, .gdt_base = 0x1000,
-					    .gdt_limit = 31, .cs = 8,
+	load->start = (struct guest_start){ .rip = 0x100000,
+					    .rsp = 0x8000,
+					    .rdi = 0x2000,
+					    .rsi = 0x3000,
+					    .cr3 = 0x8000,
+					    .gdt_base = 0x1000,
+					    .gdt_limit = 31,
+					    .cs = 8,
 					    .ds = 16 };
 	loads++;
 }
@@ -87,8 +91,7 @@ enum error load_step(struct load *load, bool *done)
 static int start_memory(void **state)
 {
 	static const struct mull_memory_range ranges[] = {
-		{ 0, MIB(2) + POOL_FRAMES * FRAME_SIZE, MULL_MEMORY_USABLE,
-		  0 },
+		{ 0, MIB(2) + POOL_FRAMES * FRAME_SIZE, MULL_MEMORY_USABLE, 0 },
 	};
 	uint32_t span = frame_pool_span(ranges, 1);
 	hpa_t first = frame_pool_first(ranges, 1, 1);

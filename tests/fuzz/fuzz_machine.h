@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* The rest of the hypervisor, for fuzz targets that run a VM: logs and events
+ * are checked and dropped, images always load. */
+#ifndef FUZZ_MACHINE_H
+#define FUZZ_MACHINE_H
+
+#include <arch/fake/fake.h>
+#include <mullion/cpu_loop.h>
+#include <mullion/frame_pool.h>
+#include <mullion/log.h>
+#include <mullion/manage.h>
+#include <mullion/package_reader.h>
+#include <mullion/page.h>
+#include <mullion/vm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct vm *vm;
+static struct vcpu *vcpu; /* whose turn it is */
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_format(const char *format, va_list arguments)
+{
+	char words[LOG_LINE_MAX];
+
+	require(format_text_list(words, sizeof words, format, arguments) <
+		sizeof words);
+}
+
+void log_write(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	check_format(format, arguments);
+	va_end(arguments);
+}
+
+void log_guest(struct vcpu *of, const char *format, ...)
+{
+	va_list arguments;
+
+	require(of == vcpu);
+	va_start(arguments, format);
+	check_format(format, arguments);
+	va_end(arguments);
+}
+
+_Noreturn void panic(const char *format, ...)
+{
+	fprintf(stderr, "panic: %s\n", format);
+	abort();
+}
+
+void manage_event(struct vm *of)
+{
+	require(of == vm);
+	require(memchr(vm->end_words, 0, sizeof vm->end_words));
+}
+
+void manage_notify(void)
+{
+}
+
+void cpu_loop_add(struct vcpu *of)
+{
+	of->next = of;
+}
+
+struct load_image package_image(const struct package *package, uint32_t index)
+{
+	(void)package;
+	(void)index;
+	return (struct load_image){ 0 };
+}
+
+void load_begin(struct load *load, const struct load_request *request)
+{
+	memset(load, 0, sizeof *load);
+	load->request = *request;
+	load->start.rip = 0x1000;
+}
+
+enum error load_step(struct load *load, bool *done)
+{
+	(void)load;
+	*done = true;
+	return ERR_NONE;
+}
+
+/* Without the fake's mapping, which takes longer than all else here. */
+void *arch_window(hpa_t frame)
+{
+	require(frame.value % FRAME_SIZE == 0);
+	return fake_memory(frame);
+}
+
+#endif
