@@ -6,7 +6,8 @@
 # defined somewhere, or, in a list, in what the item has named last before it.
 set -eu
 cd "$(dirname "$0")/.."
-test $# -gt 0 || set -- docs/tour.md docs/architecture.md docs/decisions/*.md
+test $# -gt 0 || set -- docs/tour.md docs/architecture.md \
+	docs/hardware.md docs/porting.md docs/decisions/*.md
 sources="arch boot drivers guests include kernel tests tools"
 bad=0
 checked=0
