@@ -65,6 +65,17 @@ def watch(process, scenario, checks, end):
         process.wait_for(pattern, end - time.monotonic(), count=count)
 
 
+def judge_pace(process, scenario, checks):
+    """A counter that is held up catches up, unless it starves."""
+    vm, rate, pattern = scenario.pace
+    lasted = re.search(pattern, process.text("err"))
+    seconds = float(lasted.group(1)) if lasted else 0
+    lines = len(re.findall(r"^%s +\| counter: \d+" % vm, process.text("out"),
+                           re.M))
+    checks.check(seconds and lines >= 0.9 * rate * seconds,
+                 "%s keeps its pace: %d lines in %.1f s" % (vm, lines, seconds))
+
+
 def judge(process, scenario, status, checks):
     out, log = process.text("out"), process.text("err")
     checks.check_lines(out)
@@ -76,6 +87,8 @@ def judge(process, scenario, status, checks):
         found = len(re.findall(pattern, out, re.M))
         checks.check(found >= count,
                      "%s: %d times of %d" % (pattern, found, count))
+    if scenario.pace:
+        judge_pace(process, scenario, checks)
     for pattern in scenario.never + (r"PANIC on CPU",):
         checks.check(not re.search(pattern, both(process), re.M),
                      "never: " + pattern)

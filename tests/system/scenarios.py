@@ -21,6 +21,8 @@ class Scenario:
     expect_log: tuple = ()   # on standard error: log and mullctl's words
     never: tuple = ()        # on neither
     counts: tuple = ()       # pairs: pattern, how often at least
+    pace: tuple = ()         # VM, lines a second: for as long as the log's
+                             # pattern, the third, says
     status: int | None = 0   # exit status; None: the test ends the run
     seconds: int = GUEST
     terminal: bool = False   # keys are typed at a terminal
@@ -136,7 +138,7 @@ SCENARIOS = (
         vm("hostile", "1, 2", "hostile", "case=all"),
         expect=(of("hostile", r"DONE \d+ 0"),),
         expect_log=(r"hostile: powered off|hostile: stopped: powered off",),
-        counts=((of("neighbour", r"counter: \d+"), 50),), status=None,
+        pace=("neighbour", 20, r"hostile: .* after ([\d.]+) s"), status=None,
         seconds=300),
     endings("ends-code", ENDS[:3] + ["triple-fault"], 4,
             [ENDINGS[name] for name in ENDS[:3] + ["triple-fault"]]),

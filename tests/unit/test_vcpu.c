@@ -146,6 +146,16 @@ static void init_and_sipi_may_come_in_one_go(void **state)
 	assert_int_equal(fake_virt.system.segments[SEGMENT_CS].base, 0x7000);
 }
 
+static void init_undoes_the_sipi_before_it(void **state)
+{
+	(void)state;
+	vcpu_request(second, VCPU_INIT);
+	vcpu_request(second, VCPU_STARTUP);
+	vcpu_request(second, VCPU_INIT);
+	vcpu_obey(second);
+	assert_int_equal(second->state, VCPU_WAITING);
+}
+
 /* The first vCPU may start others before their CPUs have looked. */
 static void begin_init_and_sipi_may_come_in_one_go(void **state)
 {
@@ -513,6 +523,7 @@ int main(void)
 		TEST(sipi_is_nothing_to_one_that_runs),
 		TEST(init_makes_it_wait),
 		TEST(init_and_sipi_may_come_in_one_go),
+		TEST(init_undoes_the_sipi_before_it),
 		TEST(begin_init_and_sipi_may_come_in_one_go),
 		TEST(parking_is_told_once),
 		TEST(park_and_begin_in_one_go_is_told),
