@@ -109,9 +109,8 @@ void console_start(void)
 	if (!firmware->ConOut)
 		return;
 	/* The firmware's logo would show through. */
-	firmware->ConOut->SetAttribute(
-		firmware->ConOut,
-		EFI_TEXT_ATTR(EFI_LIGHTGRAY, EFI_BLACK));
+	firmware->ConOut->SetAttribute(firmware->ConOut,
+				       EFI_TEXT_ATTR(EFI_LIGHTGRAY, EFI_BLACK));
 	firmware->ConOut->ClearScreen(firmware->ConOut);
 }
 

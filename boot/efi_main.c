@@ -131,8 +131,8 @@ static const char *boot(EFI_HANDLE image, uint64_t started)
 		return problem;
 
 	package_read(image, handoff.info);
-	handoff.page_tables = page_tables_build(
-		(void *)handoff.stack_top, top, handoff.info->image_address);
+	handoff.page_tables = page_tables_build((void *)handoff.stack_top, top,
+						handoff.info->image_address);
 	say("Leaving the firmware\n");
 	return exit_firmware(image, &handoff);
 }

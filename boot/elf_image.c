@@ -59,8 +59,7 @@ static const char *check_header(const struct elf_header *header,
 		return "it is not an executable with fixed addresses";
 	if (header->program_size != sizeof(struct program_header))
 		return "its program headers have an unknown size";
-	if (!header->program_count ||
-	    header->program_count > PROGRAM_COUNT_MAX)
+	if (!header->program_count || header->program_count > PROGRAM_COUNT_MAX)
 		return "it has no program headers, or too many";
 	if (header->program_offset > file_size ||
 	    file_size - header->program_offset <

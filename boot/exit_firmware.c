@@ -16,7 +16,7 @@
 #define CR4_PCIDE BIT(17)
 
 static struct {
-	void *descriptors; /* DESCRIPTOR_BYTES */
+	void *descriptors;		  /* DESCRIPTOR_BYTES */
 	struct mull_memory_range *ranges; /* RANGES_BEFORE_MERGE */
 } scratch;
 
@@ -28,8 +28,8 @@ static bool have_scratch(void)
 			DESCRIPTOR_BYTES, PAGE_SIZE, PHYSICAL_LIMIT);
 	if (!scratch.ranges)
 		scratch.ranges = firmware_allocate(
-			RANGES_BEFORE_MERGE * sizeof *scratch.ranges,
-			PAGE_SIZE, PHYSICAL_LIMIT);
+			RANGES_BEFORE_MERGE * sizeof *scratch.ranges, PAGE_SIZE,
+			PHYSICAL_LIMIT);
 	return scratch.descriptors && scratch.ranges;
 }
 

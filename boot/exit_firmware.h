@@ -12,7 +12,7 @@ struct handoff {
 	struct mull_boot_info *info; /* at the block's start */
 	uint64_t block;		     /* boot_info, stack, page tables */
 	uint64_t block_size;
-	uint64_t stack_top; /* a multiple of 16 */
+	uint64_t stack_top;   /* a multiple of 16 */
 	uint64_t page_tables; /* for CR3 */
 	uint64_t entry;
 };

@@ -57,8 +57,7 @@ void *firmware_allocate(uint64_t bytes, uint64_t unit, uint64_t limit)
 	uint64_t aligned = round_up(start, unit);
 
 	firmware_free((void *)start, aligned - start);
-	firmware_free((void *)(aligned + size),
-		      start + slack - aligned);
+	firmware_free((void *)(aligned + size), start + slack - aligned);
 	return (void *)aligned;
 }
 

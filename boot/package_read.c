@@ -36,8 +36,7 @@ static EFI_STATUS open_package(EFI_HANDLE image, EFI_FILE_PROTOCOL **file,
 	EFI_STATUS status;
 
 	*step = "the firmware does not tell where the loader came from";
-	status = services->HandleProtocol(image, &loaded_image,
-					  (void **)&self);
+	status = services->HandleProtocol(image, &loaded_image, (void **)&self);
 	if (EFI_ERROR(status))
 		return status;
 	*step = "the loader did not come from a volume with files";
@@ -96,16 +95,15 @@ static void show_progress(const struct reader *reader)
 	if (reader->announced >= PROGRESS_FROM &&
 	    reader->size % PROGRESS_STEP == 0)
 		say_progress("Package:    %lu of %lu MiB",
-			     reader->size / MIB(1),
-			     reader->announced / MIB(1));
+			     reader->size / MIB(1), reader->announced / MIB(1));
 }
 
 /* Reads until the file ends, whatever its size was said to be. */
 static EFI_STATUS read_all(struct reader *reader)
 {
 	/* One byte more, so that a true announcement leaves room to see it. */
-	EFI_STATUS status =
-		grow(reader, round_up(reader->announced + 1, FRAME_SIZE));
+	EFI_STATUS status = grow(reader,
+				 round_up(reader->announced + 1, FRAME_SIZE));
 
 	while (!EFI_ERROR(status)) {
 		uint64_t room = reader->room - reader->size;
@@ -150,8 +148,7 @@ static void explain(struct reader *reader, EFI_STATUS status,
 		text_format(to, room, "cannot read %s (%s)", MULL_PACKAGE_PATH,
 			    firmware_words(status));
 	else
-		text_format(to, room, "%s is an empty file",
-			    MULL_PACKAGE_PATH);
+		text_format(to, room, "%s is an empty file", MULL_PACKAGE_PATH);
 }
 
 static void hand_over(struct reader *reader, EFI_STATUS status,
@@ -185,9 +182,8 @@ void package_read(EFI_HANDLE image, struct mull_boot_info *info)
 		step = "it is a directory: " MULL_PACKAGE_PATH;
 	}
 	if (EFI_ERROR(status)) {
-		text_format(info->package_problem,
-			    sizeof info->package_problem, "%s (%s)", step,
-			    firmware_words(status));
+		text_format(info->package_problem, sizeof info->package_problem,
+			    "%s (%s)", step, firmware_words(status));
 	} else {
 		status = read_all(&reader);
 		hand_over(&reader, status, info);

@@ -48,8 +48,8 @@ static void link_tables(struct table *at, const struct table *to,
 			uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++)
-		at[i / ENTRIES].entries[i % ENTRIES] =
-			(uintptr_t)&to[i] | ENTRY_TABLE;
+		at[i / ENTRIES].entries[i % ENTRIES] = (uintptr_t)&to[i] |
+						       ENTRY_TABLE;
 }
 
 uint64_t page_tables_build(void *memory, uint64_t top, uint64_t image)
@@ -66,11 +66,10 @@ uint64_t page_tables_build(void *memory, uint64_t top, uint64_t image)
 		directories[page / ENTRIES].entries[page % ENTRIES] =
 			page * FRAME_SIZE | ENTRY_PAGE;
 
-	root->entries[KERNEL_ROOT_INDEX] =
-		(uintptr_t)&kernel[0] | ENTRY_TABLE;
-	kernel[0].entries[KERNEL_POINTER_INDEX] =
-		(uintptr_t)&kernel[1] | ENTRY_TABLE;
-	kernel[1].entries[MULL_KERNEL_BASE >> 21 & (ENTRIES - 1)] =
-		image | ENTRY_PAGE;
+	root->entries[KERNEL_ROOT_INDEX] = (uintptr_t)&kernel[0] | ENTRY_TABLE;
+	kernel[0].entries[KERNEL_POINTER_INDEX] = (uintptr_t)&kernel[1] |
+						  ENTRY_TABLE;
+	kernel[1].entries[MULL_KERNEL_BASE >> 21 & (ENTRIES - 1)] = image |
+								    ENTRY_PAGE;
 	return (uintptr_t)root;
 }

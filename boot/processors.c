@@ -7,12 +7,12 @@
 #include "firmware.h"
 
 /* PI 1.8 Volume 2, "EFI_MP_SERVICES_PROTOCOL": gnu-efi has no header for it */
-#define MP_SERVICES_GUID                                               \
-	{                                                              \
-		0x3fdda605, 0xa76e, 0x4f46,                            \
-		{                                                      \
+#define MP_SERVICES_GUID \
+	{ \
+		0x3fdda605, 0xa76e, 0x4f46, \
+		{ \
 			0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08 \
-		}                                                      \
+		} \
 	}
 
 /* PI 1.8 Volume 2, "EFI_PROCESSOR_INFORMATION" */
@@ -28,11 +28,11 @@ struct processor_information {
 
 /* The first two members; the others would start code on the processors. */
 struct mp_services {
-	EFI_STATUS(EFIAPI *count)(struct mp_services *services, UINTN *all,
-				  UINTN *enabled);
-	EFI_STATUS(EFIAPI *describe)(struct mp_services *services,
-				     UINTN number,
-				     struct processor_information *information);
+	EFI_STATUS(EFIAPI *count)
+	(struct mp_services *services, UINTN *all, UINTN *enabled);
+	EFI_STATUS(EFIAPI *describe)
+	(struct mp_services *services, UINTN number,
+	 struct processor_information *information);
 };
 
 static void add_processor(struct mull_boot_info *info,

@@ -41,8 +41,7 @@ static void put_number(struct output *output, uint64_t value, uint32_t base,
 		put(output, digits[--count]);
 }
 
-void text_format_list(char *to, size_t room, const char *format,
-		      va_list values)
+void text_format_list(char *to, size_t room, const char *format, va_list values)
 {
 	struct output output = { .to = to, .room = room - 1 };
 
@@ -62,9 +61,8 @@ void text_format_list(char *to, size_t room, const char *format,
 		if (*format == 's') {
 			put_string(&output, va_arg(values, const char *));
 		} else if (*format == 'u' || *format == 'x') {
-			uint64_t value = is_long ?
-						 va_arg(values, uint64_t) :
-						 va_arg(values, uint32_t);
+			uint64_t value = is_long ? va_arg(values, uint64_t) :
+						   va_arg(values, uint32_t);
 
 			put_number(&output, value, *format == 'u' ? 10 : 16,
 				   width);

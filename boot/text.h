@@ -12,8 +12,8 @@
  * Knows %s, %u, %x, %lu, %lx and %%, and for numbers a width such as %02u,
  * filled with zeros.
  */
-__attribute__((format(printf, 3, 4))) void
-text_format(char *to, size_t room, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void text_format(char *to, size_t room,
+						       const char *format, ...);
 __attribute__((format(printf, 3, 0))) void
 text_format_list(char *to, size_t room, const char *format, va_list values);
 

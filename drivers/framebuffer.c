@@ -109,9 +109,8 @@ static void draw_glyph_line(uint32_t *to, uint8_t bits)
 {
 	for (uint32_t below = 0; below < console.scale; below++) {
 		for (uint32_t x = 0; x < GLYPH_WIDTH * console.scale; x++)
-			to[x] = bits & 0x80 >> x / console.scale ?
-					console.ink :
-					0;
+			to[x] = bits & 0x80 >> x / console.scale ? console.ink :
+								   0;
 		to += console.pitch;
 	}
 }

@@ -168,5 +168,5 @@ void uart_interrupts(struct uart16550 *uart, bool receive, bool transmit)
 	put(uart, UART_INTERRUPTS, 0);
 	put(uart, UART_INTERRUPTS,
 	    (receive ? UART_ON_RECEIVE : 0) |
-	    (transmit ? UART_ON_TRANSMIT : 0));
+		    (transmit ? UART_ON_TRANSMIT : 0));
 }

@@ -40,21 +40,21 @@ static void result(const char *operation)
 }
 
 /* The operation stands between the two readings, with no call around it. */
-#define MEASURE(name, ...)                                            \
-	do {                                                          \
-		for (int i = -WARM_UP; i < ROUNDS; i++) {             \
-			uint64_t start = tsc_read();                  \
-                                                                      \
-			__VA_ARGS__;                                  \
-			rounds[i < 0 ? 0 : i] = tsc_read() - start;   \
-		}                                                     \
-		result(name);                                         \
+#define MEASURE(name, ...) \
+	do { \
+		for (int i = -WARM_UP; i < ROUNDS; i++) { \
+			uint64_t start = tsc_read(); \
+\
+			__VA_ARGS__; \
+			rounds[i < 0 ? 0 : i] = tsc_read() - start; \
+		} \
+		result(name); \
 	} while (0)
 
-#define CALL(instruction)                                              \
-	do {                                                           \
-		uint64_t number = NO_CALL;                             \
-                                                                       \
+#define CALL(instruction) \
+	do { \
+		uint64_t number = NO_CALL; \
+\
 		asm volatile(instruction : "+a"(number) : : "memory"); \
 	} while (0)
 
@@ -71,14 +71,18 @@ static void prefixed(void)
 	uint32_t a = MSR_APIC_BASE, d;
 	uint32_t leaf = 0, c = 0;
 
-	asm volatile(".byte 0x3e; rdmsr" : "=a"(a), "=d"(d)
+	asm volatile(".byte 0x3e; rdmsr"
+		     : "=a"(a), "=d"(d)
 		     : "c"(MSR_APIC_BASE));
 	report(a & BIT(11), "ds rdmsr is skipped whole");
-	asm volatile(".byte 0x66, 0x3e; cpuid" : "+a"(leaf), "+c"(c)
-		     : : "ebx", "edx");
+	asm volatile(".byte 0x66, 0x3e; cpuid"
+		     : "+a"(leaf), "+c"(c)
+		     :
+		     : "ebx", "edx");
 	report(leaf >= 1, "cpuid with two prefixes is skipped whole");
-	asm volatile(".byte 0x3e; wrmsr" : : "c"(MSR_MISC_ENABLE), "a"(1),
-		     "d"(0));
+	asm volatile(".byte 0x3e; wrmsr"
+		     :
+		     : "c"(MSR_MISC_ENABLE), "a"(1), "d"(0));
 	report(msr_read(MSR_MISC_ENABLE) & 1, "ds wrmsr is skipped whole");
 }
 

@@ -109,8 +109,7 @@ int guest_main(void)
 			print("CASE %s %s\n", cases[i].name,
 			      outcome_words[cases[i].outcome]);
 		else if (!strcmp(name, cases[i].name) ||
-			 (!strcmp(name, "all") &&
-			  cases[i].outcome == SURVIVES))
+			 (!strcmp(name, "all") && cases[i].outcome == SURVIVES))
 			run(&cases[i]);
 		else
 			continue;

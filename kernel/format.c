@@ -19,7 +19,7 @@ struct output {
 struct directive {
 	bool left, zeros, prefix;
 	size_t width;
-	size_t precision; /* of a string; NO_PRECISION: all of it */
+	size_t precision;  /* of a string; NO_PRECISION: all of it */
 	unsigned int size; /* bytes of the number */
 	char conversion;
 };
@@ -115,8 +115,7 @@ static void put_string(struct output *out, struct directive *how,
 }
 
 /* A width or precision: digits, or an argument. */
-static const char *take_count(const char *at, size_t *count,
-			      va_list *arguments)
+static const char *take_count(const char *at, size_t *count, va_list *arguments)
 {
 	*count = 0;
 	if (*at == '*') {
@@ -189,8 +188,11 @@ static bool convert(struct output *out, struct directive *how,
 	case 'x':
 	case 'X':
 		number = take_unsigned(arguments, how->size);
-		put_number(out, how, !how->prefix || !number ? "" :
-			   how->conversion == 'X' ? "0X" : "0x", number, 16);
+		put_number(out, how,
+			   !how->prefix || !number ? "" :
+			   how->conversion == 'X'  ? "0X" :
+						     "0x",
+			   number, 16);
 		return true;
 	case 'p':
 		put_number(out, how, "0x", take_unsigned(arguments, 8), 16);

@@ -32,10 +32,9 @@ void kernel_memory_start(const struct mull_boot_info *boot)
 		panic("no 2 MiB of usable memory in the firmware's map");
 	if (arch_map(owners, frames * FRAME_SIZE, ARCH_MAP_RAM) != ERR_NONE)
 		panic("memory at 0x%lx cannot be mapped", owners.value);
-	page_start(arch_direct(owners), frames,
-		   span * sizeof(frame_owner));
-	frame_pool_start(boot->memory, boot->memory_count,
-			 arch_direct(owners), span);
+	page_start(arch_direct(owners), frames, span * sizeof(frame_owner));
+	frame_pool_start(boot->memory, boot->memory_count, arch_direct(owners),
+			 span);
 	for (uint32_t i = 0; i < frames; i++)
 		frame_claim(FRAME_HYPERVISOR,
 			    (owners.value >> FRAME_SHIFT) + i);
@@ -92,8 +91,8 @@ static void read_package(const struct mull_boot_info *boot)
 			  boot->package_address);
 		return;
 	}
-	if (package_read(&package, bytes, boot->package_size, &limits,
-			 complain, NULL) != ERR_NONE) {
+	if (package_read(&package, bytes, boot->package_size, &limits, complain,
+			 NULL) != ERR_NONE) {
 		package.vm_count = 0;
 		/* The words must be seen, though no line was named. */
 		package.machine.serial_mode = MULL_SERIAL_TEXT;

@@ -7,8 +7,7 @@
 #include <string.h>
 
 /* Or the compiler makes a call of strlen() from the loop inside strlen(). */
-#define PLAIN_LOOP \
-	__attribute__((optimize("no-tree-loop-distribute-patterns")))
+#define PLAIN_LOOP __attribute__((optimize("no-tree-loop-distribute-patterns")))
 
 PLAIN_LOOP int memcmp(const void *left, const void *right, size_t length)
 {

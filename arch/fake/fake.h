@@ -35,14 +35,14 @@ extern uint64_t fake_deadline; /* the last arch_set_deadline() */
 extern uint32_t fake_cpu;	/* the running one */
 extern uint32_t fake_cpu_count; /* 1 */
 extern uint32_t fake_kicks[MULL_CPU_MAX];
-extern uint32_t fake_idles; /* calls of arch_idle() */
+extern uint32_t fake_idles;	      /* calls of arch_idle() */
 extern void (*fake_interrupts)(void); /* arch_take_interrupts(); may be NULL */
 extern void (*fake_interrupt_handler[16])(void); /* by ISA line */
 extern bool fake_fpu_open; /* between arch_fpu_begin() and arch_fpu_end() */
 /* Fills the registers, which are zero before; may be NULL. */
 extern void (*fake_cpuid)(uint32_t leaf, uint32_t subleaf,
 			  uint32_t registers[4]);
-extern uint64_t fake_guest_xcr0; /* the last that was accepted */
+extern uint64_t fake_guest_xcr0;	 /* the last that was accepted */
 extern enum error fake_guest_xcr0_error; /* what arch_set_guest_xcr0() says */
 
 /* ---- ports -------------------------------------------------------------- */
@@ -71,7 +71,7 @@ struct fake_virt {
 	struct guest_system system;
 	uint32_t system_reads; /* each costs a real vendor much */
 
-	uint32_t injected; /* how many events */
+	uint32_t injected;	  /* how many events */
 	struct guest_event event; /* the last of them */
 	bool event_pending;	  /* what virt->event_pending() says */
 	bool can_interrupt;
@@ -83,7 +83,7 @@ struct fake_virt {
 	uint64_t msr_value;
 	enum error msr_write_error;
 
-	uint32_t roots; /* made and not yet destroyed */
+	uint32_t roots;	       /* made and not yet destroyed */
 	enum error root_error; /* what stage2_create() says */
 	uint32_t mapping_count;
 	struct fake_mapping mappings[256];

@@ -127,14 +127,14 @@ static enum error fake_stage2_create(hpa_t *root)
 	return ERR_NONE;
 }
 
-static enum error fake_stage2_map(hpa_t root, gpa_t at, hpa_t to,
-				  uint64_t size, enum stage2_rights rights)
+static enum error fake_stage2_map(hpa_t root, gpa_t at, hpa_t to, uint64_t size,
+				  enum stage2_rights rights)
 {
 	if (fake_virt.mapping_count == ARRAY_COUNT(fake_virt.mappings))
 		return ERR_NO_MEMORY;
-	fake_virt.mappings[fake_virt.mapping_count++] =
-		(struct fake_mapping){ .root = root, .at = at, .to = to,
-				       .size = size, .rights = rights };
+	fake_virt.mappings[fake_virt.mapping_count++] = (struct fake_mapping){
+		.root = root, .at = at, .to = to, .size = size, .rights = rights
+	};
 	return ERR_NONE;
 }
 

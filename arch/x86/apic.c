@@ -109,8 +109,8 @@ void apic_enable(void)
 	apic_write(APIC_TPR, 0);
 	apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
 	apic_write(APIC_LVT_TIMER, tsc_deadline ?
-				   LVT_TSC_DEADLINE | VECTOR_TIMER :
-				   VECTOR_TIMER);
+					   LVT_TSC_DEADLINE | VECTOR_TIMER :
+					   VECTOR_TIMER);
 	cpu_self()->timer_set = ARCH_NO_DEADLINE;
 }
 
@@ -183,10 +183,13 @@ void arch_set_deadline(uint64_t time)
 		return;
 	cpu->timer_set = time;
 	if (tsc_deadline)
-		write_msr(MSR_TSC_DEADLINE, time == ARCH_NO_DEADLINE ? 0 : time);
+		write_msr(MSR_TSC_DEADLINE,
+			  time == ARCH_NO_DEADLINE ? 0 : time);
 	else
-		apic_write(APIC_TIMER_COUNT, time == ARCH_NO_DEADLINE ? 0 :
-			   timer_ticks(read_tsc(), time));
+		apic_write(APIC_TIMER_COUNT,
+			   time == ARCH_NO_DEADLINE ?
+				   0 :
+				   timer_ticks(read_tsc(), time));
 }
 
 /* The timer has fired: the next deadline must be programmed, same or not. */
@@ -253,11 +256,12 @@ enum error apic_connect_isa(uint32_t line, uint8_t vector, uint32_t destination)
 		if (!io || pin >= pins)
 			continue;
 		io_apic_write(io, IO_APIC_ENTRY(pin) + 1, destination << 24);
-		io_apic_write(io, IO_APIC_ENTRY(pin),
-			      vector |
-			      (acpi.isa[line].level ? IO_APIC_LEVEL : 0) |
-			      (acpi.isa[line].active_low ?
-			       IO_APIC_ACTIVE_LOW : 0));
+		io_apic_write(
+			io, IO_APIC_ENTRY(pin),
+			vector | (acpi.isa[line].level ? IO_APIC_LEVEL : 0) |
+				(acpi.isa[line].active_low ?
+					 IO_APIC_ACTIVE_LOW :
+					 0));
 		return ERR_NONE;
 	}
 	return ERR_NOT_FOUND;

@@ -128,7 +128,8 @@ void apic_send_nmi(uint32_t apic_id);
 void apic_timer_measure(void);
 void apic_timer_fired(void);
 void apic_mask_io(void);
-enum error apic_connect_isa(uint32_t line, uint8_t vector, uint32_t destination);
+enum error apic_connect_isa(uint32_t line, uint8_t vector,
+			    uint32_t destination);
 
 /* clock.c */
 void clock_start(void);

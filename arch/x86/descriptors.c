@@ -27,8 +27,8 @@ void descriptors_start(struct cpu *cpu)
 	struct {
 		uint16_t limit;
 		uint64_t base;
-	} __attribute__((packed)) gdtr = { sizeof cpu->gdt - 1,
-					   (uint64_t)cpu->gdt };
+	} __attribute__((packed))
+	gdtr = { sizeof cpu->gdt - 1, (uint64_t)cpu->gdt };
 
 	cpu->gdt[1] = DESCRIPTOR_CODE;
 	cpu->gdt[2] = DESCRIPTOR_DATA;

@@ -28,13 +28,17 @@ static uint32_t area_pages;
 
 static void save(uint8_t *area)
 {
-	__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u)
+	__asm__ volatile("xsave64 (%0)"
+			 :
+			 : "r"(area), "a"(~0u), "d"(~0u)
 			 : "memory");
 }
 
 static void restore(const uint8_t *area)
 {
-	__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u)
+	__asm__ volatile("xrstor64 (%0)"
+			 :
+			 : "r"(area), "a"(~0u), "d"(~0u)
 			 : "memory");
 }
 
@@ -75,8 +79,8 @@ void fpu_start(void)
 	if (!(cpuid(1, 0).ecx & BIT(26)))
 		panic("the processor has no XSAVE");
 	write_cr4(read_cr4() | CR4_OSXSAVE);
-	xcr0_all = (cpuid(0xd, 0).eax |
-		    (uint64_t)cpuid(0xd, 0).edx << 32) & XCR0_ALLOWED;
+	xcr0_all = (cpuid(0xd, 0).eax | (uint64_t)cpuid(0xd, 0).edx << 32) &
+		   XCR0_ALLOWED;
 	write_xcr0(xcr0_all);
 	area_pages = round_up(cpuid(0xd, 0).ebx, PAGE_SIZE) / PAGE_SIZE;
 	cpu->fpu = fpu_area_alloc();

@@ -10,17 +10,25 @@ enum opcode_flag {
 	TO_MEMORY = BIT(3),
 	WITH_IMMEDIATE = BIT(4), /* as long as the operand, at most 4 bytes */
 	WITH_IMMEDIATE_1 = BIT(5),
-	ALONE = BIT(6),	 /* no second operand */
-	OFFSET = BIT(7),  /* rAX and an address instead of ModRM */
-	STRING = BIT(8),  /* rAX and an address in rSI or rDI */
-	NO_66 = BIT(9),	 /* these prefixes make it another instruction, */
+	ALONE = BIT(6),	     /* no second operand */
+	OFFSET = BIT(7),     /* rAX and an address instead of ModRM */
+	STRING = BIT(8),     /* rAX and an address in rSI or rDI */
+	NO_66 = BIT(9),	     /* these prefixes make it another instruction, */
 	NO_REPEAT = BIT(10), /* or an undefined one */
 	ONLY_64 = BIT(11),
 	GROUP = BIT(12), /* the ModRM byte chooses the operation: see groups */
 };
 
-enum opcode_group { GROUP_ARITHMETIC, GROUP_MOVE, GROUP_POP, GROUP_UNARY,
-		    GROUP_STEP, GROUP_STEP_PUSH, GROUP_BITS, GROUP_COUNT };
+enum opcode_group {
+	GROUP_ARITHMETIC,
+	GROUP_MOVE,
+	GROUP_POP,
+	GROUP_UNARY,
+	GROUP_STEP,
+	GROUP_STEP_PUSH,
+	GROUP_BITS,
+	GROUP_COUNT
+};
 
 static const uint8_t groups[GROUP_COUNT][8] = {
 	[GROUP_ARITHMETIC] = { OPERATION_ADD, OPERATION_OR, OPERATION_ADC,
@@ -30,9 +38,11 @@ static const uint8_t groups[GROUP_COUNT][8] = {
 	[GROUP_POP] = { OPERATION_POP },
 	[GROUP_UNARY] = { OPERATION_TEST, [2] = OPERATION_NOT, OPERATION_NEG },
 	[GROUP_STEP] = { OPERATION_INC, OPERATION_DEC },
-	[GROUP_STEP_PUSH] = { OPERATION_INC, OPERATION_DEC,
-			      [6] = OPERATION_PUSH },
-	[GROUP_BITS] = { [4] = OPERATION_BT, OPERATION_BTS, OPERATION_BTR,
+	[GROUP_STEP_PUSH] = { OPERATION_INC,
+			      OPERATION_DEC, [6] = OPERATION_PUSH },
+	[GROUP_BITS] = { [4] = OPERATION_BT,
+			 OPERATION_BTS,
+			 OPERATION_BTR,
 			 OPERATION_BTC },
 };
 
@@ -46,7 +56,7 @@ struct opcode {
 	[(opcode) + 1] = { operation, flags }
 #define BOTH_WAYS(opcode, operation) \
 	BOTH_SIZES(opcode, operation, TO_MEMORY), \
-	BOTH_SIZES((opcode) + 2, operation, 0)
+		BOTH_SIZES((opcode) + 2, operation, 0)
 
 static const struct opcode one_byte[256] = {
 	BOTH_WAYS(0x00, OPERATION_ADD),
@@ -181,8 +191,10 @@ static void set_operands(struct instruction *instruction, uint16_t flags,
 	bool extended = instruction->operation == OPERATION_MOVE_ZERO ||
 			instruction->operation == OPERATION_MOVE_SIGN;
 
-	instruction->size = flags & SIZE_1 ? 1 : flags & SIZE_2 ? 2 :
-			    flags & SIZE_4 ? 4 : size;
+	instruction->size = flags & SIZE_1 ? 1 :
+			    flags & SIZE_2 ? 2 :
+			    flags & SIZE_4 ? 4 :
+					     size;
 	if (flags & (ALONE | GROUP))
 		return;
 	instruction->other = OTHER_GPR;
@@ -199,8 +211,7 @@ static struct memory_operand string_operand(const struct prefixes *prefixes,
 					    enum code_mode mode,
 					    enum operation operation)
 {
-	struct memory_operand memory =
-		part_operand(prefixes, mode, SEGMENT_DS);
+	struct memory_operand memory = part_operand(prefixes, mode, SEGMENT_DS);
 
 	memory.base = RSI;
 	if (operation == OPERATION_STOS) {
@@ -220,8 +231,8 @@ static bool take_operands(struct reader *reader, const struct opcode *opcode,
 	out->operation = opcode->operation;
 	if (opcode->flags & OFFSET) {
 		out->memory = part_operand(prefixes, mode, SEGMENT_DS);
-		out->memory.displacement =
-			part_number(reader, out->memory.address_size);
+		out->memory.displacement = part_number(
+			reader, out->memory.address_size);
 	} else if (opcode->flags & STRING) {
 		out->memory = string_operand(prefixes, mode, out->operation);
 		out->repeated = prefixes->repeat == PREFIX_REP;

@@ -82,7 +82,7 @@ uint8_t part_prefixes(struct reader *reader, enum code_mode mode,
 #define SIB_SCALE BITS(7, 6)
 #define SIB_INDEX BITS(5, 3)
 #define SIB_BASE BITS(2, 0)
-#define RM_SIB RSP /* a SIB byte follows */
+#define RM_SIB RSP     /* a SIB byte follows */
 #define RM_NO_BASE RBP /* with mod 0: a displacement only */
 
 static uint8_t address_size(enum code_mode mode,
@@ -103,9 +103,10 @@ static uint8_t address_size(enum code_mode mode,
 static void take_form_16(struct reader *reader, uint8_t mod, uint8_t rm,
 			 struct memory_operand *memory)
 {
-	static const uint8_t bases[8] = { RBX, RBX, RBP, RBP,
-					  RSI, RDI, RBP, RBX };
-	static const uint8_t indexes[8] = { RSI, RDI, RSI, RDI,
+	static const uint8_t bases[8] = {
+		RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX
+	};
+	static const uint8_t indexes[8] = { RSI,    RDI,    RSI,    RDI,
 					    NO_GPR, NO_GPR, NO_GPR, NO_GPR };
 
 	memory->base = bases[rm];

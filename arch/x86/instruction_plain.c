@@ -10,17 +10,26 @@
 enum tail { TAIL_NONE, TAIL_BYTE, TAIL_PORT, TAIL_MEMORY };
 
 struct plain {
-	uint8_t count;	  /* bytes of opcode */
+	uint8_t count; /* bytes of opcode */
 	uint8_t bytes[3];
-	uint8_t mask;	  /* of the last byte: the bits that count */
+	uint8_t mask; /* of the last byte: the bits that count */
 	enum tail tail;
-	bool needs_rep;	  /* F3 makes it this instruction */
-	bool may_lock;	  /* LOCK is not undefined with it */
+	bool needs_rep; /* F3 makes it this instruction */
+	bool may_lock;	/* LOCK is not undefined with it */
 };
 
-#define ONE(byte) { .count = 1, .bytes = { byte }, .mask = 0xff }
-#define TWO(byte) { .count = 2, .bytes = { 0x0f, byte }, .mask = 0xff }
-#define THREE(byte) { .count = 3, .bytes = { 0x0f, 0x01, byte }, .mask = 0xff }
+#define ONE(byte) \
+	{ \
+		.count = 1, .bytes = { byte }, .mask = 0xff \
+	}
+#define TWO(byte) \
+	{ \
+		.count = 2, .bytes = { 0x0f, byte }, .mask = 0xff \
+	}
+#define THREE(byte) \
+	{ \
+		.count = 3, .bytes = { 0x0f, 0x01, byte }, .mask = 0xff \
+	}
 
 static const struct plain plains[PLAIN_COUNT] = {
 	[PLAIN_CPUID] = TWO(0xa2),
@@ -29,7 +38,9 @@ static const struct plain plains[PLAIN_COUNT] = {
 	[PLAIN_VMCALL] = THREE(0xc1),
 	[PLAIN_VMMCALL] = THREE(0xd9),
 	[PLAIN_HLT] = ONE(0xf4),
-	[PLAIN_PAUSE] = { .count = 1, .bytes = { 0x90 }, .mask = 0xff,
+	[PLAIN_PAUSE] = { .count = 1,
+			  .bytes = { 0x90 },
+			  .mask = 0xff,
 			  .needs_rep = true },
 	[PLAIN_RDTSC] = TWO(0x31),
 	[PLAIN_RDTSCP] = THREE(0xf9),
@@ -39,7 +50,9 @@ static const struct plain plains[PLAIN_COUNT] = {
 	[PLAIN_XSETBV] = THREE(0xd1),
 	[PLAIN_MONITOR] = THREE(0xc8),
 	[PLAIN_MWAIT] = THREE(0xc9),
-	[PLAIN_INVLPG] = { .count = 2, .bytes = { 0x0f, 0x01 }, .mask = 0xff,
+	[PLAIN_INVLPG] = { .count = 2,
+			   .bytes = { 0x0f, 0x01 },
+			   .mask = 0xff,
 			   .tail = TAIL_MEMORY },
 	[PLAIN_INVLPGA] = THREE(0xdf),
 	[PLAIN_VMRUN] = THREE(0xd8),
@@ -49,17 +62,26 @@ static const struct plain plains[PLAIN_COUNT] = {
 	[PLAIN_CLGI] = THREE(0xdd),
 	[PLAIN_SKINIT] = THREE(0xde),
 	/* E4..E7 and EC..EF; 6C..6F. */
-	[PLAIN_PORT] = { .count = 1, .bytes = { 0xe4 }, .mask = 0xf4,
+	[PLAIN_PORT] = { .count = 1,
+			 .bytes = { 0xe4 },
+			 .mask = 0xf4,
 			 .tail = TAIL_PORT },
 	[PLAIN_PORT_STRING] = { .count = 1, .bytes = { 0x6c }, .mask = 0xfc },
 	[PLAIN_INT3] = ONE(0xcc),
-	[PLAIN_INT] = { .count = 1, .bytes = { 0xcd }, .mask = 0xff,
+	[PLAIN_INT] = { .count = 1,
+			.bytes = { 0xcd },
+			.mask = 0xff,
 			.tail = TAIL_BYTE },
 	/* 0F 20, 0F 22 and 0F 21, 0F 23: the ModRM byte always names
 	 * registers.  LOCK reaches CR8 from 32-bit code on AMD's. */
-	[PLAIN_MOVE_CR] = { .count = 2, .bytes = { 0x0f, 0x20 }, .mask = 0xfd,
-			    .tail = TAIL_BYTE, .may_lock = true },
-	[PLAIN_MOVE_DR] = { .count = 2, .bytes = { 0x0f, 0x21 }, .mask = 0xfd,
+	[PLAIN_MOVE_CR] = { .count = 2,
+			    .bytes = { 0x0f, 0x20 },
+			    .mask = 0xfd,
+			    .tail = TAIL_BYTE,
+			    .may_lock = true },
+	[PLAIN_MOVE_DR] = { .count = 2,
+			    .bytes = { 0x0f, 0x21 },
+			    .mask = 0xfd,
 			    .tail = TAIL_BYTE },
 };
 
@@ -116,8 +138,7 @@ static bool take_plain(struct reader *reader, const struct plain *plain,
 
 enum error instruction_length_plain(const uint8_t *bytes, size_t length,
 				    enum code_mode mode,
-				    enum plain_instruction plain,
-				    uint8_t *skip)
+				    enum plain_instruction plain, uint8_t *skip)
 {
 	struct reader reader = part_reader(bytes, length);
 	bool same = take_plain(&reader, &plains[plain], mode);

@@ -58,12 +58,28 @@ void interrupts_start(void)
 static const char *exception_name(uint64_t vector)
 {
 	static const char *const names[] = {
-		"divide error", "debug", "NMI", "breakpoint", "overflow",
-		"bound range", "invalid opcode", "no math unit",
-		"double fault", "9", "invalid TSS", "segment not present",
-		"stack fault", "general protection", "page fault", "15",
-		"x87 error", "alignment check", "machine check", "SIMD error",
-		"virtualization", "control protection",
+		"divide error",
+		"debug",
+		"NMI",
+		"breakpoint",
+		"overflow",
+		"bound range",
+		"invalid opcode",
+		"no math unit",
+		"double fault",
+		"9",
+		"invalid TSS",
+		"segment not present",
+		"stack fault",
+		"general protection",
+		"page fault",
+		"15",
+		"x87 error",
+		"alignment check",
+		"machine check",
+		"SIMD error",
+		"virtualization",
+		"control protection",
 	};
 
 	return vector < ARRAY_COUNT(names) ? names[vector] : "exception";

@@ -229,8 +229,9 @@ void page_table_drop_identity(void)
 void page_table_cpu_area(uint32_t index)
 {
 	static const uint8_t used[] = {
-		CPU_PAGE_DATA, CPU_PAGE_STACK, CPU_PAGE_STACK + 1,
-		CPU_PAGE_STACK + 2, CPU_PAGE_STACK + 3, CPU_PAGE_NMI,
+		CPU_PAGE_DATA,	       CPU_PAGE_STACK,
+		CPU_PAGE_STACK + 1,    CPU_PAGE_STACK + 2,
+		CPU_PAGE_STACK + 3,    CPU_PAGE_NMI,
 		CPU_PAGE_DOUBLE_FAULT, CPU_PAGE_MACHINE_CHECK,
 	};
 

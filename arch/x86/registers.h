@@ -79,8 +79,11 @@ static inline uint64_t read_msr(uint32_t msr)
 
 static inline void write_msr(uint32_t msr, uint64_t value)
 {
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value),
-			 "d"((uint32_t)(value >> 32)) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)value),
+			   "d"((uint32_t)(value >> 32))
+			 : "memory");
 }
 
 static inline uint64_t read_tsc(void)
@@ -114,7 +117,10 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
 	} \
 	static inline void write_##name(uint64_t value) \
 	{ \
-		__asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory"); \
+		__asm__ volatile("mov %0, %%" #name \
+				 : \
+				 : "r"(value) \
+				 : "memory"); \
 	}
 CONTROL_REGISTER(cr0)
 CONTROL_REGISTER(cr2)
@@ -136,8 +142,11 @@ static inline uint64_t read_xcr0(void)
 
 static inline void write_xcr0(uint64_t value)
 {
-	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value),
-			 "d"((uint32_t)(value >> 32)) : "memory");
+	__asm__ volatile("xsetbv"
+			 :
+			 : "c"(0), "a"((uint32_t)value),
+			   "d"((uint32_t)(value >> 32))
+			 : "memory");
 }
 
 static inline uint32_t port_in32(uint16_t port)

@@ -104,8 +104,9 @@ void x86_start(const struct mull_boot_info *from_loader)
 	kernel_memory_start(&boot_info);
 	page_table_reserve(&boot_info);
 	page_table_cpu_area(0);
-	switch_stack(start_on_cpu, (uint64_t)cpu_at(0) +
-		     (CPU_PAGE_STACK + CPU_STACK_PAGES) * PAGE_SIZE);
+	switch_stack(start_on_cpu,
+		     (uint64_t)cpu_at(0) +
+			     (CPU_PAGE_STACK + CPU_STACK_PAGES) * PAGE_SIZE);
 }
 
 /* "PCI reset control" at 0xcf9, the way that PCs have had since the PIIX3. */

@@ -22,18 +22,18 @@ static void flood_console(void)
 	const struct {
 		uint64_t at, length;
 	} wrong[] = {
-		{ edge, 1 },		  { edge - 16, 17 },
-		{ NOWHERE, 4096 },	  { MULL_GUEST_IO_APIC, 4 },
-		{ ~0ull, 1 },
-		{ ~0ull - 15, 16 },	  { ~0ull - 15, 17 },
-		{ 1ull << 52, 1 },	  { 1ull << 63, 4096 },
-		{ edge - 1, ~0ull },
+		{ edge, 1 },	      { edge - 16, 17 },
+		{ NOWHERE, 4096 },    { MULL_GUEST_IO_APIC, 4 },
+		{ ~0ull, 1 },	      { ~0ull - 15, 16 },
+		{ ~0ull - 15, 17 },   { 1ull << 52, 1 },
+		{ 1ull << 63, 4096 }, { edge - 1, ~0ull },
 	};
 	bool refused = true;
 
 	for (size_t i = 0; i < ARRAY_COUNT(wrong); i++)
 		refused = hypercall(MULL_CALL_CONSOLE, wrong[i].at,
-				    wrong[i].length) < 0 && refused;
+				    wrong[i].length) < 0 &&
+			  refused;
 	report(refused, "the console prints nothing that is not memory");
 }
 
@@ -68,9 +68,17 @@ void hypercall_flood(void)
 void clock_wild(void)
 {
 	const uint64_t places[] = {
-		~0ull, NOWHERE, MULL_GUEST_LOCAL_APIC, guest_info.memory_low,
-		guest_info.memory_low - 4, guest_info.memory_low - 28,
-		0x8000000000000000, 1ull << 40, PAGE_SIZE - 4, 3, 0,
+		~0ull,
+		NOWHERE,
+		MULL_GUEST_LOCAL_APIC,
+		guest_info.memory_low,
+		guest_info.memory_low - 4,
+		guest_info.memory_low - 28,
+		0x8000000000000000,
+		1ull << 40,
+		PAGE_SIZE - 4,
+		3,
+		0,
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(places); i++) {

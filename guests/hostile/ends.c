@@ -69,8 +69,8 @@ void tables_in_hole(void)
 /* A translation that goes through a table in the I/O APIC. */
 void walk_in_mmio(void)
 {
-	uint64_t *pointers =
-		(uint64_t *)(*(uint64_t *)paging_root() & ~(PAGE_SIZE - 1));
+	uint64_t *pointers = (uint64_t *)(*(uint64_t *)paging_root() &
+					  ~(PAGE_SIZE - 1));
 
 	pointers[511] = MULL_GUEST_IO_APIC | 7;
 	(void)*(volatile uint64_t *)GIB(511);

@@ -5,10 +5,10 @@
 #define CPUID1_ECX_MONITOR BIT(3)
 #define RFLAGS_TRAP 0x100
 
-#define INSTRUCTION(name, code)					      \
-	static void name(void *argument)			      \
-	{							      \
-		(void)argument;					      \
+#define INSTRUCTION(name, code) \
+	static void name(void *argument) \
+	{ \
+		(void)argument; \
 		asm volatile(code ::: "rax", "rcx", "rdx", "memory", "cc"); \
 	}
 
@@ -103,8 +103,8 @@ static void walk_with_trap_flag(void *argument)
 		     "mov $0xc0000100, %%ecx; rdmsr; wrmsr\n\t"
 		     "mov $0xd0000000, %%eax; mov (%%rax), %%ecx\n\t"
 		     "sti; cpuid; cli\n\t"
-		     "pushfq; andl %1, (%%rsp); popfq"
-		     ::"i"(RFLAGS_TRAP), "i"(~RFLAGS_TRAP)
+		     "pushfq; andl %1, (%%rsp); popfq" ::"i"(RFLAGS_TRAP),
+		     "i"(~RFLAGS_TRAP)
 		     : "rax", "rbx", "rcx", "rdx", "cc", "memory");
 }
 
@@ -129,7 +129,8 @@ void single_step(void)
 static void jump(void *to)
 {
 	asm volatile("xor %%eax, %%eax; xor %%ecx, %%ecx; mov $0x80, %%edx;"
-		     "jmp *%0" ::"r"(to) : "rax", "rcx", "rdx");
+		     "jmp *%0" ::"r"(to)
+		     : "rax", "rcx", "rdx");
 }
 
 /*
@@ -144,10 +145,8 @@ void last_canonical(void)
 		const char *name;
 		uint8_t size, bytes[3];
 	} codes[] = {
-		{ "cpuid", 2, { 0x0f, 0xa2 } },
-		{ "in", 1, { 0xec } },
-		{ "out", 1, { 0xee } },
-		{ "rdmsr", 2, { 0x0f, 0x32 } },
+		{ "cpuid", 2, { 0x0f, 0xa2 } },	 { "in", 1, { 0xec } },
+		{ "out", 1, { 0xee } },		 { "rdmsr", 2, { 0x0f, 0x32 } },
 		{ "wbinvd", 2, { 0x0f, 0x09 } },
 	};
 	uint64_t *root = (uint64_t *)paging_root();

@@ -105,8 +105,8 @@ void io_apic_sweep(void)
 		(void)*(volatile uint8_t *)(IO_APIC_PAGE + at);
 		(void)*(volatile uint16_t *)(IO_APIC_PAGE + at);
 		*(volatile uint8_t *)(IO_APIC_PAGE + at) = 0xff;
-		*(volatile uint32_t *)(IO_APIC_PAGE + at) =
-			(uint32_t)hostile_random();
+		*(volatile uint32_t *)(IO_APIC_PAGE +
+				       at) = (uint32_t)hostile_random();
 		if (at + 8 <= SWEEP)
 			*(volatile uint64_t *)(IO_APIC_PAGE + at) = ~0ull;
 	}

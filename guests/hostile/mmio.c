@@ -56,8 +56,10 @@ static void do_access(void *argument)
 static bool is_nothing(uint64_t address, uint32_t size)
 {
 	struct access read = { .address = address, .size = size };
-	struct access write = { .address = address, .size = size,
-				.write = true, .value = 0x5a5a5a5a5a5a5a5a };
+	struct access write = { .address = address,
+				.size = size,
+				.write = true,
+				.value = 0x5a5a5a5a5a5a5a5a };
 	uint64_t ones = BITS(8 * size - 1, 0);
 
 	if (guarded_call(do_access, &read) >= 0 || read.value != ones)
@@ -71,11 +73,17 @@ void mmio_wild(void)
 {
 	uint64_t above = GIB(4) + guest_info.memory_high;
 	const uint64_t places[] = {
-		MULL_GUEST_MMIO_START, NOWHERE, MULL_GUEST_IO_APIC - PAGE_SIZE,
+		MULL_GUEST_MMIO_START,
+		NOWHERE,
+		MULL_GUEST_IO_APIC - PAGE_SIZE,
 		MULL_GUEST_IO_APIC + PAGE_SIZE,
 		MULL_GUEST_LOCAL_APIC - PAGE_SIZE,
-		MULL_GUEST_LOCAL_APIC + PAGE_SIZE, BEHIND_ALL,
-		guest_info.memory_low, above, above + GIB(1), GIB(256),
+		MULL_GUEST_LOCAL_APIC + PAGE_SIZE,
+		BEHIND_ALL,
+		guest_info.memory_low,
+		above,
+		above + GIB(1),
+		GIB(256),
 	};
 
 	for (uint32_t size = 1; size <= 8; size *= 2) {
@@ -96,7 +104,7 @@ void mmio_wild(void)
 void mmio_crossing(void)
 {
 	const uint64_t edges[] = {
-		MULL_GUEST_IO_APIC, MULL_GUEST_IO_APIC + PAGE_SIZE,
+		MULL_GUEST_IO_APIC,    MULL_GUEST_IO_APIC + PAGE_SIZE,
 		MULL_GUEST_LOCAL_APIC, MULL_GUEST_LOCAL_APIC + PAGE_SIZE,
 		guest_info.memory_low, NOWHERE,
 	};
@@ -151,7 +159,9 @@ static void store_bytes(void *argument)
 {
 	struct string *s = argument;
 
-	asm volatile("rep stosb" : "+D"(s->to), "+c"(s->count) : "a"(0)
+	asm volatile("rep stosb"
+		     : "+D"(s->to), "+c"(s->count)
+		     : "a"(0)
 		     : "memory");
 }
 
@@ -159,7 +169,9 @@ static void store_words(void *argument)
 {
 	struct string *s = argument;
 
-	asm volatile("rep stosq" : "+D"(s->to), "+c"(s->count) : "a"(0)
+	asm volatile("rep stosq"
+		     : "+D"(s->to), "+c"(s->count)
+		     : "a"(0)
 		     : "memory");
 }
 
@@ -197,15 +209,19 @@ void mmio_string(void)
 	guarded_call(move_bytes, &s);
 	report(s.count == 0 && buffer[0] == 0xff && buffer[255] == 0xff,
 	       "rep movsb from nowhere brings ones");
-	s = (struct string){ .to = NOWHERE + 255, .from = ram + 255,
-			     .count = 256, .backward = true };
+	s = (struct string){ .to = NOWHERE + 255,
+			     .from = ram + 255,
+			     .count = 256,
+			     .backward = true };
 	guarded_call(move_bytes, &s);
 	report(s.count == 0 && s.from == ram - 1,
 	       "rep movsb runs backward, too");
-	s = (struct string){ .to = NOWHERE, .from = NOWHERE + MIB(1),
+	s = (struct string){ .to = NOWHERE,
+			     .from = NOWHERE + MIB(1),
 			     .count = 64 };
 	guarded_call(move_words, &s);
-	s = (struct string){ .to = ram, .from = MULL_GUEST_LOCAL_APIC,
+	s = (struct string){ .to = ram,
+			     .from = MULL_GUEST_LOCAL_APIC,
 			     .count = 64 };
 	guarded_call(move_words, &s);
 	s = (struct string){ .to = MULL_GUEST_IO_APIC - 64, .count = 256 };

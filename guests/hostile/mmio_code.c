@@ -7,10 +7,10 @@
 #define OPCODE_STORE 0x89 /* mov %eax, (%rdi) */
 
 /* Each takes the address in RDI; a name for the report. */
-#define OPERATION(name, code)					  \
-	static void name(void *at)				  \
-	{							  \
-		asm volatile(code ::"D"(at)			  \
+#define OPERATION(name, code) \
+	static void name(void *at) \
+	{ \
+		asm volatile(code ::"D"(at) \
 			     : "rax", "rcx", "rdx", "rbx", "cc", "memory"); \
 	}
 
@@ -66,9 +66,9 @@ OPERATION(do_bit_far, "mov $0x7fffffff, %%eax; bts %%eax, (%%rdi)")
 
 void mmio_odd(void)
 {
-	static void (*const odd[])(void *) = { do_push, do_pop, do_bit_far,
+	static void (*const odd[])(void *) = { do_push, do_pop,	   do_bit_far,
 					       do_fbld, do_fxsave, do_sse,
-					       do_wide, do_lgdt, do_far_call,
+					       do_wide, do_lgdt,   do_far_call,
 					       do_call };
 	uint64_t only = option_number("operation", ARRAY_COUNT(odd));
 

@@ -172,13 +172,11 @@ static void test_fault(void)
 	memory_present(edge, false);
 	vector = guarded_call(in_string, &s);
 	report(vector == VECTOR_PAGE_FAULT && last_fault.cr2 == edge,
-	       "an endless rep insb ends (%d at %lx)", vector,
-	       last_fault.cr2);
+	       "an endless rep insb ends (%d at %lx)", vector, last_fault.cr2);
 	s = (struct string){ PORT_NOWHERE, edge - 16, ~0ull >> 1, false };
 	vector = guarded_call(out_string, &s);
 	report(vector == VECTOR_PAGE_FAULT && last_fault.cr2 == edge,
-	       "an endless rep outsb ends (%d at %lx)", vector,
-	       last_fault.cr2);
+	       "an endless rep outsb ends (%d at %lx)", vector, last_fault.cr2);
 	memory_present(edge, true);
 	s = (struct string){ PORT_NOWHERE, 0x800000000000, 4, false };
 	vector = guarded_call(in_string, &s);

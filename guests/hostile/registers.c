@@ -16,9 +16,12 @@
 static const struct msr_range {
 	uint32_t first, last;
 } msr_ranges[] = {
-	{ 0, 0x1fff },		    { 0x40000000, 0x400000ff },
-	{ 0x4b564d00, 0x4b564dff }, { 0xc0000000, 0xc0001fff },
-	{ 0xc0010000, 0xc0011fff }, { 0xffffff00, 0xfffffffe },
+	{ 0, 0x1fff },
+	{ 0x40000000, 0x400000ff },
+	{ 0x4b564d00, 0x4b564dff },
+	{ 0xc0000000, 0xc0001fff },
+	{ 0xc0010000, 0xc0011fff },
+	{ 0xffffff00, 0xfffffffe },
 };
 
 void msr_read_sweep(void)
@@ -173,8 +176,7 @@ static void sweep_cr4(void)
  * tables, or cannot be entered again. */
 void leave_pae(void)
 {
-	print("CR4 without PAE: %d\n",
-	      try_control(4, cr4_read() & ~CR4_PAE));
+	print("CR4 without PAE: %d\n", try_control(4, cr4_read() & ~CR4_PAE));
 }
 
 void cr0_high(void)

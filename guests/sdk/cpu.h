@@ -101,16 +101,16 @@ static inline void mmio_write(uint64_t address, uint32_t value)
 	*(volatile uint32_t *)address = value;
 }
 
-#define CONTROL_REGISTER(n)						\
-	static inline uint64_t cr##n##_read(void)			\
-	{								\
-		uint64_t value;						\
-									\
+#define CONTROL_REGISTER(n) \
+	static inline uint64_t cr##n##_read(void) \
+	{ \
+		uint64_t value; \
+\
 		asm volatile("mov %%cr" #n ", %0" : "=r"(value)::"memory"); \
-		return value;						\
-	}								\
-	static inline void cr##n##_write(uint64_t value)		\
-	{								\
+		return value; \
+	} \
+	static inline void cr##n##_write(uint64_t value) \
+	{ \
 		asm volatile("mov %0, %%cr" #n ::"r"(value) : "memory"); \
 	}
 CONTROL_REGISTER(0)

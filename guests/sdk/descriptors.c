@@ -2,9 +2,9 @@
 /* GDT, TSS and IDT: one GDT and IDT for all vCPUs, a TSS for each. */
 #include "sdk.h"
 
-#define GDT_FIXED 5 /* descriptors before the first TSS */
+#define GDT_FIXED 5			/* descriptors before the first TSS */
 #define TSS_AVAILABLE 0x890000000000ull /* present, 64-bit TSS */
-#define GATE_INTERRUPT 0x8e00 /* present, ring 0 only */
+#define GATE_INTERRUPT 0x8e00		/* present, ring 0 only */
 #define GATE_FROM_RING3 0x6000
 #define EXCEPTION_STACK 1 /* index in the TSS's interrupt stack table */
 #define EXCEPTION_COUNT 32
@@ -92,8 +92,8 @@ void descriptors_start(uint32_t index)
 	asm volatile("lgdt %0; lidt %1\n\t"
 		     "push %2; lea 1f(%%rip), %%rax; push %%rax; lretq; 1:\n\t"
 		     "mov %3, %%ds; mov %3, %%es; mov %3, %%ss\n\t"
-		     "mov %4, %%fs; mov %4, %%gs; ltr %w5"
-		     ::"m"(gdt_pointer), "m"(idt_pointer), "i"(SDK_CODE),
-		     "r"(SDK_DATA), "r"(0), "r"(SDK_TSS + 16 * index)
+		     "mov %4, %%fs; mov %4, %%gs; ltr %w5" ::"m"(gdt_pointer),
+		     "m"(idt_pointer), "i"(SDK_CODE), "r"(SDK_DATA), "r"(0),
+		     "r"(SDK_TSS + 16 * index)
 		     : "rax", "memory");
 }

@@ -49,10 +49,9 @@ static void put_integer(struct output *out, char kind, bool is_long,
 	int64_t number;
 
 	if (kind == 'd') {
-		number = is_long ? va_arg(*values, long) :
-				   va_arg(*values, int);
-		put_number(out, number < 0 ? -(uint64_t)number :
-					     (uint64_t)number,
+		number = is_long ? va_arg(*values, long) : va_arg(*values, int);
+		put_number(out,
+			   number < 0 ? -(uint64_t)number : (uint64_t)number,
 			   10, number < 0, width, pad);
 		return;
 	}

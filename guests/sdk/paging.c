@@ -47,8 +47,8 @@ void *memory_window(uint64_t address)
 {
 	uintptr_t at = GIB(LOW_DIRECTORIES);
 
-	directories[LOW_DIRECTORIES][0] =
-		round_down(address, FRAME_SIZE) | PAGE_TABLE | PAGE_LARGE;
+	directories[LOW_DIRECTORIES][0] = round_down(address, FRAME_SIZE) |
+					  PAGE_TABLE | PAGE_LARGE;
 	page_forget(at);
 	return (void *)(at + (address & (FRAME_SIZE - 1)));
 }

@@ -25,6 +25,5 @@ void report(bool passed, const char *format, ...)
 int report_done(void)
 {
 	print("DONE %u %u\n", passed_count, failed_count);
-	return (int)(failed_count < FAILURES_MAX ? failed_count :
-						   FAILURES_MAX);
+	return (int)(failed_count < FAILURES_MAX ? failed_count : FAILURES_MAX);
 }

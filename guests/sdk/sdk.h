@@ -39,7 +39,7 @@ bool mullion_present(void);
 __attribute__((format(printf, 1, 2))) void print(const char *format, ...);
 size_t format_text(char *to, size_t size, const char *format, va_list values);
 void console_write(const char *text, size_t length);
-int console_read(void); /* next byte from the UART, or -1 */
+int console_read(void);	     /* next byte from the UART, or -1 */
 void console_use_uart(void); /* from now on, the UART is written */
 
 /* ---- command line -------------------------------------------------------- */
@@ -101,24 +101,24 @@ bool msr_try_write(uint32_t msr, uint64_t value);
 /* ---- local and I/O APIC -------------------------------------------------- */
 
 enum apic_register { /* offsets; x2APIC's MSR is 0x800 + offset / 16 */
-	APIC_ID = 0x20,
-	APIC_VERSION = 0x30,
-	APIC_TASK_PRIORITY = 0x80,
-	APIC_END = 0xb0,
-	APIC_SPURIOUS = 0xf0,
-	APIC_IN_SERVICE = 0x100,
-	APIC_REQUESTED = 0x200,
-	APIC_ERROR = 0x280,
-	APIC_COMMAND = 0x300,
-	APIC_COMMAND_HIGH = 0x310, /* xAPIC only */
-	APIC_LVT_TIMER = 0x320,
-	APIC_LVT_LINT0 = 0x350,
-	APIC_LVT_LINT1 = 0x360,
-	APIC_LVT_ERROR = 0x370,
-	APIC_TIMER_INITIAL = 0x380,
-	APIC_TIMER_CURRENT = 0x390,
-	APIC_TIMER_DIVIDE = 0x3e0,
-	APIC_SELF_IPI = 0x3f0, /* x2APIC only */
+		     APIC_ID = 0x20,
+		     APIC_VERSION = 0x30,
+		     APIC_TASK_PRIORITY = 0x80,
+		     APIC_END = 0xb0,
+		     APIC_SPURIOUS = 0xf0,
+		     APIC_IN_SERVICE = 0x100,
+		     APIC_REQUESTED = 0x200,
+		     APIC_ERROR = 0x280,
+		     APIC_COMMAND = 0x300,
+		     APIC_COMMAND_HIGH = 0x310, /* xAPIC only */
+		     APIC_LVT_TIMER = 0x320,
+		     APIC_LVT_LINT0 = 0x350,
+		     APIC_LVT_LINT1 = 0x360,
+		     APIC_LVT_ERROR = 0x370,
+		     APIC_TIMER_INITIAL = 0x380,
+		     APIC_TIMER_CURRENT = 0x390,
+		     APIC_TIMER_DIVIDE = 0x3e0,
+		     APIC_SELF_IPI = 0x3f0, /* x2APIC only */
 };
 
 #define APIC_LVT_MASKED BIT(16)
@@ -139,7 +139,7 @@ enum apic_register { /* offsets; x2APIC's MSR is 0x800 + offset / 16 */
 #define VECTOR_WAKE 0x41
 #define VECTOR_SPURIOUS 0xff
 
-void apic_start(void); /* this vCPU's, in the mode that it is in */
+void apic_start(void);		   /* this vCPU's, in the mode that it is in */
 bool apic_use_x2apic(bool wanted); /* false: the processor has none */
 bool apic_is_x2apic(void);
 uint32_t apic_id(void);

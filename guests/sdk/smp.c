@@ -12,7 +12,7 @@ extern uint64_t trampoline_cr3, trampoline_stack, trampoline_entry,
 	trampoline_index;
 #define IN_TRAMPOLINE(variable) \
 	(*(volatile uint64_t *)(SDK_TRAMPOLINE + \
-				((char *)&(variable) - trampoline_begin)))
+				((char *)&(variable)-trampoline_begin)))
 
 struct work {
 	void (*function)(void *);
@@ -60,8 +60,8 @@ static bool start_one(uint32_t index)
 	memcpy((void *)SDK_TRAMPOLINE, trampoline_begin,
 	       (size_t)(trampoline_end - trampoline_begin));
 	IN_TRAMPOLINE(trampoline_cr3) = paging_root();
-	IN_TRAMPOLINE(trampoline_stack) =
-		(uintptr_t)sdk_stacks[index] + SDK_STACK_SIZE;
+	IN_TRAMPOLINE(trampoline_stack) = (uintptr_t)sdk_stacks[index] +
+					  SDK_STACK_SIZE;
 	IN_TRAMPOLINE(trampoline_entry) = (uintptr_t)smp_entered;
 	IN_TRAMPOLINE(trampoline_index) = index;
 

@@ -27,7 +27,9 @@ void *memset(void *to, int value, size_t length)
 {
 	void *start = to;
 
-	asm volatile("rep stosb" : "+D"(to), "+c"(length) : "a"(value)
+	asm volatile("rep stosb"
+		     : "+D"(to), "+c"(length)
+		     : "a"(value)
 		     : "memory");
 	return start;
 }

@@ -5,7 +5,7 @@
 #define XMM_OFFSET 160 /* SDM 325462, "FXSAVE 64-bit Mode Map" */
 #define XMM_BYTES 256
 #define X87_OFFSET 32
-#define X87_USED 10 /* bytes of the 16 of a register */
+#define X87_USED 10    /* bytes of the 16 of a register */
 #define YMM_OFFSET 576 /* standard format of XSAVE */
 #define AREA_SIZE 1024
 #define X87_SSE_AVX 7

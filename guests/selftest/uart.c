@@ -4,8 +4,16 @@
 #include "selftest.h"
 
 #define UART(reg) ((uint16_t)(MULL_GUEST_UART_PORT + (reg)))
-enum { DATA, INTERRUPTS, IDENTITY, LINE_CONTROL, MODEM_CONTROL, LINE_STATUS,
-       MODEM_STATUS, SCRATCH };
+enum {
+	DATA,
+	INTERRUPTS,
+	IDENTITY,
+	LINE_CONTROL,
+	MODEM_CONTROL,
+	LINE_STATUS,
+	MODEM_STATUS,
+	SCRATCH
+};
 #define FIFO_CONTROL IDENTITY /* when written */
 #define FIFO_ON 0x07	      /* and both cleared */
 #define IDENTITY_FIFO 0xc0
@@ -39,8 +47,7 @@ static void test_registers_hold(void)
 	}
 	report(held, "the UART's scratch register holds every value");
 
-	port_write(UART(LINE_CONTROL),
-		   LINE_CONTROL_DIVISOR | LINE_CONTROL_8N1);
+	port_write(UART(LINE_CONTROL), LINE_CONTROL_DIVISOR | LINE_CONTROL_8N1);
 	low = port_read(UART(0));
 	high = port_read(UART(1));
 	port_write(UART(0), 0x34);
@@ -68,7 +75,8 @@ static void test_loop(void)
 	clear = port_read(UART(MODEM_STATUS)) & 0xf0;
 	port_write(UART(DATA), 0xa7);
 	received = port_read(UART(LINE_STATUS)) & LINE_RECEIVED ?
-			   port_read(UART(DATA)) : 0;
+			   port_read(UART(DATA)) :
+			   0;
 	port_write(UART(MODEM_CONTROL), MODEM_OUT);
 	report(set == 0xf0 && clear == 0,
 	       "loop: the modem lines come back (%02x, %02x)", set, clear);

@@ -54,8 +54,12 @@ hpa_t arch_physical(const void *direct);
 /* Map @size bytes at @address into the hypervisor: RAM that it owns, RAM that
  * it only reads, or device registers (uncached), or a framebuffer
  * (write-combining).  At start only. */
-enum arch_map_kind { ARCH_MAP_RAM, ARCH_MAP_READ_ONLY, ARCH_MAP_DEVICE,
-		     ARCH_MAP_FRAMEBUFFER };
+enum arch_map_kind {
+	ARCH_MAP_RAM,
+	ARCH_MAP_READ_ONLY,
+	ARCH_MAP_DEVICE,
+	ARCH_MAP_FRAMEBUFFER
+};
 enum error arch_map(hpa_t address, uint64_t size, enum arch_map_kind kind);
 
 uint8_t arch_port_in8(uint16_t port);

@@ -31,13 +31,13 @@
 
 /* What a range of physical memory is, from the hypervisor's point of view. */
 enum mull_memory_kind {
-	MULL_MEMORY_USABLE = 1,	 /* free once boot services are left */
-	MULL_MEMORY_IMAGE = 2,	 /* the hypervisor's image */
-	MULL_MEMORY_PACKAGE = 3, /* the boot package */
-	MULL_MEMORY_LOADER = 4,	 /* hand-off data, boot page tables, stack */
+	MULL_MEMORY_USABLE = 1,	  /* free once boot services are left */
+	MULL_MEMORY_IMAGE = 2,	  /* the hypervisor's image */
+	MULL_MEMORY_PACKAGE = 3,  /* the boot package */
+	MULL_MEMORY_LOADER = 4,	  /* hand-off data, boot page tables, stack */
 	MULL_MEMORY_FIRMWARE = 5, /* runtime services code and data */
-	MULL_MEMORY_ACPI = 6,	 /* ACPI tables and NVS */
-	MULL_MEMORY_DEVICE = 7,	 /* memory-mapped I/O */
+	MULL_MEMORY_ACPI = 6,	  /* ACPI tables and NVS */
+	MULL_MEMORY_DEVICE = 7,	  /* memory-mapped I/O */
 	MULL_MEMORY_RESERVED = 8, /* everything else */
 };
 
@@ -70,23 +70,24 @@ struct mull_framebuffer {
 };
 
 struct mull_boot_info {
-	uint64_t magic;	  /* MULL_BOOT_MAGIC */
-	uint32_t version; /* MULL_BOOT_VERSION */
-	uint32_t size;	  /* sizeof(struct mull_boot_info) */
-	uint64_t image_address; /* physical, 2 MiB-aligned */
-	uint64_t image_size;	/* bytes, with .bss, a multiple of 4096 */
+	uint64_t magic;		  /* MULL_BOOT_MAGIC */
+	uint32_t version;	  /* MULL_BOOT_VERSION */
+	uint32_t size;		  /* sizeof(struct mull_boot_info) */
+	uint64_t image_address;	  /* physical, 2 MiB-aligned */
+	uint64_t image_size;	  /* bytes, with .bss, a multiple of 4096 */
 	uint64_t package_address; /* physical, 2 MiB-aligned; 0: no package */
-	uint64_t package_size;	/* bytes that could be read */
-	uint64_t rsdp;		/* physical; 0: none */
-	uint64_t trampoline;	/* physical, one 4 KiB page below 1 MiB */
-	uint64_t system_table;	/* EFI_SYSTEM_TABLE, physical */
-	uint64_t wall_clock;	/* seconds since 1970-01-01 UTC; 0: unknown */
+	uint64_t package_size;	  /* bytes that could be read */
+	uint64_t rsdp;		  /* physical; 0: none */
+	uint64_t trampoline;	  /* physical, one 4 KiB page below 1 MiB */
+	uint64_t system_table;	  /* EFI_SYSTEM_TABLE, physical */
+	uint64_t wall_clock;	  /* seconds since 1970-01-01 UTC; 0: unknown */
 	uint64_t tsc_loader_start;
 	uint64_t tsc_left_firmware; /* after ExitBootServices */
 	struct mull_framebuffer framebuffer;
 	uint32_t memory_count;
 	uint32_t processor_count; /* 0: MP Services were not there */
-	char package_problem[128]; /* in words, why there is no package; else "" */
+	char package_problem
+		[128]; /* in words, why there is no package; else "" */
 	char firmware_vendor[64];
 	struct mull_memory_range memory[MULL_BOOT_RANGES];
 	struct mull_boot_processor processors[MULL_BOOT_PROCESSORS];

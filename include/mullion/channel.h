@@ -29,7 +29,7 @@ enum mull_frame_type {
 	MULL_FRAME_EVENT = 4,	/* struct mull_event about VM @stream */
 	MULL_FRAME_REPLY = 5,	/* struct mull_reply */
 	/* to the hypervisor */
-	MULL_FRAME_INPUT = 16,	/* bytes typed to VM @stream's console */
+	MULL_FRAME_INPUT = 16,	 /* bytes typed to VM @stream's console */
 	MULL_FRAME_REQUEST = 17, /* struct mull_request */
 };
 
@@ -37,11 +37,12 @@ struct mull_frame_header {
 	uint8_t version; /* MULL_CHANNEL_VERSION */
 	uint8_t type;	 /* enum mull_frame_type */
 	uint16_t stream; /* VM number, or MULL_STREAM_HYPERVISOR */
-	uint32_t sequence; /* counts up by one a frame, each direction its own */
+	uint32_t
+		sequence; /* counts up by one a frame, each direction its own */
 };
 
 struct mull_hello {
-	char version[32];    /* of the hypervisor, e.g. "0.1.0" */
+	char version[32]; /* of the hypervisor, e.g. "0.1.0" */
 	uint32_t cpu_count;
 	uint32_t vm_count;
 	uint64_t memory_free; /* bytes in the frame pool */
@@ -49,7 +50,7 @@ struct mull_hello {
 
 /* Why a VM is in the state it is in. */
 enum mull_vm_state {
-	MULL_VM_STOPPED = 1, /* by its own power-off or by command */
+	MULL_VM_STOPPED = 1,  /* by its own power-off or by command */
 	MULL_VM_STARTING = 2, /* memory is prepared, images are loaded */
 	MULL_VM_RUNNING = 3,
 	MULL_VM_STOPPING = 4, /* its vCPUs are asked to leave the guest */
@@ -59,22 +60,22 @@ enum mull_vm_state {
 
 enum mull_end_reason {
 	MULL_END_NONE = 0,
-	MULL_END_POWEROFF = 1,	  /* the guest asked for S5 */
-	MULL_END_RESET = 2,	  /* the guest asked for a reset */
+	MULL_END_POWEROFF = 1, /* the guest asked for S5 */
+	MULL_END_RESET = 2,    /* the guest asked for a reset */
 	MULL_END_TRIPLE_FAULT = 3,
-	MULL_END_BAD_EXIT = 4,	  /* it did what cannot be emulated */
-	MULL_END_COMMAND = 5,	  /* the operator's command */
-	MULL_END_BAD_IMAGE = 6,	  /* it could not be loaded */
-	MULL_END_EXIT_CODE = 7,	  /* an SDK guest ended itself; see the code */
-	MULL_END_ALL_HALTED = 8,  /* all vCPUs halted with interrupts off */
+	MULL_END_BAD_EXIT = 4,	 /* it did what cannot be emulated */
+	MULL_END_COMMAND = 5,	 /* the operator's command */
+	MULL_END_BAD_IMAGE = 6,	 /* it could not be loaded */
+	MULL_END_EXIT_CODE = 7,	 /* an SDK guest ended itself; see the code */
+	MULL_END_ALL_HALTED = 8, /* all vCPUs halted with interrupts off */
 };
 
 /* Sent at each change of a VM's state. */
 struct mull_event {
 	char name[MULL_NAME_MAX];
-	uint32_t state;	 /* enum mull_vm_state */
-	uint32_t reason; /* enum mull_end_reason */
-	uint32_t code;	 /* of MULL_END_EXIT_CODE */
+	uint32_t state;	   /* enum mull_vm_state */
+	uint32_t reason;   /* enum mull_end_reason */
+	uint32_t code;	   /* of MULL_END_EXIT_CODE */
 	uint32_t restarts; /* how often it was started again */
 	uint64_t time_ns;  /* since the hypervisor started */
 	char words[160];   /* the reason in words */
@@ -82,9 +83,9 @@ struct mull_event {
 
 enum mull_command {
 	MULL_COMMAND_POWER_BUTTON = 1, /* press VM @vm's ACPI power button */
-	MULL_COMMAND_RESET = 2,	  /* reset VM @vm */
-	MULL_COMMAND_STOP = 3,	  /* end VM @vm at once */
-	MULL_COMMAND_START = 4,	  /* start VM @vm */
+	MULL_COMMAND_RESET = 2,	       /* reset VM @vm */
+	MULL_COMMAND_STOP = 3,	       /* end VM @vm at once */
+	MULL_COMMAND_START = 4,	       /* start VM @vm */
 };
 
 struct mull_request {

@@ -34,9 +34,9 @@ enum mull_field {
 
 /* What is known of the machine; a 0 is not checked against. */
 struct mull_limits {
-	uint32_t cpu_count;	/* processors that are there */
-	uint64_t memory_free;	/* bytes that VMs can have in all */
-	bool bad_ones_count; /* VMs with mistakes take names, CPUs and memory
+	uint32_t cpu_count;   /* processors that are there */
+	uint64_t memory_free; /* bytes that VMs can have in all */
+	bool bad_ones_count;  /* VMs with mistakes take names, CPUs and memory
 				as well: for showing all mistakes in one run */
 };
 

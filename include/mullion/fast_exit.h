@@ -32,9 +32,8 @@ static inline uint32_t cpuid_line_number(uint32_t leaf)
 }
 
 /* The remembered answer, or NULL. */
-static inline const struct cpuid_line *fast_cpuid(const struct vcpu *vcpu,
-						  uint32_t leaf,
-						  uint32_t subleaf)
+static inline const struct cpuid_line *
+fast_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
 	const struct cpuid_line *line =
 		&vcpu->cpuid_lines[cpuid_line_number(leaf)];

@@ -23,8 +23,8 @@
  *
  * Returns the bytes used, or 0 when @length exceeds MULL_FRAME_PAYLOAD_MAX.
  */
-size_t frame_encode(const struct mull_frame_header *header,
-		    const void *payload, size_t length, uint8_t *wire);
+size_t frame_encode(const struct mull_frame_header *header, const void *payload,
+		    size_t length, uint8_t *wire);
 
 /* A frame whose checksum is right; @payload is 8-byte aligned and gone after
  * the call.  Its type and its length for that type are still unchecked. */
@@ -39,8 +39,8 @@ struct frame_decoder {
 	frame_on_frame *on_frame;
 	frame_on_text *on_text; /* may be NULL: text is dropped */
 	void *context;
-	uint32_t damaged; /* candidates that failed their checksum */
-	uint32_t held;	  /* bytes in @wire */
+	uint32_t damaged;      /* candidates that failed their checksum */
+	uint32_t held;	       /* bytes in @wire */
 	uint8_t between_zeros; /* a zero came: a frame may follow */
 	alignas(8) uint8_t raw[FRAME_RAW_MAX];
 	uint8_t wire[FRAME_COBS_MAX]; /* last: @raw's bounds are sanitized */

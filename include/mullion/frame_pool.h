@@ -13,11 +13,11 @@
 
 typedef uint16_t frame_owner;
 
-#define FRAME_ABSENT 0	   /* no RAM, or not whole, or the firmware's */
+#define FRAME_ABSENT 0 /* no RAM, or not whole, or the firmware's */
 #define FRAME_FREE 1
 #define FRAME_HYPERVISOR 2
 #define FRAME_PACKAGE 3
-#define FRAME_VM 16	   /* + VM index */
+#define FRAME_VM 16 /* + VM index */
 
 #define FRAME_SHIFT 21
 

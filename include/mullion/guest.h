@@ -15,8 +15,8 @@
 #define MULL_GUEST_ACPI_AREA 0xe0000 /* RSDP first, tables behind; to 1 MiB */
 
 /* Ports and global system interrupts. */
-#define MULL_GUEST_UART_PORT 0x3f8 /* 8 ports, a 16550A */
-#define MULL_GUEST_UART_GSI 4	   /* edge */
+#define MULL_GUEST_UART_PORT 0x3f8     /* 8 ports, a 16550A */
+#define MULL_GUEST_UART_GSI 4	       /* edge */
 #define MULL_GUEST_SLEEP_CONTROL 0x600 /* ACPI sleep control register */
 #define MULL_GUEST_SLEEP_STATUS 0x601  /* ACPI sleep status register */
 #define MULL_GUEST_RESET_PORT 0x602    /* ACPI reset register */
@@ -64,15 +64,15 @@
 #include <stdint.h>
 
 struct mull_guest_info {
-	uint64_t magic;	      /* MULL_GUEST_INFO_MAGIC */
-	uint32_t abi;	      /* MULL_GUEST_ABI */
+	uint64_t magic; /* MULL_GUEST_INFO_MAGIC */
+	uint32_t abi;	/* MULL_GUEST_ABI */
 	uint32_t vcpu_count;
-	uint64_t memory_low;  /* bytes of RAM from 0 */
-	uint64_t memory_high; /* bytes of RAM from 4 GiB */
-	uint64_t tsc_khz;     /* rate of the time-stamp counter */
-	uint64_t rsdp;	      /* guest-physical */
+	uint64_t memory_low;   /* bytes of RAM from 0 */
+	uint64_t memory_high;  /* bytes of RAM from 4 GiB */
+	uint64_t tsc_khz;      /* rate of the time-stamp counter */
+	uint64_t rsdp;	       /* guest-physical */
 	uint64_t command_line; /* guest-physical, zero-terminated */
-	char name[32];	      /* of the VM */
+	char name[32];	       /* of the VM */
 };
 
 static_assert(sizeof(struct mull_guest_info) == 88, "guest ABI");

@@ -19,7 +19,8 @@
 struct guest_region {
 	gpa_t start;   /* a multiple of 2 MiB */
 	uint64_t size; /* bytes, a multiple of 2 MiB */
-	const uint32_t *frames; /* host frame number (hpa / 2 MiB) of each page */
+	const uint32_t
+		*frames; /* host frame number (hpa / 2 MiB) of each page */
 };
 
 struct guest_memory {
@@ -50,8 +51,8 @@ enum error guest_zero(const struct guest_memory *memory, gpa_t to,
  * @swapped: whether the old value was @expected
  */
 enum error guest_compare_swap(const struct guest_memory *memory, gpa_t at,
-			      size_t size, uint64_t expected,
-			      uint64_t desired, bool *swapped);
+			      size_t size, uint64_t expected, uint64_t desired,
+			      bool *swapped);
 
 /*
  * guest_locate - where the byte at @at lies in the machine's memory

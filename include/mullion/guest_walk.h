@@ -28,7 +28,7 @@ struct guest_paging {
 	uint64_t cr0, cr3, cr4, efer, rflags;
 	uint8_t cpl;
 	uint8_t physical_bits; /* MAXPHYADDR of the guest's CPUID, up to 52 */
-	bool code_64; /* else linear addresses have 32 bits */
+	bool code_64;	       /* else linear addresses have 32 bits */
 };
 
 /* The size of the code that CS and EFER select. */

@@ -22,8 +22,8 @@
 enum code_mode { CODE_16, CODE_32, CODE_64 };
 
 enum operation {
-	OPERATION_NONE, /* never in a decoded instruction */
-	OPERATION_MOVE, /* also MOVNTI */
+	OPERATION_NONE,	     /* never in a decoded instruction */
+	OPERATION_MOVE,	     /* also MOVNTI */
 	OPERATION_MOVE_ZERO, /* zero-extend a small memory operand */
 	OPERATION_MOVE_SIGN, /* sign-extend it */
 	OPERATION_MOVE_SWAP, /* MOVBE: bytes in the other order */
@@ -75,14 +75,14 @@ struct memory_operand {
 struct instruction {
 	enum operation operation;
 	enum other_operand other;
-	uint8_t length;	  /* bytes of the instruction, 1..INSTRUCTION_MAX */
-	uint8_t size;	  /* bytes of the memory operand: 1, 2, 4, 8 */
-	uint8_t gpr;	  /* the register of OTHER_GPR, 0..15 */
-	uint8_t gpr_size; /* bytes of it; above @size when it is extended */
-	bool high_byte;	  /* bits 15:8 of @gpr are meant: AH, CH, DH, BH */
-	bool to_memory;	  /* memory is the first operand, else the second */
-	bool locked;	  /* LOCK prefix */
-	bool repeated;	  /* REP prefix of a string operation */
+	uint8_t length;	    /* bytes of the instruction, 1..INSTRUCTION_MAX */
+	uint8_t size;	    /* bytes of the memory operand: 1, 2, 4, 8 */
+	uint8_t gpr;	    /* the register of OTHER_GPR, 0..15 */
+	uint8_t gpr_size;   /* bytes of it; above @size when it is extended */
+	bool high_byte;	    /* bits 15:8 of @gpr are meant: AH, CH, DH, BH */
+	bool to_memory;	    /* memory is the first operand, else the second */
+	bool locked;	    /* LOCK prefix */
+	bool repeated;	    /* REP prefix of a string operation */
 	uint64_t immediate; /* sign-extended */
 	struct memory_operand memory;
 };
@@ -127,7 +127,7 @@ enum plain_instruction {
 	PLAIN_PORT,	   /* IN, OUT with a port in DX or an immediate */
 	PLAIN_PORT_STRING, /* INS, OUTS */
 	PLAIN_INT3,
-	PLAIN_INT,	/* INT n */
+	PLAIN_INT,     /* INT n */
 	PLAIN_MOVE_CR, /* MOV to or from CRn */
 	PLAIN_MOVE_DR, /* MOV to or from DRn */
 	PLAIN_COUNT

@@ -23,14 +23,16 @@ struct guest_start {
 	uint64_t rip, rsp, rdi, rsi, cr3;
 	uint64_t gdt_base; /* guest-physical, entries below */
 	uint32_t gdt_limit;
-	uint16_t cs, ds; /* selectors of the flat 64-bit code and data segment */
+	uint16_t cs,
+		ds; /* selectors of the flat 64-bit code and data segment */
 };
 
 struct load_request {
 	const struct guest_memory *memory;
 	const struct mull_vm *vm;
 	struct load_image kernel, initrd;
-	uint64_t memory_low, memory_high; /* bytes of RAM below and above 4 GiB */
+	uint64_t memory_low,
+		memory_high; /* bytes of RAM below and above 4 GiB */
 	uint64_t tsc_khz;
 };
 

@@ -21,8 +21,15 @@ struct vcpu;
 #define APIC_VECTORS_WORDS 4 /* 256 bits in 64-bit words */
 #define APIC_VECTOR_MIN 16   /* those below are illegal */
 
-enum apic_lvt { LVT_TIMER, LVT_THERMAL, LVT_COUNTERS, LVT_LINT0, LVT_LINT1,
-		LVT_ERROR, LVT_COUNT };
+enum apic_lvt {
+	LVT_TIMER,
+	LVT_THERMAL,
+	LVT_COUNTERS,
+	LVT_LINT0,
+	LVT_LINT1,
+	LVT_ERROR,
+	LVT_COUNT
+};
 
 enum apic_delivery {
 	APIC_FIXED = 0,
@@ -36,9 +43,9 @@ enum apic_delivery {
 
 /* An interrupt on its way: from an ICR, an I/O APIC entry or an MSI. */
 struct apic_message {
-	uint32_t destination;	/* 8 bits in xAPIC form, 32 in x2APIC form */
+	uint32_t destination; /* 8 bits in xAPIC form, 32 in x2APIC form */
 	uint8_t vector;
-	uint8_t delivery;	/* enum apic_delivery */
+	uint8_t delivery; /* enum apic_delivery */
 	bool logical;
 	bool level;
 	bool x2apic; /* @destination is in x2APIC form */
@@ -68,15 +75,18 @@ void local_apic_init(struct vcpu *vcpu);
 
 /* MMIO access at @offset (0..0xfff); sizes other than 4 read as the manual
  * says or are ignored, never more than the guest's own state is touched. */
-uint64_t local_apic_mmio_read(struct vcpu *vcpu, uint32_t offset, uint32_t size);
+uint64_t local_apic_mmio_read(struct vcpu *vcpu, uint32_t offset,
+			      uint32_t size);
 void local_apic_mmio_write(struct vcpu *vcpu, uint32_t offset, uint32_t size,
 			   uint64_t value);
 
 /* x2APIC MSRs 0x800..0x8ff, IA32_APIC_BASE and IA32_TSC_DEADLINE; an error
  * other than ERR_NONE means #GP(0).  When IA32_APIC_BASE has been written,
  * CPUID's APIC flag follows its bit 11. */
-enum error local_apic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
-enum error local_apic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+enum error local_apic_msr_read(struct vcpu *vcpu, uint32_t msr,
+			       uint64_t *value);
+enum error local_apic_msr_write(struct vcpu *vcpu, uint32_t msr,
+				uint64_t value);
 
 /* Asks for @vector; any CPU may call it.  The caller kicks the vCPU.  An
  * APIC that software has switched off, and an illegal vector, take nothing. */

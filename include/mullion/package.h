@@ -22,13 +22,13 @@
 #define MULL_PACKAGE_MAGIC 0x0147504b4c4c554dull /* "MULLPKG\1" */
 #define MULL_PACKAGE_VERSION 1
 
-#define MULL_NAME_MAX 32     /* bytes with the final zero; [a-z0-9-]+ */
-#define MULL_VM_MAX 32	     /* VMs in a package */
-#define MULL_IMAGE_MAX 128   /* images in a package */
-#define MULL_VCPU_MAX 64     /* vCPUs of a VM */
-#define MULL_CPU_MAX 256     /* processors of a machine */
+#define MULL_NAME_MAX 32	   /* bytes with the final zero; [a-z0-9-]+ */
+#define MULL_VM_MAX 32		   /* VMs in a package */
+#define MULL_IMAGE_MAX 128	   /* images in a package */
+#define MULL_VCPU_MAX 64	   /* vCPUs of a VM */
+#define MULL_CPU_MAX 256	   /* processors of a machine */
 #define MULL_COMMAND_LINE_MAX 2048 /* bytes with the final zero */
-#define MULL_CONSOLE_MAX 0x200000 /* bytes of a VM's console buffer */
+#define MULL_CONSOLE_MAX 0x200000  /* bytes of a VM's console buffer */
 #define MULL_NO_IMAGE 0xffffffffu
 
 enum mull_image_kind {
@@ -59,14 +59,14 @@ enum mull_serial_mode {
 /* One VM, as the manifest gives it. */
 struct mull_vm {
 	char name[MULL_NAME_MAX];
-	uint64_t memory_size; /* bytes, a multiple of 2 MiB, at least 2 MiB */
-	uint32_t flags;	      /* enum mull_vm_flag */
-	uint32_t vcpu_count;  /* 1..MULL_VCPU_MAX */
-	uint32_t kernel;      /* index of an image of kind BZIMAGE or ELF64 */
-	uint32_t initrd;      /* index of an INITRD, or MULL_NO_IMAGE */
-	uint32_t on_poweroff; /* enum mull_end_policy; default STOP */
-	uint32_t on_reset;    /* default RESTART */
-	uint32_t on_crash;    /* default STOP */
+	uint64_t memory_size;  /* bytes, a multiple of 2 MiB, at least 2 MiB */
+	uint32_t flags;	       /* enum mull_vm_flag */
+	uint32_t vcpu_count;   /* 1..MULL_VCPU_MAX */
+	uint32_t kernel;       /* index of an image of kind BZIMAGE or ELF64 */
+	uint32_t initrd;       /* index of an INITRD, or MULL_NO_IMAGE */
+	uint32_t on_poweroff;  /* enum mull_end_policy; default STOP */
+	uint32_t on_reset;     /* default RESTART */
+	uint32_t on_crash;     /* default STOP */
 	uint32_t console_size; /* bytes of console buffer, a power of two,
 				  4 KiB..MULL_CONSOLE_MAX, default 64 KiB */
 	uint16_t cpus[MULL_VCPU_MAX]; /* processor of each vCPU, 0 = boot CPU */
@@ -80,8 +80,8 @@ struct mull_image {
 	char name[MULL_NAME_MAX]; /* for messages; free text, printable ASCII */
 	uint32_t kind;		  /* enum mull_image_kind */
 	uint32_t reserved;	  /* 0 */
-	uint64_t offset;	  /* bytes from the package's start, 4096-aligned */
-	uint64_t size;		  /* bytes, at least 1 */
+	uint64_t offset; /* bytes from the package's start, 4096-aligned */
+	uint64_t size;	 /* bytes, at least 1 */
 	uint8_t sha256[32];
 	uint32_t pad;
 	uint32_t crc;
@@ -104,16 +104,16 @@ struct mull_machine {
 };
 
 struct mull_package_header {
-	uint64_t magic;	  /* MULL_PACKAGE_MAGIC */
-	uint32_t version; /* MULL_PACKAGE_VERSION */
-	uint32_t header_size; /* sizeof(struct mull_package_header) */
-	uint64_t total_size;  /* bytes of the whole file */
-	uint64_t vm_offset;   /* 8-aligned */
+	uint64_t magic;	       /* MULL_PACKAGE_MAGIC */
+	uint32_t version;      /* MULL_PACKAGE_VERSION */
+	uint32_t header_size;  /* sizeof(struct mull_package_header) */
+	uint64_t total_size;   /* bytes of the whole file */
+	uint64_t vm_offset;    /* 8-aligned */
 	uint64_t image_offset; /* 8-aligned */
-	uint32_t vm_count;    /* 1..MULL_VM_MAX */
-	uint32_t vm_size;     /* sizeof(struct mull_vm) */
-	uint32_t image_count; /* 1..MULL_IMAGE_MAX */
-	uint32_t image_size;  /* sizeof(struct mull_image) */
+	uint32_t vm_count;     /* 1..MULL_VM_MAX */
+	uint32_t vm_size;      /* sizeof(struct mull_vm) */
+	uint32_t image_count;  /* 1..MULL_IMAGE_MAX */
+	uint32_t image_size;   /* sizeof(struct mull_image) */
 	struct mull_machine machine;
 	uint32_t reserved[13]; /* 0 */
 	uint32_t crc;

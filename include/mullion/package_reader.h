@@ -15,9 +15,10 @@ struct package {
 	const uint8_t *bytes;
 	uint64_t size; /* bytes that are really there */
 	struct mull_machine machine;
-	uint32_t vm_count;    /* 0 when the header cannot be used */
+	uint32_t vm_count; /* 0 when the header cannot be used */
 	uint32_t image_count;
-	struct mull_vm vms[MULL_VM_MAX]; /* copies; valid where vm_words is "" */
+	struct mull_vm
+		vms[MULL_VM_MAX]; /* copies; valid where vm_words is "" */
 	char vm_words[MULL_VM_MAX][MULL_COMPLAINT_MAX]; /* why it is refused */
 	struct mull_image images[MULL_IMAGE_MAX];
 	char image_words[MULL_IMAGE_MAX][96]; /* why it is unusable, or "" */

@@ -19,7 +19,7 @@ struct vm;
 /* One writer (under vm->device_lock), one reader (the service CPU). */
 struct console_ring {
 	uint8_t *bytes;
-	uint32_t size; /* a power of two */
+	uint32_t size;	       /* a power of two */
 	_Atomic uint32_t head; /* bytes ever written */
 	_Atomic uint32_t tail; /* bytes ever read */
 };
@@ -39,10 +39,10 @@ size_t console_free(const struct console_ring *ring);
 struct serial {
 	struct console_ring output;
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
-	uint8_t msr_changes;	/* MSR bits 3:0, until it is read */
-	bool overrun;		/* LSR bit 1, until it is read */
-	bool transmit_pending;	/* the THR-empty interrupt is due */
-	bool transmit_blocked;	/* the ring was full when last written to */
+	uint8_t msr_changes;   /* MSR bits 3:0, until it is read */
+	bool overrun;	       /* LSR bit 1, until it is read */
+	bool transmit_pending; /* the THR-empty interrupt is due */
+	bool transmit_blocked; /* the ring was full when last written to */
 	uint8_t input[SERIAL_INPUT_MAX];
 	uint32_t input_head, input_count;
 };

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 struct uart16550 {
-	uint16_t port;	/* the first of eight */
-	uint8_t depth;	/* bytes that fit when the transmitter is empty */
+	uint16_t port; /* the first of eight */
+	uint8_t depth; /* bytes that fit when the transmitter is empty */
 };
 
 /*

@@ -11,8 +11,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13,
-	   R14, R15, GPR_COUNT };
+enum gpr {
+	RAX,
+	RCX,
+	RDX,
+	RBX,
+	RSP,
+	RBP,
+	RSI,
+	RDI,
+	R8,
+	R9,
+	R10,
+	R11,
+	R12,
+	R13,
+	R14,
+	R15,
+	GPR_COUNT
+};
 
 /* What other CPUs ask of a vCPU (vcpu->requests). */
 enum vcpu_request {
@@ -20,14 +37,14 @@ enum vcpu_request {
 	VCPU_INIT = 1 << 1,    /* INIT signal */
 	VCPU_STARTUP = 1 << 2, /* SIPI; vector in vcpu->startup_vector */
 	VCPU_NMI = 1 << 3,
-	VCPU_BEGIN = 1 << 4,   /* its VM starts: power-on state */
+	VCPU_BEGIN = 1 << 4, /* its VM starts: power-on state */
 };
 
 enum vcpu_state {
-	VCPU_PARKED,	  /* its VM is not running */
-	VCPU_WAITING,	  /* for SIPI */
+	VCPU_PARKED,  /* its VM is not running */
+	VCPU_WAITING, /* for SIPI */
 	VCPU_RUNNABLE,
-	VCPU_HALTED,	  /* HLT, until an interrupt */
+	VCPU_HALTED, /* HLT, until an interrupt */
 };
 
 /* What CPUID gave last for a leaf and subleaf, for the short path. */

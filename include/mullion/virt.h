@@ -25,9 +25,17 @@ struct guest_segment {
 	uint16_t attributes;
 };
 
-enum guest_segment_number { SEGMENT_ES, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS,
-			    SEGMENT_FS, SEGMENT_GS, SEGMENT_LDTR, SEGMENT_TR,
-			    SEGMENT_COUNT };
+enum guest_segment_number {
+	SEGMENT_ES,
+	SEGMENT_CS,
+	SEGMENT_SS,
+	SEGMENT_DS,
+	SEGMENT_FS,
+	SEGMENT_GS,
+	SEGMENT_LDTR,
+	SEGMENT_TR,
+	SEGMENT_COUNT
+};
 
 /* The system state of a vCPU, beside the registers in struct vcpu. */
 struct guest_system {

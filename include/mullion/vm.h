@@ -20,11 +20,11 @@ struct platform {
 
 /* What its home CPU is doing with a VM. */
 enum vm_phase {
-	PHASE_IDLE,   /* it is stopped, or it runs */
-	PHASE_CLEAR,  /* memory is zeroed before use */
-	PHASE_LOAD,   /* images are checked and copied */
-	PHASE_PARK,   /* its vCPUs leave the guest */
-	PHASE_ERASE,  /* memory is zeroed after use */
+	PHASE_IDLE,  /* it is stopped, or it runs */
+	PHASE_CLEAR, /* memory is zeroed before use */
+	PHASE_LOAD,  /* images are checked and copied */
+	PHASE_PARK,  /* its vCPUs leave the guest */
+	PHASE_ERASE, /* memory is zeroed after use */
 };
 
 struct package;
@@ -60,12 +60,13 @@ struct vm {
 
 	/* The work of starting and ending, in steps; the home CPU's own. */
 	enum vm_phase phase;
-	uint32_t phase_frame; /* next frame to treat */
+	uint32_t phase_frame;  /* next frame to treat */
 	uint32_t phase_offset; /* bytes of it that are done */
-	bool restart; /* what comes after the end */
+	bool restart;	       /* what comes after the end */
 	struct package *package;
 	struct load load;
-	_Atomic uint32_t commands; /* bits of enum mull_command, from the channel */
+	_Atomic uint32_t
+		commands; /* bits of enum mull_command, from the channel */
 };
 
 /*

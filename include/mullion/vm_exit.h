@@ -18,16 +18,16 @@ enum exit_kind {
 	EXIT_MSR_READ,
 	EXIT_MSR_WRITE,
 	EXIT_HYPERCALL,
-	EXIT_MEMORY,	/* EPT violation, nested page fault */
+	EXIT_MEMORY, /* EPT violation, nested page fault */
 	EXIT_XSETBV,
-	EXIT_CACHE,	/* WBINVD, INVD, WBNOINVD */
+	EXIT_CACHE,	 /* WBINVD, INVD, WBNOINVD */
 	EXIT_PRIVILEGED, /* an instruction that guests do not have: #UD */
-	EXIT_COUNTER,	/* RDPMC: #GP */
-	EXIT_VENDOR,	/* an exit that the vendor's code has dealt with */
+	EXIT_COUNTER,	 /* RDPMC: #GP */
+	EXIT_VENDOR,	 /* an exit that the vendor's code has dealt with */
 	EXIT_BAD_STATE, /* the guest loaded a state the processor refuses: #GP */
 	EXIT_TRIPLE_FAULT,
 	EXIT_ENTRY_FAILED, /* the processor refused what we entered with */
-	EXIT_UNKNOWN,	/* a reason that this build does not know */
+	EXIT_UNKNOWN,	   /* a reason that this build does not know */
 	EXIT_KIND_COUNT
 };
 
@@ -54,7 +54,7 @@ struct vm_exit {
 		struct exit_port port;
 		struct exit_memory memory;
 	};
-	uint64_t raw[3]; /* the vendor's code and details, for messages */
+	uint64_t raw[3];   /* the vendor's code and details, for messages */
 	const char *words; /* what the code means; NULL: not known */
 };
 

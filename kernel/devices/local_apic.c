@@ -216,8 +216,8 @@ bool local_apic_is_destination(const struct local_apic *apic,
 		return true;
 	if (!message->logical)
 		return to == apic->id;
-	return local_apic_in_x2apic(apic) ? x2apic_logical(apic->id, to)
-					  : xapic_logical(apic, to);
+	return local_apic_in_x2apic(apic) ? x2apic_logical(apic->id, to) :
+					    xapic_logical(apic, to);
 }
 
 /* ---- sending ------------------------------------------------------------ */

@@ -327,8 +327,8 @@ static enum error x2apic_write(struct vcpu *vcpu, uint32_t number,
 	}
 	if (value & ~(uint64_t)x2apic_allowed(number))
 		return ERR_BAD_REQUEST;
-	return write_common(vcpu, number, (uint32_t)value) ? ERR_NONE
-							   : ERR_BAD_REQUEST;
+	return write_common(vcpu, number, (uint32_t)value) ? ERR_NONE :
+							     ERR_BAD_REQUEST;
 }
 
 /* "Local APIC State Transitions with IA32_APIC_BASE" */

@@ -79,8 +79,8 @@ void local_apic_timer(struct vcpu *vcpu, uint64_t now)
 		uint64_t period = count_to_time(apic, apic->initial_count);
 
 		/* Periods that were missed make one interrupt. */
-		apic->timer_deadline +=
-			((now - deadline) / period + 1) * period;
+		apic->timer_deadline += ((now - deadline) / period + 1) *
+					period;
 	} else {
 		apic->timer_deadline = ARCH_NO_DEADLINE;
 		apic->tsc_deadline = 0;
@@ -103,8 +103,8 @@ uint32_t local_apic_timer_count(struct vcpu *vcpu)
 	left = time_to_ns(apic->timer_deadline - now);
 	left = (left + BIT(shift) - 1) >> shift;
 	/* A stretched period is longer than its count. */
-	return left > apic->initial_count ? apic->initial_count
-					  : (uint32_t)left;
+	return left > apic->initial_count ? apic->initial_count :
+					    (uint32_t)left;
 }
 
 void local_apic_timer_start(struct local_apic *apic, uint32_t count)

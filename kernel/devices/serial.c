@@ -159,9 +159,9 @@ static uint8_t interrupt_cause(const struct serial *serial)
 		return IIR_LINE_STATUS;
 	/* The pause after which a few bytes are reported, too, is none. */
 	if (serial->ier & IER_RECEIVED && serial->input_count)
-		return serial->input_count >= trigger_level(serial)
-			       ? IIR_RECEIVED
-			       : IIR_RECEIVED_FEW;
+		return serial->input_count >= trigger_level(serial) ?
+			       IIR_RECEIVED :
+			       IIR_RECEIVED_FEW;
 	if (serial->ier & IER_TRANSMIT && serial->transmit_pending)
 		return IIR_TRANSMIT;
 	if (serial->ier & IER_MODEM_STATUS && serial->msr_changes)

@@ -20,24 +20,27 @@ enum { EAX, EBX, ECX, EDX };
 /* Leaf 1 ECX: no MONITOR, VMX, SMX, TM2, PDCM, DCA, SDBG: power, debugging and
  * virtualization are the hypervisor's.  x2APIC, TSC-deadline and the
  * hypervisor bit are added below. */
-#define LEAF_1_ECX (BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | \
-		    BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(26) | \
-		    BIT(28) | BIT(29) | BIT(30))
+#define LEAF_1_ECX \
+	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | \
+	 BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | \
+	 BIT(30))
 #define ECX_X2APIC BIT(21)
 #define ECX_TSC_DEADLINE BIT(24)
 #define ECX_OSXSAVE BIT(27)
 #define ECX_HYPERVISOR BIT(31)
 /* Leaf 1 EDX: no MCE and MCA (machine checks are the hypervisor's), VME, PSN,
  * DS, ACPI, TM, PBE. */
-#define LEAF_1_EDX (BIT(0) | BITS(6, 2) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | \
-		    BIT(13) | BITS(17, 15) | BIT(19) | BITS(27, 23))
+#define LEAF_1_EDX \
+	(BIT(0) | BITS(6, 2) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | BIT(13) | \
+	 BITS(17, 15) | BIT(19) | BITS(27, 23))
 #define EDX_APIC BIT(9)
 #define EDX_HTT BIT(28)
 /* Leaf 7: no TSC_ADJUST, SGX, HLE, RTM, MPX, PQM, PQE, PT, PKU, LA57, RDPID
  * (needs TSC_AUX), AMX; no speculation control yet. */
-#define LEAF_7_EBX (BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | \
-		    BIT(10) | BITS(21, 16) | BIT(23) | BIT(24) | BIT(28) | \
-		    BIT(29) | BIT(30) | BIT(31))
+#define LEAF_7_EBX \
+	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | \
+	 BITS(21, 16) | BIT(23) | BIT(24) | BIT(28) | BIT(29) | BIT(30) | \
+	 BIT(31))
 #define LEAF_7_ECX (BIT(1) | BIT(2) | BIT(6) | BITS(12, 8) | BIT(14))
 #define LEAF_7_EDX (BIT(2) | BIT(3) | BIT(4))
 /* XCR0: x87, SSE, AVX, AVX-512. */
@@ -47,9 +50,9 @@ enum { EAX, EBX, ECX, EDX };
 /* 0x80000001: no SVM, EXTAPIC, OSVW, IBS, SKINIT, WDT, LWP, TOPOEXT, counters,
  * MWAITX; no FFXSR, RDTSCP (needs TSC_AUX). */
 #define LEAF_E1_ECX (BIT(0) | BITS(8, 4) | BIT(11) | BIT(16) | BIT(21))
-#define LEAF_E1_EDX (BIT(0) | BITS(6, 2) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | \
-		     BIT(13) | BITS(17, 15) | BIT(20) | BITS(24, 22) | \
-		     BIT(26) | BIT(29))
+#define LEAF_E1_EDX \
+	(BIT(0) | BITS(6, 2) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | BIT(13) | \
+	 BITS(17, 15) | BIT(20) | BITS(24, 22) | BIT(26) | BIT(29))
 #define ECX_CMP_LEGACY BIT(1)
 
 static const struct cpuid_rule {
@@ -105,12 +108,12 @@ void cpuid_start(void)
 	arch_cpuid(0x80000000, 0, extended);
 	for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {
 		uint32_t limit = rules[i].leaf >= 0x80000000 ? extended[EAX] :
-				 highest[EAX];
+							       highest[EAX];
 
 		if (rules[i].leaf > limit)
 			continue;
-		arch_cpuid(rules[i].leaf, rules[i].subleaf == ANY ? 0 :
-			   rules[i].subleaf, r);
+		arch_cpuid(rules[i].leaf,
+			   rules[i].subleaf == ANY ? 0 : rules[i].subleaf, r);
 		for (int reg = EAX; reg <= EDX; reg++)
 			machine[i][reg] = r[reg] & rules[i].mask[reg];
 		if (rules[i].leaf == 0x80000008)
@@ -122,8 +125,8 @@ static void copy_machine(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
 	memset(r, 0, 4 * sizeof r[0]);
 	for (size_t i = 0; i < ARRAY_COUNT(rules); i++)
-		if (rules[i].leaf == leaf && (rules[i].subleaf == ANY ||
-					      rules[i].subleaf == subleaf)) {
+		if (rules[i].leaf == leaf &&
+		    (rules[i].subleaf == ANY || rules[i].subleaf == subleaf)) {
 			memcpy(r, machine[i], 4 * sizeof r[0]);
 			return;
 		}
@@ -266,7 +269,7 @@ void guest_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
 		if (subleaf <= 1 && r[EAX]) {
 			arch_cpuid(leaf, 0, live);
 			r[EBX] = subleaf == 0 ? live[EBX] :
-				 compacted_size(live[EBX]);
+						compacted_size(live[EBX]);
 		}
 		break;
 	case 0x80000000:

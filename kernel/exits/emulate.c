@@ -280,11 +280,10 @@ static enum error accumulate_element(struct job *job)
 	struct guest_range range;
 	enum error error;
 
-	error = operand_place(job, instruction->memory.segment,
-			      operand_offset(job, job->cpu->gpr[RSP]),
-			      instruction->to_memory ? ACCESS_WRITE :
-						       ACCESS_READ,
-			      &range);
+	error = operand_place(
+		job, instruction->memory.segment,
+		operand_offset(job, job->cpu->gpr[RSP]),
+		instruction->to_memory ? ACCESS_WRITE : ACCESS_READ, &range);
 	if (!error)
 		error = operand_confirm(job);
 	if (!error)

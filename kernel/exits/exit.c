@@ -103,7 +103,8 @@ static void on_entry_failed(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	vm_end(vcpu->vm, MULL_END_BAD_EXIT, 0,
 	       "the processor refuses the state of vCPU %u at RIP 0x%lx: %s "
-	       "(%s code 0x%lx)", vcpu->index, vcpu->rip,
+	       "(%s code 0x%lx)",
+	       vcpu->index, vcpu->rip,
 	       exit->words ? exit->words : "no reason is known", virt->name,
 	       exit->raw[0]);
 }
@@ -112,7 +113,8 @@ static void on_unknown(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	vm_end(vcpu->vm, MULL_END_BAD_EXIT, 0,
 	       "vCPU %u left at RIP 0x%lx for what guests must not do: %s "
-	       "(%s code 0x%lx, 0x%lx, 0x%lx)", vcpu->index, vcpu->rip,
+	       "(%s code 0x%lx, 0x%lx, 0x%lx)",
+	       vcpu->index, vcpu->rip,
 	       exit->words ? exit->words : "a reason that is not known",
 	       virt->name, exit->raw[0], exit->raw[1], exit->raw[2]);
 }

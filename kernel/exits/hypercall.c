@@ -21,7 +21,7 @@ static int64_t print(struct vcpu *vcpu, uint64_t address, uint64_t length)
 		length = CONSOLE_MAX;
 	while (done < length) {
 		uint64_t count = length - done < sizeof piece ? length - done :
-				 sizeof piece;
+								sizeof piece;
 		size_t put;
 
 		if (guest_read(&vm->memory, gpa(address + done), piece,

@@ -77,8 +77,11 @@ static void emulate(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	struct guest_system system;
 	struct emulate_cpu cpu = {
-		.gpr = vcpu->gpr, .rip = vcpu->rip, .rflags = vcpu->rflags,
-		.system = &system, .physical_bits = guest_physical_bits(),
+		.gpr = vcpu->gpr,
+		.rip = vcpu->rip,
+		.rflags = vcpu->rflags,
+		.system = &system,
+		.physical_bits = guest_physical_bits(),
 	};
 	const struct emulate_mmio mmio = { vcpu, read_device, write_device };
 	struct guest_event fault;
@@ -99,9 +102,10 @@ static void emulate(struct vcpu *vcpu, const struct vm_exit *exit)
 		vcpu->event = fault;
 		break;
 	case ERR_BAD_INSTRUCTION:
-		log_guest(vcpu, "an instruction at RIP 0x%lx that is not "
-			  "emulated reaches 0x%lx", vcpu->rip,
-			  exit->memory.address.value);
+		log_guest(vcpu,
+			  "an instruction at RIP 0x%lx that is not "
+			  "emulated reaches 0x%lx",
+			  vcpu->rip, exit->memory.address.value);
 		vcpu_exception(vcpu, VECTOR_UD);
 		break;
 	default:

@@ -90,9 +90,9 @@ enum error operand_place(struct job *job, unsigned segment, uint64_t offset,
 	enum error error = to_linear(job, segment, offset, access, &linear);
 
 	if (!error)
-		error = guest_walk_range(job->memory, &job->paging,
-					 gva(linear), job->instruction->size,
-					 access, range, job->fault);
+		error = guest_walk_range(job->memory, &job->paging, gva(linear),
+					 job->instruction->size, access, range,
+					 job->fault);
 	if (error)
 		return error;
 	for (unsigned i = 0; i < range->count; i++)
@@ -228,8 +228,8 @@ enum error operand_read(const struct job *job, const struct guest_range *range,
 	return ERR_NONE;
 }
 
-enum error operand_write(const struct job *job,
-			 const struct guest_range *range, uint64_t value)
+enum error operand_write(const struct job *job, const struct guest_range *range,
+			 uint64_t value)
 {
 	size_t done = 0;
 

@@ -44,7 +44,7 @@ enum error operand_confirm(const struct job *job);
 /* Reads and writes a placed operand, be it RAM, a device, or both. */
 enum error operand_read(const struct job *job, const struct guest_range *range,
 			uint64_t *value);
-enum error operand_write(const struct job *job,
-			 const struct guest_range *range, uint64_t value);
+enum error operand_write(const struct job *job, const struct guest_range *range,
+			 uint64_t value);
 
 #endif

@@ -82,8 +82,9 @@ static bool take_prefix(struct string *string, uint8_t byte)
  * cannot be read: then the guest tries again. */
 static enum error decode(struct string *string)
 {
-	static const uint8_t address_sizes[] = { [CODE_16] = 2, [CODE_32] = 4,
-						 [CODE_64] = 8 };
+	static const uint8_t address_sizes[] = {
+		[CODE_16] = 2, [CODE_32] = 4, [CODE_64] = 8
+	};
 	/* 6C and 6D are INS, 6E and 6F are OUTS. */
 	uint8_t opcode = string->port.in ? 0x6c : 0x6e;
 	struct vcpu *vcpu = string->vcpu;
@@ -138,8 +139,8 @@ static bool segment_allows(const struct string *string, uint64_t offset)
 
 	if (!(is & SEGMENT_PRESENT))
 		return false;
-	if (string->port.in && (is & SEGMENT_TYPE_CODE ||
-				!(is & SEGMENT_TYPE_ALLOWS)))
+	if (string->port.in &&
+	    (is & SEGMENT_TYPE_CODE || !(is & SEGMENT_TYPE_ALLOWS)))
 		return false;
 	if (is & SEGMENT_TYPE_CODE && !(is & SEGMENT_TYPE_ALLOWS))
 		return false;
@@ -195,10 +196,9 @@ static enum error element_in(struct string *string, uint64_t linear)
 	struct guest_range range;
 	uint32_t value;
 	const uint8_t *from = (const uint8_t *)&value;
-	enum error error = guest_walk_range(&vm->memory, &string->paging,
-					    gva(linear), string->port.size,
-					    ACCESS_WRITE, &range,
-					    &string->fault);
+	enum error error = guest_walk_range(
+		&vm->memory, &string->paging, gva(linear), string->port.size,
+		ACCESS_WRITE, &range, &string->fault);
 
 	if (error)
 		return error;
@@ -227,8 +227,8 @@ static enum error element(struct string *string)
 	enum error error = element_address(string, offset, &linear);
 
 	if (!error)
-		error = string->port.in ? element_in(string, linear)
-					: element_out(string, linear);
+		error = string->port.in ? element_in(string, linear) :
+					  element_out(string, linear);
 	if (error)
 		return error;
 	if (string->vcpu->rflags & RFLAGS_DIRECTION)
@@ -293,8 +293,9 @@ void port_string(struct vcpu *vcpu, const struct vm_exit *exit)
 		deliver_fault(&string);
 		break;
 	default:
-		log_guest(vcpu, "string I/O at port 0x%x with memory that is "
-				"not RAM",
+		log_guest(vcpu,
+			  "string I/O at port 0x%x with memory that is "
+			  "not RAM",
 			  exit->port.port);
 		vcpu_exception_code(vcpu, VECTOR_GP, 0);
 		break;

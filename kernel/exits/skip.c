@@ -45,7 +45,8 @@ static bool plain_of(enum exit_kind kind, const struct vm_exit *exit,
 	}
 }
 
-static enum error length_of(struct vcpu *vcpu, const struct guest_system *system,
+static enum error length_of(struct vcpu *vcpu,
+			    const struct guest_system *system,
 			    const struct vm_exit *exit, uint8_t *length)
 {
 	struct guest_paging paging = guest_paging_of(system, vcpu->rflags,
@@ -61,8 +62,7 @@ static enum error length_of(struct vcpu *vcpu, const struct guest_system *system
 	if (!plain_of(exit->kind, exit, &plain))
 		return ERR_BAD_INSTRUCTION;
 	if (mode != CODE_64)
-		linear = (uint32_t)(linear +
-				    system->segments[SEGMENT_CS].base);
+		linear = (uint32_t)(linear + system->segments[SEGMENT_CS].base);
 	error = guest_fetch(&vcpu->vm->memory, &paging, gva(linear), bytes,
 			    &count, &fault);
 	if (error != ERR_NONE)
@@ -93,8 +93,7 @@ static void skip_slowly(struct vcpu *vcpu, const struct vm_exit *exit)
 	uint8_t length = exit->length;
 
 	virt->read_system(vcpu, &system);
-	if (length == 0 &&
-	    length_of(vcpu, &system, exit, &length) != ERR_NONE)
+	if (length == 0 && length_of(vcpu, &system, exit, &length) != ERR_NONE)
 		return;
 	vcpu->rip += length;
 	if (guest_code_mode(&system) != CODE_64)

@@ -64,7 +64,7 @@ struct __attribute__((packed)) e820_entry {
 
 #define E820_RAM 1
 #define E820_RESERVED 2
-#define LOW_RAM_END 0x9fc00 /* below is what a PC's BIOS leaves free */
+#define LOW_RAM_END 0x9fc00  /* below is what a PC's BIOS leaves free */
 #define LEGACY_START 0xa0000 /* video memory and ROMs of a PC */
 
 /* ---- check -------------------------------------------------------------- */

@@ -174,8 +174,7 @@ static const char *place_problem(struct load *load,
 		    MIB(1) - MULL_GUEST_ACPI_AREA))
 		return "lies over the ACPI tables from 0xe0000 to 1 MiB";
 	for (uint32_t i = 0; i < work->piece_count; i++)
-		if (overlap(at, size, work->pieces[i].to,
-			    work->pieces[i].size))
+		if (overlap(at, size, work->pieces[i].to, work->pieces[i].size))
 			return "overlaps another one";
 	return NULL;
 }

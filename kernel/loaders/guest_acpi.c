@@ -132,7 +132,8 @@ static struct acpi_header make_header(const char *signature, uint8_t revision,
 
 static enum error write_rsdp(const struct guest_memory *memory)
 {
-	struct rsdp rsdp = { .revision = 2, .length = sizeof rsdp,
+	struct rsdp rsdp = { .revision = 2,
+			     .length = sizeof rsdp,
 			     .xsdt = XSDT_AT };
 
 	memcpy(rsdp.signature, "RSD PTR ", sizeof rsdp.signature);
@@ -173,11 +174,14 @@ static enum error write_madt(const struct guest_memory *memory,
 	struct madt madt = {
 		.header = make_header("APIC", 5, length),
 		.local_apic = MULL_GUEST_LOCAL_APIC,
-		.io_apic = { .type = 1, .length = sizeof madt.io_apic,
+		.io_apic = { .type = 1,
+			     .length = sizeof madt.io_apic,
 			     .id = (uint8_t)vcpu_count,
 			     .address = MULL_GUEST_IO_APIC },
-		.local_nmi = { .type = 4, .length = sizeof madt.local_nmi,
-			       .uid = 0xff /* every one */, .lint = 1 },
+		.local_nmi = { .type = 4,
+			       .length = sizeof madt.local_nmi,
+			       .uid = 0xff /* every one */,
+			       .lint = 1 },
 	};
 
 	for (uint32_t i = 0; i < vcpu_count; i++)

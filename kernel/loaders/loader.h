@@ -48,8 +48,8 @@ enum load_phase {
 struct load_work {
 	enum load_phase phase;
 	enum error failed; /* what every further step returns */
-	uint32_t piece; /* the one under way */
-	uint64_t at;	/* bytes of it, or of the image that is hashed */
+	uint32_t piece;	   /* the one under way */
+	uint64_t at;	   /* bytes of it, or of the image that is hashed */
 	uint32_t piece_count;
 	struct load_piece pieces[LOAD_PIECES];
 	br_sha256_context sha256;

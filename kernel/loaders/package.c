@@ -149,8 +149,9 @@ static enum error check_header(struct reading *reading)
 			      "this is no package of Mullion");
 	if (header->version != MULL_PACKAGE_VERSION ||
 	    header->header_size != sizeof *header) {
-		say(reading, "package: made for version %u of the format, "
-			     "but this is version %u",
+		say(reading,
+		    "package: made for version %u of the format, "
+		    "but this is version %u",
 		    header->version, MULL_PACKAGE_VERSION);
 		return ERR_VERSION;
 	}

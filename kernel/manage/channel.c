@@ -78,8 +78,9 @@ static size_t make_log(uint8_t *wire)
 			break;
 		length += line;
 	}
-	return !length ? 0 : make_frame(MULL_FRAME_LOG, MULL_STREAM_HYPERVISOR,
-					text, length, wire);
+	return !length ? 0 :
+			 make_frame(MULL_FRAME_LOG, MULL_STREAM_HYPERVISOR,
+				    text, length, wire);
 }
 
 static size_t make_console(uint32_t stream, uint8_t *wire)
@@ -110,7 +111,8 @@ size_t channel_next(uint8_t *wire)
 	for (uint32_t i = 1; i <= SOURCES; i++) {
 		uint32_t source = (last_source + i) % SOURCES;
 		size_t length = source == SOURCE_LOG ?
-				make_log(wire) : make_console(source, wire);
+					make_log(wire) :
+					make_console(source, wire);
 
 		if (length) {
 			last_source = source;
@@ -154,7 +156,8 @@ static void obey(void *context, const struct mull_frame_header *header,
 		return;
 	}
 	error = header->type == MULL_FRAME_REQUEST ?
-		request_obey(payload, length) : ERR_BAD_REQUEST;
+			request_obey(payload, length) :
+			ERR_BAD_REQUEST;
 	reply(header->sequence, error);
 }
 

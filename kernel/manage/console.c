@@ -49,8 +49,8 @@ bool console_ready(struct console *console)
 		return false;
 	if (!console->waits_since)
 		console->waits_since = arch_time();
-	return count >= CONSOLE_PIECE || arch_time() - console->waits_since >=
-						 PATIENCE * arch_time_khz();
+	return count >= CONSOLE_PIECE ||
+	       arch_time() - console->waits_since >= PATIENCE * arch_time_khz();
 }
 
 static void drained(struct vm *vm)
@@ -89,8 +89,7 @@ void consoles_discard(void)
 
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
 		if (consoles[i].vm && held(&consoles[i]))
-			console_fetch(&consoles[i], bytes, sizeof bytes,
-				      false);
+			console_fetch(&consoles[i], bytes, sizeof bytes, false);
 }
 
 bool consoles_print(void)

@@ -19,7 +19,7 @@ struct entry {
 	/* It is sent behind all that the VM printed and that was logged, for
 	 * whoever waits for it may leave then. */
 	bool ends;
-	uint32_t after; /* the console ring's head */
+	uint32_t after;	    /* the console ring's head */
 	uint64_t after_log; /* log_head() */
 	struct mull_event event;
 };
@@ -198,8 +198,7 @@ bool event_take(uint16_t *stream, struct mull_event *event)
 	bool taken;
 
 	lock_take(&queue.lock);
-	taken = take_queued(&entry) ||
-		(!queue.count && take_missed(&entry));
+	taken = take_queued(&entry) || (!queue.count && take_missed(&entry));
 	lock_give(&queue.lock);
 	if (taken) {
 		*stream = entry.stream;

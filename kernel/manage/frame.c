@@ -35,8 +35,8 @@ static void cobs_put(struct cobs *cobs, const void *data, size_t length)
 	}
 }
 
-size_t frame_encode(const struct mull_frame_header *header,
-		    const void *payload, size_t length, uint8_t *wire)
+size_t frame_encode(const struct mull_frame_header *header, const void *payload,
+		    size_t length, uint8_t *wire)
 {
 	struct cobs cobs = { .out = wire, .code = 1, .at = 2 };
 	uint32_t crc;

@@ -14,7 +14,7 @@
 #define LOCK_LOOKS 1000000
 
 static struct {
-	struct lock lock; /* for all below; taken last of all locks */
+	struct lock lock;      /* for all below; taken last of all locks */
 	_Atomic uint64_t head; /* bytes ever written */
 	_Atomic uint64_t taken[LOG_READERS];
 	char bytes[RING_SIZE];
@@ -112,7 +112,8 @@ static bool bucket_take(struct bucket *bucket)
 {
 	uint64_t second = arch_time_khz() * 1000;
 	uint64_t earned = second ?
-			  (arch_time() - bucket->refilled_at) / second : 0;
+				  (arch_time() - bucket->refilled_at) / second :
+				  0;
 
 	bucket->refilled_at += earned * second;
 	bucket->spent -= earned < bucket->spent ? (uint32_t)earned :

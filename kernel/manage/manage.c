@@ -10,8 +10,8 @@
 #include <mullion/manage.h>
 
 /* A round is short, since the service CPU may have guests too. */
-#define SEND_A_ROUND 512 /* bytes */
-#define DRAW_A_ROUND 4	 /* lines */
+#define SEND_A_ROUND 512  /* bytes */
+#define DRAW_A_ROUND 4	  /* lines */
 #define EARLY_PIECES 4096 /* more than the log can hold */
 
 static const struct carrier {
@@ -36,7 +36,7 @@ static _Atomic bool serving; /* the loop runs */
 static uint32_t service_cpu;
 static _Atomic bool notified; /* and not yet looked at */
 
-static _Atomic bool interrupted; /* by the UART */
+static _Atomic bool interrupted;     /* by the UART */
 static _Atomic bool interrupts_work; /* one has come: they can be relied on */
 static bool wants_receive, wants_transmit; /* as the UART was told */
 
@@ -143,8 +143,8 @@ static void receive(void)
 	uint8_t bytes[LINE_RECEIVE_MAX];
 
 	if (carrier->has_room())
-		carrier->receive(bytes, uart_receive(uart, bytes,
-						     sizeof bytes));
+		carrier->receive(bytes,
+				 uart_receive(uart, bytes, sizeof bytes));
 }
 
 /* Whether the round ended before the UART was full. */

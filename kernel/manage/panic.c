@@ -50,8 +50,8 @@ static void say_where(void)
 				     "\nPANIC on CPU %u, for %.31s/%u: ", cpu,
 				     vcpu->vm->description.name, vcpu->index);
 	else
-		length = format_text(text, sizeof text, "\nPANIC on CPU %u: ",
-				     cpu);
+		length = format_text(text, sizeof text,
+				     "\nPANIC on CPU %u: ", cpu);
 	say(text, length);
 }
 

@@ -36,8 +36,11 @@ uint64_t log_time(void);
 
 /* Whether @source may log another line; says first how many it could not.
  * Numbers of VMs, or: */
-enum log_source { LOG_SOURCE_ERRORS = MULL_VM_MAX, LOG_SOURCE_CHANNEL,
-		  LOG_SOURCES };
+enum log_source {
+	LOG_SOURCE_ERRORS = MULL_VM_MAX,
+	LOG_SOURCE_CHANNEL,
+	LOG_SOURCES
+};
 bool log_allowed(uint32_t source, const char *name);
 
 /* ---- line.c: the serial line, which a panic uses too -------------------- */
@@ -53,15 +56,15 @@ struct uart16550 *line_start(const struct mull_machine *machine);
 #define CONSOLE_INPUT_MAX 256
 
 struct console {
-	struct vm *vm; /* NULL: no VM has this number */
+	struct vm *vm;	      /* NULL: no VM has this number */
 	uint64_t waits_since; /* arch_time(); 0: it was empty when looked at */
-	bool dropping; /* it was said that typed bytes are lost */
+	bool dropping;	      /* it was said that typed bytes are lost */
 	uint32_t input_count;
 	uint8_t input[CONSOLE_INPUT_MAX]; /* not yet taken by its UART */
 };
 
 void console_add(struct vm *vm);
-uint32_t console_count(void); /* VMs that were added */
+uint32_t console_count(void);		     /* VMs that were added */
 struct console *console_of(uint32_t stream); /* NULL: there is no such VM */
 
 /* Whether it is time to send what @console holds. */

@@ -16,9 +16,9 @@
 #define KEY_ESCAPE 0x1d /* Ctrl-] */
 
 static struct {
-	uint32_t owner; /* the source of the unfinished line */
+	uint32_t owner;		     /* the source of the unfinished line */
 	uint64_t began_at, spoke_at; /* arch_time() */
-	uint8_t last; /* the byte before */
+	uint8_t last;		     /* the byte before */
 } line = { .owner = NOBODY };
 
 /* ---- output ------------------------------------------------------------- */
@@ -75,7 +75,8 @@ static size_t put_text(const uint8_t *piece, size_t length, uint8_t *to)
 static size_t speak(uint32_t source, uint8_t *to)
 {
 	static_assert(2 + MULL_NAME_MAX + 3 + 2 * CONSOLE_PIECE <=
-		      FRAME_WIRE_MAX, "the longest piece fits");
+			      FRAME_WIRE_MAX,
+		      "the longest piece fits");
 	uint8_t piece[CONSOLE_PIECE];
 	size_t length = fetch(source, piece), out = 0;
 

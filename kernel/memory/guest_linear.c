@@ -30,8 +30,7 @@ enum error guest_walk_range(const struct guest_memory *memory,
 
 enum error guest_read_linear(const struct guest_memory *memory,
 			     const struct guest_paging *paging, gva_t from,
-			     void *to, size_t length,
-			     struct guest_event *fault)
+			     void *to, size_t length, struct guest_event *fault)
 {
 	struct guest_range range;
 	uint8_t *bytes = to;
@@ -93,8 +92,8 @@ enum error guest_fetch(const struct guest_memory *memory,
 	from.value += first;
 	/* The instruction may end before the second page: then it is no fault
 	 * that there is none, and its accessed flag is set a little early. */
-	if (rest && !guest_walk(memory, paging, from, ACCESS_FETCH, &at,
-				&unused) &&
+	if (rest &&
+	    !guest_walk(memory, paging, from, ACCESS_FETCH, &at, &unused) &&
 	    !guest_read(memory, at, bytes + first, rest))
 		*length += rest;
 	return ERR_NONE;

@@ -61,8 +61,8 @@ enum error guest_locate(const struct guest_memory *memory, gpa_t at,
  * Opens the window on @at, which is RAM; of @length bytes there, @piece lie
  * in the same frame.
  */
-static uint8_t *show(const struct guest_memory *memory, gpa_t at,
-		     size_t length, size_t *piece)
+static uint8_t *show(const struct guest_memory *memory, gpa_t at, size_t length,
+		     size_t *piece)
 {
 	uint64_t offset = 0;
 	const struct guest_region *region = find(memory, at, &offset);

@@ -52,9 +52,9 @@ struct walk {
 	enum format format;
 	enum guest_access access;
 	uint64_t linear;
-	uint64_t rights;  /* ENTRY_WRITABLE, ENTRY_USER */
+	uint64_t rights; /* ENTRY_WRITABLE, ENTRY_USER */
 	bool no_execute;
-	unsigned used;	  /* entries with accessed flags to set */
+	unsigned used; /* entries with accessed flags to set */
 	struct {
 		gpa_t at;
 		uint64_t value;
@@ -147,8 +147,8 @@ static bool supervisor_may(const struct walk *walk)
 		       !(of_user && paging->cr4 & CR4_SMEP);
 	if (of_user && paging->cr4 & CR4_SMAP && !(paging->rflags & RFLAGS_AC))
 		return false;
-	return walk->access != ACCESS_WRITE ||
-	       walk->rights & ENTRY_WRITABLE || !(paging->cr0 & CR0_WP);
+	return walk->access != ACCESS_WRITE || walk->rights & ENTRY_WRITABLE ||
+	       !(paging->cr0 & CR0_WP);
 }
 
 /* ---- one table entry ---------------------------------------------------- */

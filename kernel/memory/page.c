@@ -35,8 +35,8 @@ static void mark(uint32_t frame, uint32_t first, uint32_t count, bool used)
 		if (used)
 			pages.frames[frame].bitmap[page / 64] |= BIT(page % 64);
 		else
-			pages.frames[frame].bitmap[page / 64] &=
-				~BIT(page % 64);
+			pages.frames[frame].bitmap[page / 64] &= ~BIT(page %
+								      64);
 	}
 	if (used) {
 		pages.frames[frame].used += count;

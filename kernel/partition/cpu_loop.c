@@ -98,8 +98,8 @@ static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
 
 /* An NMI that had to let something else go first waits for the next exit,
  * which must be soon. */
-static uint64_t entry_deadline(const struct cpu_queue *queue,
-			       struct vcpu *vcpu, uint64_t slot_end)
+static uint64_t entry_deadline(const struct cpu_queue *queue, struct vcpu *vcpu,
+			       uint64_t slot_end)
 {
 	if (atomic_load(&vcpu->requests) & VCPU_NMI)
 		return arch_time();
@@ -153,13 +153,14 @@ _Noreturn void cpu_loop(void)
 		if (vcpu) {
 			bool shared = runnable > 1 || more;
 
-			run(queue, vcpu, shared ? arch_time() +
-			    arch_time_khz() * SLOT_US / 1000 :
-			    ARCH_NO_DEADLINE);
+			run(queue, vcpu,
+			    shared ? arch_time() +
+					     arch_time_khz() * SLOT_US / 1000 :
+				     ARCH_NO_DEADLINE);
 		} else if (!more) {
 			panic_running(NULL);
-			arch_set_deadline(next_deadline(queue,
-							ARCH_NO_DEADLINE));
+			arch_set_deadline(
+				next_deadline(queue, ARCH_NO_DEADLINE));
 			arch_idle();
 		}
 	}

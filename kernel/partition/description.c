@@ -160,7 +160,7 @@ static void check_cpus(struct check *check, int vm)
 		words_text(&words, "needs CPU ");
 		words_number(&words, it->cpus[i]);
 		words_text(&words, count ? ", but the machine has " :
-				    ", but the highest possible is ");
+					   ", but the highest possible is ");
 		words_number(&words, count ? count : MULL_CPU_MAX - 1);
 		words_text(&words, count == 0 ? "" : " (from 0)");
 		complain(check, vm, MULL_FIELD_CPUS, words.text);

@@ -49,9 +49,11 @@ void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 static void begin(struct vcpu *vcpu)
 {
 	const struct guest_start *start = &vcpu->vm->load.start;
-	struct guest_segment code = { .limit = ~0u, .selector = start->cs,
+	struct guest_segment code = { .limit = ~0u,
+				      .selector = start->cs,
 				      .attributes = 0xa9b };
-	struct guest_segment data = { .limit = ~0u, .selector = start->ds,
+	struct guest_segment data = { .limit = ~0u,
+				      .selector = start->ds,
 				      .attributes = 0xc93 };
 	struct guest_system system;
 
@@ -68,7 +70,7 @@ static void begin(struct vcpu *vcpu)
 	virt->read_system(vcpu, &system);
 	system.cr0 = 0x80050033; /* PG, AM, WP, NE, ET, MP, PE */
 	system.cr3 = start->cr3;
-	system.cr4 = 0x6a0; /* OSXMMEXCPT, OSFXSR, PGE, PAE */
+	system.cr4 = 0x6a0;  /* OSXMMEXCPT, OSFXSR, PGE, PAE */
 	system.efer = 0x500; /* LMA, LME */
 	system.gdt_base = start->gdt_base;
 	system.gdt_limit = start->gdt_limit;
@@ -176,7 +178,8 @@ void vcpu_halted(struct vcpu *vcpu)
 	if (all_stuck(vcpu->vm))
 		vm_end(vcpu->vm, MULL_END_ALL_HALTED, 0,
 		       "all vCPUs halted with interrupts off, vCPU %u last, "
-		       "at RIP 0x%lx", vcpu->index, vcpu->rip);
+		       "at RIP 0x%lx",
+		       vcpu->index, vcpu->rip);
 }
 
 bool vcpu_wakes(struct vcpu *vcpu)
@@ -184,8 +187,7 @@ bool vcpu_wakes(struct vcpu *vcpu)
 	if (vcpu->has_event || virt->event_pending(vcpu) ||
 	    atomic_load(&vcpu->requests) & VCPU_NMI)
 		return true;
-	return vcpu->rflags & RFLAGS_IF &&
-	       local_apic_pending(&vcpu->apic) >= 0;
+	return vcpu->rflags & RFLAGS_IF && local_apic_pending(&vcpu->apic) >= 0;
 }
 
 static struct guest_paging paging_of(struct vcpu *vcpu, uint64_t *linear)
@@ -226,7 +228,8 @@ void vcpu_leave_shadow(struct vcpu *vcpu)
 	if (paging.cpl != 0) /* there HLT is a fault */
 		return;
 	if (guest_read_linear(&vcpu->vm->memory, &paging, gva(linear), &opcode,
-			      1, &fault) != ERR_NONE || opcode != OPCODE_HLT)
+			      1, &fault) != ERR_NONE ||
+	    opcode != OPCODE_HLT)
 		return;
 	vcpu->rip++;
 	vcpu->state = VCPU_HALTED;

@@ -54,8 +54,8 @@ static void destroy(struct vm *vm)
 		page_free(vm->serial.output.bytes,
 			  pages_for(vm->description.console_size));
 	if (vm->frames)
-		page_free(vm->frames, pages_for(vm->frame_count *
-						sizeof *vm->frames));
+		page_free(vm->frames,
+			  pages_for(vm->frame_count * sizeof *vm->frames));
 	page_free(vm, pages_for(sizeof *vm));
 }
 
@@ -64,10 +64,10 @@ static enum error fill(struct vm *vm)
 	vm->vcpu_count = vm->description.vcpu_count;
 	vm->frame_count = vm->description.memory_size / FRAME_SIZE;
 	vm->serial.output.size = vm->description.console_size;
-	vm->serial.output.bytes =
-		page_alloc(pages_for(vm->description.console_size));
-	vm->frames = page_alloc(pages_for(vm->frame_count *
-					  sizeof *vm->frames));
+	vm->serial.output.bytes = page_alloc(
+		pages_for(vm->description.console_size));
+	vm->frames = page_alloc(
+		pages_for(vm->frame_count * sizeof *vm->frames));
 	if (!vm->serial.output.bytes || !vm->frames)
 		return ERR_NO_MEMORY;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
@@ -156,8 +156,8 @@ void vm_start(struct vm *vm)
 		return;
 	}
 	atomic_store(&vm->ending, MULL_END_NONE);
-	log_write("%s: %lu MiB, %u vCPUs", vm->description.name,
-		  size / MIB(1), vm->vcpu_count);
+	log_write("%s: %lu MiB, %u vCPUs", vm->description.name, size / MIB(1),
+		  vm->vcpu_count);
 	begin_phase(vm, PHASE_CLEAR);
 	set_state(vm, MULL_VM_STARTING);
 }

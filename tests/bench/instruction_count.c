@@ -50,8 +50,8 @@ static void say(const char *what)
 	char line[200];
 
 	snprintf(line, sizeof line,
-		 "%s instructions=%" PRIu64 " passes=%" PRIu64
-		 " total=%" PRIu64 " min=%" PRIu64 " max=%" PRIu64 "\n",
+		 "%s instructions=%" PRIu64 " passes=%" PRIu64 " total=%" PRIu64
+		 " min=%" PRIu64 " max=%" PRIu64 "\n",
 		 what, span, passes, total, passes ? least : 0, most);
 	qemu_plugin_outs(line);
 }
@@ -92,8 +92,8 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint64_t address = qemu_plugin_insn_vaddr(insn);
 
-		qemu_plugin_register_vcpu_insn_exec_inline(
-			insn, INLINE_ADD_U64, &executed, 1);
+		qemu_plugin_register_vcpu_insn_exec_inline(insn, INLINE_ADD_U64,
+							   &executed, 1);
 		if (start && address == start)
 			qemu_plugin_register_vcpu_insn_exec_cb(
 				insn, on_start, CALLBACK_NO_REGISTERS, NULL);

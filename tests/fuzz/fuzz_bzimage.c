@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
  * loadflags, xloadflags. */
 static void make_plausible(uint8_t *bytes, size_t size)
 {
-	static const uint8_t start[] = { 0x55, 0xaa, 0xeb, 0x6a, 'H', 'd', 'r',
-					 'S', 0x0f, 0x02 };
+	static const uint8_t start[] = { 0x55, 0xaa, 0xeb, 0x6a, 'H',
+					 'd',  'r',  'S',  0x0f, 0x02 };
 
 	if (size < 0x290)
 		return;

@@ -14,9 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
  * at the end where the third program header finds it. */
 static void make_plausible(uint8_t *bytes, size_t size)
 {
-	static const uint8_t note[] = { 8, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0,
-					'M', 'u', 'l', 'l', 'i', 'o', 'n', 0,
-					1, 0, 0, 0 };
+	static const uint8_t note[] = { 8,   0,	  0,   0, 4,   0,   0,	 0,
+					1,   0,	  0,   0, 'M', 'u', 'l', 'l',
+					'i', 'o', 'n', 0, 1,   0,   0,	 0 };
 	Elf64_Ehdr header;
 	Elf64_Phdr segment = { .p_type = PT_NOTE, .p_filesz = sizeof note };
 

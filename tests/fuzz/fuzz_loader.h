@@ -32,8 +32,7 @@ static void run_bounded(struct load *load, size_t size)
 	require(memchr(load->words, 0, sizeof load->words));
 	if (done)
 		require(load->start.rip < FUZZ_LOW &&
-			load->start.cr3 < 0x9f000 &&
-			load->start.rsp < 0x9f000);
+			load->start.cr3 < 0x9f000 && load->start.rsp < 0x9f000);
 }
 
 /* Loads @bytes, of which ASan sees any read behind @size. */
@@ -47,7 +46,8 @@ static void fuzz_load(uint32_t kind, const uint8_t *bytes, size_t size)
 	const struct guest_memory memory = {
 		.region_count = 2,
 		.regions = { { .size = FUZZ_LOW, .frames = frames },
-			     { .start = { GIB(4) }, .size = FUZZ_HIGH,
+			     { .start = { GIB(4) },
+			       .size = FUZZ_HIGH,
 			       .frames = frames + FUZZ_LOW / FRAME_SIZE } },
 	};
 	const struct load_request request = {

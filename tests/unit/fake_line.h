@@ -162,7 +162,7 @@ static void serve(uint32_t milliseconds)
 
 static struct vm guests[2];
 static uint8_t guest_rings[2][4096];
-static char given[2][4096];  /* what the guests were given */
+static char given[2][4096]; /* what the guests were given */
 static size_t given_count[2];
 static size_t given_at_most; /* each time that it is offered */
 static uint32_t drains, buttons, commands;

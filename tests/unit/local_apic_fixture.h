@@ -65,9 +65,9 @@ static inline uint64_t read_msr(uint32_t msr)
 static inline void go_x2apic(uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		assert_int_equal(local_apic_msr_write(&vcpus[i], MSR_BASE,
-						      X2APIC),
-				 ERR_NONE);
+		assert_int_equal(
+			local_apic_msr_write(&vcpus[i], MSR_BASE, X2APIC),
+			ERR_NONE);
 }
 
 /* All switched on by software, as a guest does first. */

@@ -42,7 +42,8 @@ void vcpu_skip(struct vcpu *of, const struct vm_exit *exit)
 void vcpu_page_fault(struct vcpu *of, uint32_t code, uint64_t address)
 {
 	assert_ptr_equal(of, &vcpu);
-	fault = (struct guest_event){ .vector = 14, .error_code = code,
+	fault = (struct guest_event){ .vector = 14,
+				      .error_code = code,
 				      .cr2 = address };
 }
 
@@ -123,7 +124,8 @@ static inline int fresh(void **state)
 	vcpu.rip = CODE;
 	for (int i = 0; i < SEGMENT_COUNT; i++)
 		fake_virt.system.segments[i] = (struct guest_segment){
-			.limit = 0xffffffff, .attributes = FLAT_DATA };
+			.limit = 0xffffffff, .attributes = FLAT_DATA
+		};
 	fake_virt.system.segments[SEGMENT_CS].attributes = FLAT_CODE;
 	fault = (struct guest_event){ 0 };
 	skips = ends = complaints = 0;

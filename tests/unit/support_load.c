@@ -40,8 +40,9 @@ void load_guest_make(struct load_guest *guest, uint64_t low, uint64_t high)
 		uint8_t dirt[KIB(4)];
 
 		memset(dirt, 0xcc, sizeof dirt);
-		assert_int_equal(guest_write(&guest->memory, gpa(at), dirt,
-					     sizeof dirt), ERR_NONE);
+		assert_int_equal(
+			guest_write(&guest->memory, gpa(at), dirt, sizeof dirt),
+			ERR_NONE);
 	}
 }
 
@@ -113,9 +114,8 @@ static uint64_t translate(const struct load_guest *guest, uint64_t address)
 	uint64_t table = guest->load.start.cr3;
 
 	for (int shift = 39; shift >= 21; shift -= 9) {
-		uint64_t entry = read64(guest, table +
-						       (address >> shift) %
-							       512 * 8);
+		uint64_t entry = read64(guest,
+					table + (address >> shift) % 512 * 8);
 
 		assert_int_equal(entry & 3, 3); /* present, write */
 		table = entry & 0x000ffffffffff000;

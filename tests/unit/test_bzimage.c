@@ -131,7 +131,8 @@ static void assert_e820(int index, uint64_t start, uint64_t end, uint32_t type)
 {
 	assert_int_equal(params.e820_table[index].addr, start);
 	assert_int_equal(params.e820_table[index].addr +
-				 params.e820_table[index].size, end);
+				 params.e820_table[index].size,
+			 end);
 	assert_int_equal(params.e820_table[index].type, type);
 }
 
@@ -303,8 +304,8 @@ static void every_truncation_is_refused(void **state)
 		enum error error = load_guest_run(&guest, MULL_IMAGE_BZIMAGE,
 						  image, size, NULL, 0);
 
-		assert_int_equal(error, size < 0x290 ? ERR_BAD_IMAGE :
-						       ERR_TRUNCATED);
+		assert_int_equal(error,
+				 size < 0x290 ? ERR_BAD_IMAGE : ERR_TRUNCATED);
 	}
 	assert_int_equal(load_guest_run(&guest, MULL_IMAGE_BZIMAGE, image,
 					SETUP + PART - 16, NULL, 0),
@@ -312,7 +313,8 @@ static void every_truncation_is_refused(void **state)
 	assert_string_equal(guest.load.words, "kernel ends at byte 202544, but "
 					      "its header says 202560");
 	assert_int_equal(load_guest_run(&guest, MULL_IMAGE_BZIMAGE, image,
-					SETUP + PART, NULL, 0), ERR_NONE);
+					SETUP + PART, NULL, 0),
+			 ERR_NONE);
 }
 
 static void absurd_sizes_are_refused(void **state)

@@ -83,17 +83,15 @@ static void good_ones_pass(void **state)
 {
 	(void)state;
 	assert_int_equal(check(2), 0);
-	assert_int_equal(mull_check_machine(&machine, &limits, on_complaint,
-					    NULL),
-			 0);
+	assert_int_equal(
+		mull_check_machine(&machine, &limits, on_complaint, NULL), 0);
 	assert_string_equal(story, "");
 	assert_false(bad[0] || bad[1]);
 }
 
 static void names(void **state)
 {
-	static const char words[] =
-		"the name is not 1 to 31 of a-z, 0-9 and -";
+	static const char words[] = "the name is not 1 to 31 of a-z, 0-9 and -";
 
 	vms[0].name[0] = 0;
 	expect_one(0, MULL_FIELD_NAME, words);

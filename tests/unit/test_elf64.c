@@ -40,9 +40,13 @@ static struct load_guest guest;
 static Elf64_Phdr segment(uint32_t type, uint32_t flags, size_t offset,
 			  size_t size, uint64_t at)
 {
-	return (Elf64_Phdr){ .p_type = type, .p_flags = flags,
-			     .p_offset = offset, .p_filesz = size,
-			     .p_memsz = size, .p_vaddr = at, .p_paddr = at };
+	return (Elf64_Phdr){ .p_type = type,
+			     .p_flags = flags,
+			     .p_offset = offset,
+			     .p_filesz = size,
+			     .p_memsz = size,
+			     .p_vaddr = at,
+			     .p_paddr = at };
 }
 
 static int fresh(void **state)
@@ -260,8 +264,8 @@ static void hostile_segments_are_refused(void **state)
 	REFUSED(data->p_memsz = 499, "is larger in the file than in memory");
 	REFUSED(data->p_offset = sizeof image - 499, "outside of the file");
 	REFUSED(data->p_offset = ~0ull - 100, "outside of the file");
-	REFUSED(data->p_memsz = ~0ull; data->p_filesz = ~0ull,
-		"outside of the file");
+	REFUSED(data->p_memsz = ~0ull;
+		data->p_filesz = ~0ull, "outside of the file");
 	REFUSED(data->p_memsz = MIB(3), "beyond the VM's memory");
 	REFUSED(data->p_memsz = ~0ull, "beyond the VM's memory");
 	REFUSED(data->p_paddr = ~0ull, "beyond the VM's memory");
@@ -272,8 +276,8 @@ static void hostile_segments_are_refused(void **state)
 								  "ACPI");
 	REFUSED(data->p_paddr = MIB(1) - 1, "over the ACPI tables");
 	REFUSED(data->p_paddr = CODE + 999, "overlaps another one");
-	REFUSED(data->p_paddr = CODE - 1; image.segments[0].p_paddr += 8,
-		"over the ACPI tables");
+	REFUSED(data->p_paddr = CODE - 1;
+		image.segments[0].p_paddr += 8, "over the ACPI tables");
 	REFUSED(image.segments[0].p_paddr = DATA + 500 + BSS - 1,
 		"overlaps another one");
 }
@@ -321,7 +325,8 @@ static void many_segments_are_refused(void **state)
 		       &one, sizeof one);
 	}
 	assert_int_equal(load_guest_run(&guest, MULL_IMAGE_ELF64, &many,
-					sizeof many, NULL, 0), ERR_BAD_IMAGE);
+					sizeof many, NULL, 0),
+			 ERR_BAD_IMAGE);
 	assert_string_equal(guest.load.words,
 			    "kernel: the segment of 16 bytes at 0x100200 is "
 			    "one more than the 8 that can be loaded");

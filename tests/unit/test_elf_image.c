@@ -230,14 +230,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_good_file_is_loaded, set_up),
 		cmocka_unit_test_setup(every_truncation_is_noticed, set_up),
-		cmocka_unit_test_setup(other_kinds_of_file_are_refused,
-				       set_up),
-		cmocka_unit_test_setup(bad_program_headers_are_refused,
-				       set_up),
+		cmocka_unit_test_setup(other_kinds_of_file_are_refused, set_up),
+		cmocka_unit_test_setup(bad_program_headers_are_refused, set_up),
 		cmocka_unit_test_setup(segments_outside_the_file_are_refused,
 				       set_up),
-		cmocka_unit_test_setup(
-			segments_outside_their_place_are_refused, set_up),
+		cmocka_unit_test_setup(segments_outside_their_place_are_refused,
+				       set_up),
 		cmocka_unit_test_setup(empty_segments_are_passed_over, set_up),
 		cmocka_unit_test_setup(segments_that_quarrel_are_refused,
 				       set_up),

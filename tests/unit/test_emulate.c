@@ -13,9 +13,9 @@
 #define PE BIT(0) /* CR0 */
 #define WP BIT(16)
 #define PG BIT(31)
-#define PAE BIT(5)	 /* CR4 */
-#define LMA BIT(10)	 /* EFER */
-#define TF BIT(8)	 /* RFLAGS */
+#define PAE BIT(5)  /* CR4 */
+#define LMA BIT(10) /* EFER */
+#define TF BIT(8)   /* RFLAGS */
 #define RF BIT(16)
 #define VM BIT(17)
 
@@ -34,9 +34,9 @@
 /* Linear addresses of the 64-bit guest: 4 KiB pages side by side. */
 #define LINEAR 0x400000ull
 #define LINEAR_CODE LINEAR
-#define LINEAR_RAM (LINEAR + 0x1000)	/* then the device, */
-#define LINEAR_DEVICE (LINEAR + 0x2000) /* its second page, */
-#define LINEAR_RAM_2 (LINEAR + 0x4000)	/* RAM again, */
+#define LINEAR_RAM (LINEAR + 0x1000)	   /* then the device, */
+#define LINEAR_DEVICE (LINEAR + 0x2000)	   /* its second page, */
+#define LINEAR_RAM_2 (LINEAR + 0x4000)	   /* RAM again, */
 #define LINEAR_READ_ONLY (LINEAR + 0x5000) /* the device, and nothing. */
 
 #define RAM_CODE 0x8000
@@ -91,8 +91,9 @@ static void start(void)
 	memset(gpr, 0, sizeof gpr);
 	device_reads = device_writes = 0;
 	sys = (struct guest_system){ 0 };
-	cpu = (struct emulate_cpu){ .gpr = gpr, .rflags = 2, .system = &sys,
-				    .physical_bits = 40 };
+	cpu = (struct emulate_cpu){
+		.gpr = gpr, .rflags = 2, .system = &sys, .physical_bits = 40
+	};
 }
 
 static void map(unsigned page, uint64_t entry)
@@ -133,7 +134,8 @@ static void start_32(void)
 	sys.cr0 = PE;
 	for (unsigned i = SEGMENT_ES; i <= SEGMENT_GS; i++)
 		sys.segments[i] = (struct guest_segment){
-			.limit = 0xffffffff, .attributes = DATA | BIG };
+			.limit = 0xffffffff, .attributes = DATA | BIG
+		};
 	sys.segments[SEGMENT_CS].attributes = CODE | BIG;
 	cpu.rip = RAM_CODE;
 }
@@ -143,9 +145,9 @@ static void start_16(void)
 {
 	start();
 	for (unsigned i = SEGMENT_ES; i <= SEGMENT_GS; i++)
-		sys.segments[i] = (struct guest_segment){
-			.base = RAM_PAGE, .limit = 0xffff,
-			.attributes = DATA };
+		sys.segments[i] = (struct guest_segment){ .base = RAM_PAGE,
+							  .limit = 0xffff,
+							  .attributes = DATA };
 	sys.segments[SEGMENT_CS].base = 0;
 	sys.segments[SEGMENT_DS].base = DEVICE;
 	cpu.rip = RAM_CODE;
@@ -247,7 +249,7 @@ static void page_faults_come_before_any_access(void **state)
 	check_fault(RUN("\x01\x03"), 14, 3); /* add [rbx], eax */
 	assert_int_equal(fault.cr2, LINEAR_READ_ONLY);
 	check_fault(RUN("\x0f\xb1\x03"), 14, 3); /* cmpxchg [rbx], eax */
-	gpr[RBX] = LINEAR_READ_ONLY + 0xffe; /* half of it is nowhere */
+	gpr[RBX] = LINEAR_READ_ONLY + 0xffe;	 /* half of it is nowhere */
 	check_fault(RUN("\x8b\x03"), 14, 0);
 	assert_int_equal(fault.cr2, LINEAR_READ_ONLY + 0x1000);
 	gpr[RBX] = LINEAR_READ_ONLY;
@@ -468,7 +470,8 @@ static void limits_hold(void **state)
 
 	(void)state;
 	start_32();
-	*ds = (struct guest_segment){ .base = DEVICE, .limit = 0x103,
+	*ds = (struct guest_segment){ .base = DEVICE,
+				      .limit = 0x103,
 				      .attributes = DATA | BIG };
 	gpr[RBX] = 0x101; /* its last byte is one too far */
 	check_fault(RUN("\x89\x03"), 13, 0);
@@ -492,7 +495,8 @@ static void expand_down_turns_the_limit_round(void **state)
 
 	(void)state;
 	start_32();
-	*ds = (struct guest_segment){ .base = DEVICE - 0x1000, .limit = 0xfff,
+	*ds = (struct guest_segment){ .base = DEVICE - 0x1000,
+				      .limit = 0xfff,
 				      .attributes = DATA | DOWN };
 	gpr[RBX] = 0xfff;
 	check_fault(RUN("\x88\x03"), 13, 0);
@@ -516,8 +520,10 @@ static void types_hold_in_protected_mode(void **state)
 		uint16_t attributes;
 		bool may_read, may_write;
 	} types[] = {
-		{ DATA, true, true },	     { READ_ONLY, true, false },
-		{ CODE, true, false },	     { EXECUTE_ONLY, false, false },
+		{ DATA, true, true },
+		{ READ_ONLY, true, false },
+		{ CODE, true, false },
+		{ EXECUTE_ONLY, false, false },
 		{ DATA & ~BIT(7), false, false },
 	};
 

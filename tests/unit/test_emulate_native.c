@@ -184,13 +184,13 @@ static bool one_in(unsigned n)
 static void random_bytes(uint8_t *bytes)
 {
 	static const uint8_t interesting[] = {
-		0x63, 0x80, 0x81, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89,
-		0x8a, 0x8b, 0x8f, 0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xc6,
-		0xc7, 0xf6, 0xf7, 0xfe, 0xff,
+		0x63, 0x80, 0x81, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88,
+		0x89, 0x8a, 0x8b, 0x8f, 0xa4, 0xa5, 0xaa, 0xab, 0xac,
+		0xad, 0xc6, 0xc7, 0xf6, 0xf7, 0xfe, 0xff,
 	};
 	static const uint8_t interesting_0f[] = {
-		0xa3, 0xab, 0xb3, 0xbb, 0xb0, 0xb1, 0xc0, 0xc1, 0xb6, 0xb7,
-		0xbe, 0xbf, 0xba, 0xc3, 0x38,
+		0xa3, 0xab, 0xb3, 0xbb, 0xb0, 0xb1, 0xc0, 0xc1,
+		0xb6, 0xb7, 0xbe, 0xbf, 0xba, 0xc3, 0x38,
 	};
 	unsigned at = 0;
 
@@ -208,8 +208,7 @@ static void random_bytes(uint8_t *bytes)
 		bytes[at++] = (uint8_t)(random64() >> 30) & 0x3f;
 	} else if (one_in(2)) {
 		bytes[at++] = 0x0f;
-		bytes[at] = interesting_0f[random64() %
-					   sizeof interesting_0f];
+		bytes[at] = interesting_0f[random64() % sizeof interesting_0f];
 		if (bytes[at++] == 0x38)
 			bytes[at++] = 0xf0 | one_in(2);
 	} else {
@@ -262,7 +261,8 @@ static bool aim(const struct instruction *instruction, uint64_t *gpr)
 	if (memory->index != NO_GPR)
 		target -= gpr[memory->index] * memory->scale;
 	gpr[memory->base] = memory->address_size == 8 ?
-				    target : (target & BITS(31, 0)) | high;
+				    target :
+				    (target & BITS(31, 0)) | high;
 	return gpr[RSP] - BUFFER < BUFFER_SIZE - 8;
 }
 
@@ -342,7 +342,8 @@ static void same_as_the_processor(void **state)
 		struct instruction instruction;
 		uint8_t bytes[INSTRUCTION_MAX];
 		uint64_t gpr[GPR_COUNT];
-		struct emulate_cpu cpu = { .gpr = gpr, .system = &system_64,
+		struct emulate_cpu cpu = { .gpr = gpr,
+					   .system = &system_64,
 					   .physical_bits = 52 };
 
 		random_bytes(bytes);

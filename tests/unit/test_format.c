@@ -42,14 +42,15 @@ static void each_conversion_is_as_in_the_c_library(void **state)
 static void random_numbers_in_random_fields(void **state)
 {
 	static const char *const forms[] = {
-		"%d", "%u", "%x", "%ld", "%lu", "%lx", "%5d", "%05d", "%-9u|",
-		"%016lx", "%20ld", "%020ld", "%-20lx|", "%#lx", "%#018lx",
+		"%d",	 "%u",	   "%x",      "%ld",   "%lu",
+		"%lx",	 "%5d",	   "%05d",    "%-9u|", "%016lx",
+		"%20ld", "%020ld", "%-20lx|", "%#lx",  "%#018lx",
 	};
 
 	(void)state;
 	for (int i = 0; i < 20000; i++) {
-		const char *form = forms[(size_t)rand() %
-					 (sizeof forms / sizeof *forms)];
+		const char *form =
+			forms[(size_t)rand() % (sizeof forms / sizeof *forms)];
 		uint64_t number = (uint64_t)rand() << 33 ^ (uint64_t)rand();
 		char ours[64], theirs[64];
 
@@ -82,8 +83,8 @@ static void what_does_not_fit_is_cut_off(void **state)
 /* The compiler refuses such formats, so they come through a pointer. */
 static void strange_formats_show_and_do_no_harm(void **state)
 {
-	static const char *const strange[] = { "%", "100% sure%", "%q", "%08k",
-					       "%l", "%.", "%-" };
+	static const char *const strange[] = { "%",  "100% sure%", "%q", "%08k",
+					       "%l", "%.",	   "%-" };
 	const char *volatile huge = "%99999999999999999999999d";
 	char text[32];
 

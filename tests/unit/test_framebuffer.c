@@ -134,7 +134,8 @@ static void unknown_characters_are_boxes(void **state)
 	start(160, 64, 160);
 	show("a\x1b[\xc3\xa9\x7f");
 	framebuffer_write("\0b", 2);
-	assert_row(0, "a\x7f[\x7f\x7f\x7f\x7f" "b");
+	assert_row(0, "a\x7f[\x7f\x7f\x7f\x7f"
+		      "b");
 }
 
 static void what_lies_between_lines_is_left_alone(void **state)
@@ -158,9 +159,10 @@ static void odd_modes_do_not_write_outside(void **state)
 	static const struct {
 		uint32_t width, height, pitch;
 	} modes[] = {
-		{ 8, 16, 8 },	   { 9, 17, 11 },     { 8, 4000, 8 },
-		{ 16000, 16, 16000 }, { 1920, 1080, 1920 },
-		{ 1921, 1080, 2048 }, { 1366, 768, 1366 },
+		{ 8, 16, 8 },	      { 9, 17, 11 },
+		{ 8, 4000, 8 },	      { 16000, 16, 16000 },
+		{ 1920, 1080, 1920 }, { 1921, 1080, 2048 },
+		{ 1366, 768, 1366 },
 	};
 
 	(void)state;

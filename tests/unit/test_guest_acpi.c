@@ -40,8 +40,8 @@ static void dsdt_is_the_compiled_one(void **state)
 	(void)state;
 	assert_int_equal(guest_acpi_write(&guest.memory, 1), ERR_NONE);
 	load_guest_read(&guest, MULL_GUEST_ACPI_AREA, area, sizeof area);
-	assert_non_null(memmem(area, sizeof area, guest_dsdt,
-			       sizeof guest_dsdt));
+	assert_non_null(
+		memmem(area, sizeof area, guest_dsdt, sizeof guest_dsdt));
 }
 
 static void nothing_is_written_elsewhere(void **state)
@@ -63,8 +63,7 @@ static void absurd_vcpu_counts_are_refused(void **state)
 	assert_int_equal(guest_acpi_write(&guest.memory, 0), ERR_BAD_REQUEST);
 	assert_int_equal(guest_acpi_write(&guest.memory, MULL_VCPU_MAX + 1),
 			 ERR_BAD_REQUEST);
-	assert_int_equal(guest_acpi_write(&guest.memory, ~0u),
-			 ERR_BAD_REQUEST);
+	assert_int_equal(guest_acpi_write(&guest.memory, ~0u), ERR_BAD_REQUEST);
 }
 
 static void missing_memory_is_an_error(void **state)

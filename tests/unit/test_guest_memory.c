@@ -64,8 +64,9 @@ static void high_memory_is_reached(void **state)
 
 	(void)state;
 	memcpy(host(9, FRAME_SIZE - 4), "last", 4);
-	assert_int_equal(guest_read(&memory, gpa(GIB(4) + 2 * FRAME_SIZE - 4),
-				    in, 4), ERR_NONE);
+	assert_int_equal(
+		guest_read(&memory, gpa(GIB(4) + 2 * FRAME_SIZE - 4), in, 4),
+		ERR_NONE);
 	assert_memory_equal(in, "last", 4);
 }
 
@@ -75,12 +76,12 @@ static void bad_ranges_copy_nothing(void **state)
 		uint64_t at;
 		size_t length;
 	} bad[] = {
-		{ 3 * FRAME_SIZE - 2, 3 },    /* a byte in the hole */
+		{ 3 * FRAME_SIZE - 2, 3 }, /* a byte in the hole */
 		{ 3 * FRAME_SIZE, 1 },
-		{ GIB(4) - 1, 2 },	      /* from the hole into RAM */
+		{ GIB(4) - 1, 2 }, /* from the hole into RAM */
 		{ GIB(4) + 2 * FRAME_SIZE - 1, 2 },
 		{ ~0ull, 1 },
-		{ ~0ull, 2 },		      /* wraps to 0, which is RAM */
+		{ ~0ull, 2 }, /* wraps to 0, which is RAM */
 		{ 0, SIZE_MAX },
 		{ 16, SIZE_MAX - 8 },
 		{ FRAME_SIZE, 0ull - FRAME_SIZE },
@@ -89,14 +90,17 @@ static void bad_ranges_copy_nothing(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
-		assert_false(guest_is_ram(&memory, gpa(bad[i].at),
-					  bad[i].length));
-		assert_int_equal(guest_read(&memory, gpa(bad[i].at), in,
-					    bad[i].length), ERR_BAD_ADDRESS);
+		assert_false(
+			guest_is_ram(&memory, gpa(bad[i].at), bad[i].length));
+		assert_int_equal(
+			guest_read(&memory, gpa(bad[i].at), in, bad[i].length),
+			ERR_BAD_ADDRESS);
 		assert_int_equal(guest_write(&memory, gpa(bad[i].at), "xyz",
-					     bad[i].length), ERR_BAD_ADDRESS);
-		assert_int_equal(guest_zero(&memory, gpa(bad[i].at),
-					    bad[i].length), ERR_BAD_ADDRESS);
+					     bad[i].length),
+				 ERR_BAD_ADDRESS);
+		assert_int_equal(
+			guest_zero(&memory, gpa(bad[i].at), bad[i].length),
+			ERR_BAD_ADDRESS);
 	}
 	assert_string_equal(in, "abc");
 	assert_int_equal(*host(5, FRAME_SIZE - 2), 0);
@@ -152,8 +156,7 @@ static void zero_stays_in_its_range(void **state)
 	(void)state;
 	memset(host(7, FRAME_SIZE - 8), 0xee, 8);
 	memset(host(3, 0), 0xee, 8);
-	assert_int_equal(guest_zero(&memory, gpa(FRAME_SIZE - 2), 4),
-			 ERR_NONE);
+	assert_int_equal(guest_zero(&memory, gpa(FRAME_SIZE - 2), 4), ERR_NONE);
 	assert_memory_equal(host(7, FRAME_SIZE - 3), "\xee\0\0", 3);
 	assert_memory_equal(host(3, 0), "\0\0\xee", 3);
 }
@@ -170,7 +173,8 @@ static void compare_swap_swaps_what_is_expected(void **state)
 			 ERR_NONE);
 	assert_true(swapped);
 	assert_int_equal(guest_compare_swap(&memory, gpa(FRAME_SIZE + 8), 8,
-					    value, 5, &swapped), ERR_NONE);
+					    value, 5, &swapped),
+			 ERR_NONE);
 	assert_false(swapped);
 	/* Of 4 bytes the neighbours stay. */
 	assert_int_equal(guest_compare_swap(&memory, gpa(FRAME_SIZE + 12), 4,
@@ -190,8 +194,9 @@ static void compare_swap_refuses(void **state)
 			 ERR_BAD_REQUEST);
 	assert_int_equal(guest_compare_swap(&memory, gpa(2), 2, 0, 1, &swapped),
 			 ERR_BAD_REQUEST);
-	assert_int_equal(guest_compare_swap(&memory, gpa(GIB(3)), 8, 0, 1,
-					    &swapped), ERR_BAD_ADDRESS);
+	assert_int_equal(
+		guest_compare_swap(&memory, gpa(GIB(3)), 8, 0, 1, &swapped),
+		ERR_BAD_ADDRESS);
 	assert_int_equal(*host(7, 4), 0);
 }
 

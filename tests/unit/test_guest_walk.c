@@ -32,7 +32,7 @@
 #define TABLE(level) (0x1000ull * (level)) /* where each level's table is */
 #define PAE_TOP_OFFSET 0x20ull /* its four entries need no whole page */
 #define CR3_FLAGS 0x18ull      /* PWT and PCD, no part of the address */
-#define FRAME 0x20000ull		   /* the 4 KiB page behind them */
+#define FRAME 0x20000ull       /* the 4 KiB page behind them */
 
 /* A format, and an address whose index differs in every level. */
 struct format {
@@ -132,7 +132,8 @@ static void check_page_fault(const struct format *format,
 static void small_pages_are_found(void **state)
 {
 	(void)state;
-	FOR_EACH_FORMAT(format) {
+	FOR_EACH_FORMAT(format)
+	{
 		build(format);
 		assert_int_equal(walk(format, ACCESS_READ), ERR_NONE);
 		assert_int_equal(found.value, FRAME | 0x123);
@@ -169,7 +170,8 @@ static void bit_seven_is_no_size_where_it_means_something_else(void **state)
 	set(IS_32, 2, TABLE(1) | P | W | U | PS);
 	assert_int_equal(walk(IS_32, ACCESS_READ), ERR_NONE);
 	assert_int_equal(found.value, FRAME | 0x123);
-	FOR_EACH_FORMAT(format) { /* PAT of a 4 KiB page */
+	FOR_EACH_FORMAT(format)
+	{ /* PAT of a 4 KiB page */
 		build(format);
 		set(format, 1, FRAME | P | W | U | PS);
 		assert_int_equal(walk(format, ACCESS_READ), ERR_NONE);
@@ -180,7 +182,8 @@ static void bit_seven_is_no_size_where_it_means_something_else(void **state)
 static void absent_entries_fault_at_every_level(void **state)
 {
 	(void)state;
-	FOR_EACH_FORMAT(format) {
+	FOR_EACH_FORMAT(format)
+	{
 		for (unsigned level = 1; level <= format->levels; level++) {
 			build(format);
 			set(format, level, get(format, level) & ~P);
@@ -267,9 +270,17 @@ static void reserved_bits_of_large_pages_fault(void **state)
 /* ---- rights ------------------------------------------------------------- */
 
 /* Every switch that rights depend on, as bits of a number. */
-enum { CASE_USER_PROGRAM = 1, CASE_USER_PAGE = 2, CASE_WRITABLE = 4,
-       CASE_NO_EXECUTE = 8, CASE_WP = 16, CASE_SMEP = 32, CASE_SMAP = 64,
-       CASE_AC = 128, CASE_COUNT = 256 };
+enum {
+	CASE_USER_PROGRAM = 1,
+	CASE_USER_PAGE = 2,
+	CASE_WRITABLE = 4,
+	CASE_NO_EXECUTE = 8,
+	CASE_WP = 16,
+	CASE_SMEP = 32,
+	CASE_SMAP = 64,
+	CASE_AC = 128,
+	CASE_COUNT = 256
+};
 
 /* "Paging: Access Rights", sentence by sentence. */
 static bool manual_allows(unsigned number, enum guest_access access)
@@ -284,8 +295,8 @@ static bool manual_allows(unsigned number, enum guest_access access)
 		return !(number & CASE_SMEP && page_user &&
 			 !(number & CASE_USER_PROGRAM));
 	}
-	if (!(number & CASE_USER_PROGRAM) && page_user &&
-	    number & CASE_SMAP && !(number & CASE_AC))
+	if (!(number & CASE_USER_PROGRAM) && page_user && number & CASE_SMAP &&
+	    !(number & CASE_AC))
 		return false;
 	if (access == ACCESS_READ || number & CASE_WRITABLE)
 		return true;
@@ -322,8 +333,7 @@ static void check_case(const struct format *format, unsigned level,
 	set_case(format, level, number);
 	if (format == IS_32)
 		number &= ~CASE_NO_EXECUTE; /* its entries have no bit 63 */
-	if (access == ACCESS_FETCH &&
-	    (format != IS_32 || number & CASE_SMEP))
+	if (access == ACCESS_FETCH && (format != IS_32 || number & CASE_SMEP))
 		code |= 16;
 	if (manual_allows(number, access))
 		assert_int_equal(walk(format, access), ERR_NONE);
@@ -334,7 +344,8 @@ static void check_case(const struct format *format, unsigned level,
 static void rights_are_those_of_the_manual(void **state)
 {
 	(void)state;
-	FOR_EACH_FORMAT(format) {
+	FOR_EACH_FORMAT(format)
+	{
 		for (unsigned level = 1; level <= format->levels; level++) {
 			if (format == IS_PAE && level == 3)
 				continue; /* has no rights */
@@ -352,7 +363,8 @@ static void rights_are_those_of_the_manual(void **state)
 static void accessed_and_dirty_are_set(void **state)
 {
 	(void)state;
-	FOR_EACH_FORMAT(format) {
+	FOR_EACH_FORMAT(format)
+	{
 		unsigned top = format == IS_PAE ? 2 : format->levels;
 
 		build(format);
@@ -371,7 +383,8 @@ static void accessed_and_dirty_are_set(void **state)
 static void a_fault_sets_no_flags(void **state)
 {
 	(void)state;
-	FOR_EACH_FORMAT(format) {
+	FOR_EACH_FORMAT(format)
+	{
 		build(format);
 		set(format, 1, FRAME | P | U);
 		check_page_fault(format, ACCESS_WRITE, 3);
@@ -401,7 +414,8 @@ static void entry_that_changed_is_left_alone(void **state)
 static void tables_outside_memory_are_an_error(void **state)
 {
 	(void)state;
-	FOR_EACH_FORMAT(format) {
+	FOR_EACH_FORMAT(format)
+	{
 		build(format);
 		paging.cr3 = RAM_SIZE;
 		assert_int_equal(walk(format, ACCESS_READ), ERR_BAD_ADDRESS);
@@ -433,12 +447,14 @@ static void narrow_code_has_narrow_addresses(void **state)
 	ram_clear();
 	paging = (struct guest_paging){ .physical_bits = 40 };
 	assert_int_equal(guest_walk(&ram_memory, &paging, gva(0x123456789a),
-				    ACCESS_WRITE, &found, &fault), ERR_NONE);
+				    ACCESS_WRITE, &found, &fault),
+			 ERR_NONE);
 	assert_int_equal(found.value, 0x3456789a);
 	build(IS_PAE);
 	assert_int_equal(guest_walk(&ram_memory, &paging,
 				    gva(IS_PAE->linear | BIT(40)), ACCESS_READ,
-				    &found, &fault), ERR_NONE);
+				    &found, &fault),
+			 ERR_NONE);
 	assert_int_equal(found.value, FRAME | 0x123);
 	/* 32-bit code of a 64-bit system. */
 	build(IS_4);
@@ -496,15 +512,17 @@ static void copies_cross_pages(void **state)
 	(void)state;
 	assert_int_equal(guest_write_linear(&ram_memory, &paging,
 					    before(end, 3), "abcdefg", 8,
-					    &fault), ERR_NONE);
+					    &fault),
+			 ERR_NONE);
 	assert_memory_equal(ram + FRAME + 0xffd, "abc", 3);
 	assert_memory_equal(ram + 0x30000, "defg", 5);
-	assert_int_equal(guest_read_linear(&ram_memory, &paging,
-					   before(end, 3), in, 8, &fault),
+	assert_int_equal(guest_read_linear(&ram_memory, &paging, before(end, 3),
+					   in, 8, &fault),
 			 ERR_NONE);
 	assert_memory_equal(in, "abcdefg", 8);
-	assert_int_equal(guest_read_linear(&ram_memory, &paging, end, in, 0,
-					   &fault), ERR_NONE);
+	assert_int_equal(
+		guest_read_linear(&ram_memory, &paging, end, in, 0, &fault),
+		ERR_NONE);
 	assert_int_equal(guest_read_linear(&ram_memory, &paging, end, NULL,
 					   GUEST_LINEAR_MAX + 1, &fault),
 			 ERR_TOO_LARGE);
@@ -533,10 +551,12 @@ static void copies_leave_memory_with_an_error(void **state)
 	set(IS_4, 1, 0xfee00000 | P | W | U);
 	assert_int_equal(guest_read_linear(&ram_memory, &paging,
 					   gva(IS_4->linear), &value, 4,
-					   &fault), ERR_BAD_ADDRESS);
+					   &fault),
+			 ERR_BAD_ADDRESS);
 	assert_int_equal(guest_write_linear(&ram_memory, &paging,
 					    gva(IS_4->linear), &value, 4,
-					    &fault), ERR_BAD_ADDRESS);
+					    &fault),
+			 ERR_BAD_ADDRESS);
 }
 
 static void fetch_takes_what_is_there(void **state)
@@ -549,18 +569,22 @@ static void fetch_takes_what_is_there(void **state)
 	memcpy(ram + FRAME + 0xffb, "12345", 5);
 	memcpy(ram + 0x30000, "6789abcdef!", 11);
 	assert_int_equal(guest_fetch(&ram_memory, &paging, before(end, 5),
-				     bytes, &length, &fault), ERR_NONE);
+				     bytes, &length, &fault),
+			 ERR_NONE);
 	assert_int_equal(length, 15);
 	assert_memory_equal(bytes, "123456789abcdef", 15);
 	assert_int_equal(guest_fetch(&ram_memory, &paging, before(end, 15),
-				     bytes, &length, &fault), ERR_NONE);
+				     bytes, &length, &fault),
+			 ERR_NONE);
 	assert_int_equal(length, 15);
 	end.value += PAGE_SIZE;
 	assert_int_equal(guest_fetch(&ram_memory, &paging, before(end, 4),
-				     bytes, &length, &fault), ERR_NONE);
+				     bytes, &length, &fault),
+			 ERR_NONE);
 	assert_int_equal(length, 4);
-	assert_int_equal(guest_fetch(&ram_memory, &paging, end, bytes, &length,
-				     &fault), ERR_NOT_MAPPED);
+	assert_int_equal(
+		guest_fetch(&ram_memory, &paging, end, bytes, &length, &fault),
+		ERR_NOT_MAPPED);
 	assert_int_equal(fault.cr2, end.value);
 }
 

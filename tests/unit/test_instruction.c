@@ -66,8 +66,7 @@ static bool same_memory(const struct row *row,
 			const struct memory_operand *memory)
 {
 	return row->base == memory->base && row->index == memory->index &&
-	       row->scale == memory->scale &&
-	       row->segment == memory->segment &&
+	       row->scale == memory->scale && row->segment == memory->segment &&
 	       row->address_size == memory->address_size &&
 	       row->rip_relative == memory->rip_relative &&
 	       row->displacement == memory->displacement;
@@ -243,7 +242,9 @@ static const struct {
 	{ PLAIN_CPUID, 64, "0fa2" },
 	{ PLAIN_CPUID, 16, "660fa2" },
 	{ PLAIN_CPUID, 64, "f266673e64480fa2" },
-	{ PLAIN_CPUID, 64, "36363636363636363636363636" "0fa2" },
+	{ PLAIN_CPUID, 64,
+	  "36363636363636363636363636"
+	  "0fa2" },
 	{ PLAIN_RDMSR, 64, "0f32" },
 	{ PLAIN_WRMSR, 64, "480f30" },
 	{ PLAIN_VMCALL, 64, "0f01c1" },
@@ -318,7 +319,8 @@ static void plain_lengths_are_right(void **state)
 		size_t length = bytes_of(plains[i].hex, bytes);
 
 		assert_int_equal(plain_exact(bytes, length, plains[i].bits,
-					     plains[i].plain, &skip), ERR_NONE);
+					     plains[i].plain, &skip),
+				 ERR_NONE);
 		assert_int_equal(skip, length);
 		for (size_t part = 0; part < length; part++)
 			assert_int_equal(plain_exact(bytes, part,
@@ -346,7 +348,8 @@ static void plain_sees_another_instruction(void **state)
 
 			assert_int_equal(plain_exact(bytes, INSTRUCTION_MAX,
 						     plains[i].bits, plain,
-						     &skip), expected);
+						     &skip),
+					 expected);
 		}
 	}
 }
@@ -360,11 +363,11 @@ static void plain_refuses_near_misses(void **state)
 	} refused[] = {
 		{ PLAIN_CPUID, 64, "f00fa2" }, /* LOCK */
 		{ PLAIN_PAUSE, 64, "90" },
-		{ PLAIN_PAUSE, 64, "f3f290" }, /* the last one counts */
-		{ PLAIN_PAUSE, 64, "f34190" }, /* xchg eax, r8d */
+		{ PLAIN_PAUSE, 64, "f3f290" },	/* the last one counts */
+		{ PLAIN_PAUSE, 64, "f34190" },	/* xchg eax, r8d */
 		{ PLAIN_INVLPG, 64, "0f01f8" }, /* swapgs */
 		{ PLAIN_INVLPG, 64, "0f0130" }, /* lmsw */
-		{ PLAIN_CPUID, 32, "480fa2" }, /* dec eax */
+		{ PLAIN_CPUID, 32, "480fa2" },	/* dec eax */
 		{ PLAIN_MOVE_DR, 64, "f00f21f8" },
 		{ PLAIN_HLT, 64, "eb" },
 	};

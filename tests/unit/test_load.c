@@ -46,8 +46,7 @@ static int fresh(void **state)
 
 static enum error run(uint32_t kind)
 {
-	return load_guest_run(&guest, kind, image, SIZE, initrd,
-			      sizeof initrd);
+	return load_guest_run(&guest, kind, image, SIZE, initrd, sizeof initrd);
 }
 
 static void steps_are_small(void **state)
@@ -100,7 +99,8 @@ static void command_line_without_end_gets_one(void **state)
 	(void)state;
 	memset(guest.vm.command_line, 'x', sizeof guest.vm.command_line);
 	assert_int_equal(run(MULL_IMAGE_BZIMAGE), ERR_NONE);
-	load_guest_read(&guest, guest.load.start.rsi +
+	load_guest_read(&guest,
+			guest.load.start.rsi +
 				offsetof(struct boot_params, hdr.cmd_line_ptr),
 			&at, sizeof at);
 	load_guest_read(&guest, at, line, sizeof line);
@@ -207,8 +207,7 @@ static void try_files(uint32_t kind, const char *const patterns[3])
 
 		load_guest_make(&guest, MIB(256), 0);
 		if (load_guest_run(&guest, kind, bytes, size, NULL, 0))
-			fail_msg("%s: %s", found.gl_pathv[i],
-				 guest.load.words);
+			fail_msg("%s: %s", found.gl_pathv[i], guest.load.words);
 		print_message("%s starts at 0x%lx\n", found.gl_pathv[i],
 			      (unsigned long)guest.load.start.rip);
 		free(bytes);

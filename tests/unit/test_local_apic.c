@@ -155,7 +155,7 @@ static void the_end_of_a_level_interrupt_reaches_the_io_apic(void **state)
 	assert_int_equal(local_apic_pending(apic), 0x41);
 	local_apic_accept(apic, 0x41);
 	assert_int_equal(read_at(0x1a0), 1 << 1); /* TMR */
-	write_at(0xb0, 0); /* the line is still high */
+	write_at(0xb0, 0);			  /* the line is still high */
 	assert_true(kicked_locked);
 	assert_int_equal(local_apic_pending(apic), 0x41);
 	local_apic_accept(apic, 0x41);
@@ -207,8 +207,8 @@ static void odd_accesses_do_no_harm(void **state)
 
 static void read_only_registers_stay(void **state)
 {
-	static const uint32_t offsets[] = { 0x20, 0x30, 0x90, 0xa0, 0x100,
-					    0x180, 0x200, 0x390 };
+	static const uint32_t offsets[] = { 0x20,  0x30,  0x90,	 0xa0,
+					    0x100, 0x180, 0x200, 0x390 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(offsets); i++) {
@@ -224,12 +224,10 @@ static void read_only_registers_stay(void **state)
 static void reserved_bits_are_not_kept(void **state)
 {
 	static const uint32_t kept[][2] = {
-		{ 0x80, 0xff },	      { 0xd0, 0xff000000 },
-		{ 0xe0, 0xffffffff }, { 0xf0, 0x1ff },
-		{ 0x310, 0xff000000 }, { 0x320, 0x700ff },
-		{ 0x330, 0x107ff },   { 0x340, 0x107ff },
-		{ 0x350, 0x1a7ff },   { 0x360, 0x1a7ff },
-		{ 0x370, 0x100ff },   { 0x3e0, 0xb },
+		{ 0x80, 0xff },	    { 0xd0, 0xff000000 },  { 0xe0, 0xffffffff },
+		{ 0xf0, 0x1ff },    { 0x310, 0xff000000 }, { 0x320, 0x700ff },
+		{ 0x330, 0x107ff }, { 0x340, 0x107ff },	   { 0x350, 0x1a7ff },
+		{ 0x360, 0x1a7ff }, { 0x370, 0x100ff },	   { 0x3e0, 0xb },
 	};
 
 	(void)state;

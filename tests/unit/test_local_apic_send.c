@@ -14,7 +14,7 @@ static void an_ipi_reaches_whom_it_names(void **state)
 	assert_int_equal(local_apic_pending(&vcpus[1].apic), NONE);
 	assert_int_equal(read_at(0x300), 0xf1);
 	assert_false(kicked_locked);
-	write_at(0x310, 77 << 24); /* nobody */
+	write_at(0x310, 77 << 24);   /* nobody */
 	write_at(0x300, 0xfff310f2); /* delivery status and what is reserved */
 	assert_int_equal(read_at(0x300), 0xf2);
 	write_at(0x300, 0xf2);

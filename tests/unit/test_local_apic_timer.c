@@ -118,8 +118,8 @@ static void the_count_goes_down_to_zero(void **state)
 
 static void each_divider_divides(void **state)
 {
-	static const uint32_t by[][2] = { { 0, 2 },   { 1, 4 },	 { 2, 8 },
-					  { 3, 16 },  { 8, 32 }, { 9, 64 },
+	static const uint32_t by[][2] = { { 0, 2 },    { 1, 4 },  { 2, 8 },
+					  { 3, 16 },   { 8, 32 }, { 9, 64 },
 					  { 10, 128 }, { 11, 1 } };
 
 	for (size_t i = 0; i < ARRAY_COUNT(by); i++) {
@@ -285,8 +285,8 @@ static void a_change_of_mode_disarms(void **state)
 			assert_int_equal(read_at(0x380),
 					 armed && from < 2 ? 100000 : 0);
 			assert_int_equal(read_deadline(),
-					 armed && from == 2 ? START + 100000
-							    : 0);
+					 armed && from == 2 ? START + 100000 :
+							      0);
 		}
 }
 

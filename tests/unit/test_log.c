@@ -52,7 +52,7 @@ size_t arch_backtrace(uint64_t *addresses, size_t count)
 }
 
 static struct vm machines[2] = { { .index = 0, .description.name = "web" },
-			    { .index = 1, .description.name = "db" } };
+				 { .index = 1, .description.name = "db" } };
 static struct vcpu web = { .vm = &machines[0], .index = 1 };
 static struct vcpu db = { .vm = &machines[1] };
 
@@ -137,8 +137,8 @@ static void a_slow_reader_is_told_what_it_lost(void **state)
 		log_write("number %u", i);
 	assert_int_equal(sscanf(next(), "log: %lu bytes were lost", &lost), 1);
 	for (line = next(); *line; line = next()) {
-		assert_int_equal(sscanf(line, "[    0.000000] number %u\n",
-					&number), 1);
+		assert_int_equal(
+			sscanf(line, "[    0.000000] number %u\n", &number), 1);
 		assert_true(!seen || number == last + 1);
 		last = number;
 		seen += strlen(line);
@@ -220,8 +220,7 @@ static void the_screen_begins_with_what_was_before_it(void **state)
 	log_to_screen();
 	assert_string_equal(screen, "[    0.000000] one\n");
 	log_write("two");
-	assert_string_equal(screen,
-			    "[    0.000000] one\n[    0.000000] two\n");
+	assert_string_equal(screen, "[    0.000000] one\n[    0.000000] two\n");
 
 	log_on_line(on_written); /* from now on drawn when there is time */
 	log_write("three");

@@ -241,15 +241,13 @@ static void what_makes_no_sense_is_refused_with_a_number(void **unused)
 	(void)unused;
 	assert_int_equal(ask(MULL_COMMAND_STOP, 0, 0), ERR_BAD_REQUEST);
 	assert_int_equal(ask(MULL_COMMAND_RESET, 0, 0), ERR_BAD_REQUEST);
-	assert_int_equal(ask(MULL_COMMAND_POWER_BUTTON, 0, 0),
-			 ERR_BAD_REQUEST);
+	assert_int_equal(ask(MULL_COMMAND_POWER_BUTTON, 0, 0), ERR_BAD_REQUEST);
 	state(0, MULL_VM_RUNNING);
 	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_BUSY);
 	state(0, MULL_VM_REFUSED);
 	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_BAD_REQUEST);
 	assert_int_equal(ask(MULL_COMMAND_START, 2, 0), ERR_NOT_FOUND);
-	assert_int_equal(ask(MULL_COMMAND_START, UINT32_MAX, 0),
-			 ERR_NOT_FOUND);
+	assert_int_equal(ask(MULL_COMMAND_START, UINT32_MAX, 0), ERR_NOT_FOUND);
 	assert_int_equal(ask(MULL_COMMAND_START, 1, 1), ERR_BAD_REQUEST);
 	assert_int_equal(ask(0, 1, 0), ERR_BAD_REQUEST);
 	assert_int_equal(ask(5, 1, 0), ERR_BAD_REQUEST);

@@ -126,7 +126,8 @@ static void typed_keys_go_to_the_first_vm_or_the_chosen(void **unused)
 	(void)unused;
 	type("ls\r");
 	assert_string_equal(given[0], "ls\r");
-	type("\035" "2id\r");
+	type("\035"
+	     "2id\r");
 	assert_non_null(strstr(seen, "typed input goes to db\r\n"));
 	assert_string_equal(given[1], "id\r");
 	type("\035n");

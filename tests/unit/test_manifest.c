@@ -78,11 +78,10 @@ static void expect_mistakes(const char *text, const char *expected)
 static void expect_vm_mistake(const char *word, const char *expected)
 {
 	char *line = texts_format("m.yaml:2: vm \"web\": %s\n", expected);
-	char *yaml = texts_format("vms: {web: {memory: 64MiB, cpus: [0],\n"
-				  "  %s%s}}\n",
-				  word,
-				  strncmp(word, "kernel", 6) ? ", kernel: bz" :
-							      "");
+	char *yaml = texts_format(
+		"vms: {web: {memory: 64MiB, cpus: [0],\n"
+		"  %s%s}}\n",
+		word, strncmp(word, "kernel", 6) ? ", kernel: bz" : "");
 
 	expect_mistakes(yaml, line);
 	free(yaml);
@@ -352,8 +351,7 @@ static void what_is_no_manifest(void **state)
 	expect_mistakes("", "m.yaml:1: the manifest is empty\n");
 	expect_mistakes("- a\n", "m.yaml:1: the manifest is not a mapping of "
 				 "words to values\n");
-	expect_mistakes("machine: {cpus: 2}\n",
-			"m.yaml:1: there are no vms\n");
+	expect_mistakes("machine: {cpus: 2}\n", "m.yaml:1: there are no vms\n");
 	expect_mistakes("vms: {}\n", "m.yaml:1: vms is not a list of VMs\n");
 	expect_mistakes("vms: {a: {memory: 64MiB, cpus: [0], kernel: bz}}\n"
 			"---\nb: c\n",

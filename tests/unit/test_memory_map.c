@@ -35,12 +35,12 @@ static void assert_map(const struct mull_memory_range *want, uint32_t count)
 	}
 }
 
-#define ASSERT_MAP(...)                                                \
-	do {                                                           \
-		static const struct mull_memory_range want[] = {       \
-			__VA_ARGS__                                    \
-		};                                                     \
-		assert_map(want, ARRAY_COUNT(want));                   \
+#define ASSERT_MAP(...) \
+	do { \
+		static const struct mull_memory_range want[] = { \
+			__VA_ARGS__ \
+		}; \
+		assert_map(want, ARRAY_COUNT(want)); \
 	} while (0)
 
 static void add(uint64_t start, uint64_t size, enum mull_memory_kind kind)
@@ -59,9 +59,9 @@ static void types_become_kinds(void **state)
 			.start = type * 0x10000,
 			.pages = 1,
 		};
-	found[16] = (struct firmware_range){
-		.type = 0x80000000, .start = 0x100000, .pages = 1
-	};
+	found[16] = (struct firmware_range){ .type = 0x80000000,
+					     .start = 0x100000,
+					     .pages = 1 };
 	assert_null(memory_map_add_firmware(&map, found, sizeof found,
 					    sizeof found[0]));
 	static const uint32_t kinds[] = { 8, 1, 1, 1, 1, 5, 5, 1, 8,
@@ -110,10 +110,8 @@ static void longer_descriptors_are_stepped_over(void **state)
 	assert_null(memory_map_add_firmware(&map, found, sizeof found - 1,
 					    sizeof found[0]));
 	ASSERT_MAP({ 0x1000, 0x1000, MULL_MEMORY_USABLE, 0 });
-	assert_non_null(memory_map_add_firmware(&map, found, sizeof found,
-						39));
-	assert_non_null(
-		memory_map_add_firmware(&map, found, sizeof found, 0));
+	assert_non_null(memory_map_add_firmware(&map, found, sizeof found, 39));
+	assert_non_null(memory_map_add_firmware(&map, found, sizeof found, 0));
 }
 
 static void the_stronger_claim_wins_whatever_the_order(void **state)
@@ -176,29 +174,26 @@ static void impossible_sizes_do_not_overflow(void **state)
 	(void)state;
 	assert_null(memory_map_add_firmware(&map, found, sizeof found,
 					    sizeof found[0]));
-	ASSERT_MAP({ 0x3000, 0x1000, MULL_MEMORY_USABLE, 0 },
-		   { 0x10000, PHYSICAL_LIMIT - 0x10000,
-		     MULL_MEMORY_FIRMWARE, 0 });
+	ASSERT_MAP(
+		{ 0x3000, 0x1000, MULL_MEMORY_USABLE, 0 },
+		{ 0x10000, PHYSICAL_LIMIT - 0x10000, MULL_MEMORY_FIRMWARE, 0 });
 }
 
 static void too_many_ranges_are_an_error(void **state)
 {
-	struct mull_memory_range *exact =
-		malloc(4 * sizeof *exact); /* ASan sees one more */
+	struct mull_memory_range *exact = malloc(
+		4 * sizeof *exact); /* ASan sees one more */
 
 	(void)state;
 	map = (struct memory_map){ .ranges = exact, .room = 4 };
 	for (uint64_t i = 0; i < 4; i++)
 		add(i * 0x2000, 0x1000, MULL_MEMORY_USABLE);
-	assert_non_null(
-		memory_map_add(&map, 0x9000, 0x1000, MULL_MEMORY_ACPI));
-	assert_non_null(
-		memory_map_add(&map, 0x1000, 0x1000, MULL_MEMORY_ACPI));
+	assert_non_null(memory_map_add(&map, 0x9000, 0x1000, MULL_MEMORY_ACPI));
+	assert_non_null(memory_map_add(&map, 0x1000, 0x1000, MULL_MEMORY_ACPI));
 	set_up(NULL);
 	map = (struct memory_map){ .ranges = exact, .room = 2 };
 	add(0x1000, 0x8000, MULL_MEMORY_USABLE);
-	assert_non_null(
-		memory_map_add(&map, 0x2000, 0x1000, MULL_MEMORY_ACPI));
+	assert_non_null(memory_map_add(&map, 0x2000, 0x1000, MULL_MEMORY_ACPI));
 	assert_int_equal(map.count, 2);
 	free(exact);
 }

@@ -244,16 +244,16 @@ static void disks_to_boot_from(void **state)
 
 	(void)state;
 	work_begin();
-	assert_int_equal(boot_disk_image(&manifest, "mullion.efi", "fat.img",
-					 DISK_FAT),
-			 STATUS_OK);
+	assert_int_equal(
+		boot_disk_image(&manifest, "mullion.efi", "fat.img", DISK_FAT),
+		STATUS_OK);
 	expect_disk("fat.img", 0);
 	assert_int_equal(stat("fat.img", &about), 0);
 	assert_int_equal(about.st_size % 516096, 0);
 
-	assert_int_equal(boot_disk_image(&manifest, "mullion.efi", "gpt.img",
-					 DISK_GPT),
-			 STATUS_OK);
+	assert_int_equal(
+		boot_disk_image(&manifest, "mullion.efi", "gpt.img", DISK_GPT),
+		STATUS_OK);
 	munmap(bytes, size);
 	map_file("gpt.img");
 	assert_memory_equal(bytes + 512, gpt, 8);

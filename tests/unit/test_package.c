@@ -57,7 +57,8 @@ static void good_vm(struct mull_vm *vm, const char *name, uint16_t cpu)
 static void good_image(struct mull_image *image, const char *name,
 		       uint32_t kind, uint64_t offset, uint64_t size)
 {
-	*image = (struct mull_image){ .kind = kind, .offset = offset,
+	*image = (struct mull_image){ .kind = kind,
+				      .offset = offset,
 				      .size = size };
 	strcpy(image->name, name);
 	RENEW_CRC(image);
@@ -153,7 +154,8 @@ static void every_truncation_is_survived(void **state)
 
 		assert_string_not_equal(story, "");
 		assert_int_equal(error, size < 176 + VMS * 2304 + IMAGES * 96 ?
-						ERR_TRUNCATED : ERR_NONE);
+						ERR_TRUNCATED :
+						ERR_NONE);
 	}
 	/* Of the last one a byte was missing in one image of one VM. */
 	assert_string_equal(package.vm_words[0],
@@ -339,8 +341,9 @@ static void image_records_are_checked(void **state)
 	IMAGE_CASE(2, size, ~0ull, "its size is absurd");
 	IMAGE_CASE(2, size, ~0ull - 16384, "ends at byte 18446744073709551615");
 	IMAGE_CASE(2, offset, ~4095ull, "ends at byte 18446744073709547624");
-	IMAGE_CASE(2, size, 105, "ends at byte 16489, but the package has "
-				 "16488");
+	IMAGE_CASE(2, size, 105,
+		   "ends at byte 16489, but the package has "
+		   "16488");
 	IMAGE_CASE(1, offset, 8192, "\"counter.elf\": it overlaps another");
 	IMAGE_CASE(0, name[0], 0, "its name");
 	IMAGE_CASE(0, name[2], '\n', "image \"vm?inuz\": its name");

@@ -30,9 +30,8 @@ static uint64_t translate(uint64_t root, uint64_t address)
 
 static void page_tables_map_all_and_no_more(void **state)
 {
-	static const uint64_t tops[] = {
-		GIB(4), GIB(6) - MIB(2), GIB(513) + MIB(8) + 0x1000
-	};
+	static const uint64_t tops[] = { GIB(4), GIB(6) - MIB(2),
+					 GIB(513) + MIB(8) + 0x1000 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(tops); i++) {

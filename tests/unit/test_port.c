@@ -3,9 +3,11 @@
 
 static void io(uint16_t port, uint8_t size, bool in)
 {
-	struct vm_exit exit = { .kind = EXIT_PORT_IO, .length = 2,
-				.port = { .port = port, .size = size,
-					  .in = in } };
+	struct vm_exit exit = {
+		.kind = EXIT_PORT_IO,
+		.length = 2,
+		.port = { .port = port, .size = size, .in = in }
+	};
 
 	on_port_io(&vcpu, &exit);
 }
@@ -33,8 +35,8 @@ static void each_size_writes_its_part_of_rax(void **state)
 
 static void wrong_sizes_read_ones_and_write_nothing(void **state)
 {
-	static const uint16_t ports[] = { UART, UART + 5, UART + 7, 0x600,
-					  0x602, 0x603, 0x64, 0xcf9 };
+	static const uint16_t ports[] = { UART,	 UART + 5, UART + 7, 0x600,
+					  0x602, 0x603,	   0x64,     0xcf9 };
 
 	(void)state;
 	vm.platform.events = 1;

@@ -25,8 +25,11 @@ static void string_io(const char *bytes, uint16_t port, uint8_t size, bool in)
 	bool repeat = strchr(bytes, 0xf3) != NULL;
 	struct vm_exit exit = { .kind = EXIT_PORT_IO,
 				.length = (uint8_t)strlen(bytes),
-				.port = { .port = port, .size = size, .in = in,
-					  .string = true, .repeat = repeat } };
+				.port = { .port = port,
+					  .size = size,
+					  .in = in,
+					  .string = true,
+					  .repeat = repeat } };
 
 	put(CODE, bytes, strlen(bytes) + 1);
 	on_port_io(&vcpu, &exit);
@@ -120,9 +123,12 @@ static void prefixes_choose_segment_and_address_size(void **state)
 		const char *bytes;
 		int segment;
 	} cases[] = {
-		{ "\x26\x6e", SEGMENT_ES }, { "\x2e\x6e", SEGMENT_CS },
-		{ "\x36\x6e", SEGMENT_SS }, { "\x3e\x6e", SEGMENT_DS },
-		{ "\x64\x6e", SEGMENT_FS }, { "\x65\x6e", SEGMENT_GS },
+		{ "\x26\x6e", SEGMENT_ES },
+		{ "\x2e\x6e", SEGMENT_CS },
+		{ "\x36\x6e", SEGMENT_SS },
+		{ "\x3e\x6e", SEGMENT_DS },
+		{ "\x64\x6e", SEGMENT_FS },
+		{ "\x65\x6e", SEGMENT_GS },
 		{ "\x66\x64\xf2\x26\x6e", SEGMENT_ES }, /* the last */
 	};
 
@@ -188,8 +194,8 @@ static void segments_are_checked(void **state)
 		struct guest_segment *segment;
 
 		fresh(state);
-		segment = &fake_virt.system.segments[in ? SEGMENT_ES
-							: SEGMENT_DS];
+		segment = &fake_virt.system
+				   .segments[in ? SEGMENT_ES : SEGMENT_DS];
 		segment->attributes = cases[i].attributes;
 		segment->limit = cases[i].limit;
 		vcpu.gpr[in ? RDI : RSI] = cases[i].offset;
@@ -278,7 +284,9 @@ static void an_element_may_cross_pages(void **state)
 static void another_instruction_there_is_left_alone(void **state)
 {
 	static const char *const others[] = {
-		"\x90", "\x6c", "\xee",
+		"\x90",
+		"\x6c",
+		"\xee",
 		"\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66"
 		"\x6e",
 		"\x48\x6e", /* REX is DEC here */

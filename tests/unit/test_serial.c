@@ -73,12 +73,12 @@ static void the_autoconfiguration_finds_a_16550a(void **state)
 {
 	(void)state;
 	out(IER, 0);
-	assert_int_equal(in(IER) & 0xf, 0);
+	assert_int_equal(in(IER)&0xf, 0);
 	out(IER, 0xf);
 	assert_int_equal(in(IER), 0xf);
 	out(IER, 0);
 	out(MCR, 0x1a); /* loopback: OUT2 and RTS come back as DCD and CTS */
-	assert_int_equal(in(MSR) & 0xf0, 0x90);
+	assert_int_equal(in(MSR)&0xf0, 0x90);
 	out(MCR, 0);
 	out(LCR, 0xbf);
 	out(FCR, 0);
@@ -91,7 +91,7 @@ static void the_autoconfiguration_finds_a_16550a(void **state)
 	assert_int_not_equal(in(IIR), 0);
 	out(LCR, 0);
 	out(IER, 0x40); /* no UART unit enable bit: no XScale */
-	assert_int_equal(in(IER) & 0x40, 0);
+	assert_int_equal(in(IER)&0x40, 0);
 }
 
 static void the_loopback_fifo_is_16_deep(void **state)
@@ -105,7 +105,7 @@ static void the_loopback_fifo_is_16_deep(void **state)
 		out(DATA, (uint8_t)byte);
 	assert_int_equal(in(LSR), 0x63); /* with an overrun */
 	assert_int_equal(in(LSR), 0x61); /* which is reported once */
-	while (in(LSR) & 1)
+	while (in(LSR)&1)
 		assert_int_equal(in(DATA), count++);
 	assert_int_equal(count, 16);
 	assert_string_equal(printed(), "");
@@ -298,7 +298,7 @@ static void a_full_ring_holds_the_transmitter(void **state)
 
 	(void)state;
 	out(IER, 2);
-	while (in(LSR) & 0x20) {
+	while (in(LSR)&0x20) {
 		out(DATA, 'a');
 		assert_true(++sent < 1000);
 	}
@@ -325,7 +325,7 @@ static void a_full_ring_holds_the_transmitter(void **state)
 static void a_transmitter_enabled_while_full_waits(void **state)
 {
 	(void)state;
-	while (in(LSR) & 0x20)
+	while (in(LSR)&0x20)
 		out(DATA, 'a');
 	out(IER, 2);
 	assert_false(line);
@@ -429,7 +429,7 @@ static void interrupts_have_their_priorities(void **state)
 	assert_int_equal(in(IIR), 0xc6);
 	in(LSR);
 	assert_int_equal(in(IIR), 0xc4);
-	while (in(LSR) & 1)
+	while (in(LSR)&1)
 		in(DATA);
 	assert_int_equal(in(IIR), 0xc2);
 	assert_int_equal(in(IIR), 0xc0);

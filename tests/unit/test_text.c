@@ -11,12 +11,12 @@
 
 #include <cmocka.h>
 
-#define ASSERT_SAME(...)                                               \
-	do {                                                           \
-		char ours[64], theirs[64];                             \
-		text_format(ours, sizeof ours, __VA_ARGS__);           \
-		snprintf(theirs, sizeof theirs, __VA_ARGS__);          \
-		assert_string_equal(ours, theirs);                     \
+#define ASSERT_SAME(...) \
+	do { \
+		char ours[64], theirs[64]; \
+		text_format(ours, sizeof ours, __VA_ARGS__); \
+		snprintf(theirs, sizeof theirs, __VA_ARGS__); \
+		assert_string_equal(ours, theirs); \
 	} while (0)
 
 static void formats_agree_with_the_library(void **state)

@@ -16,15 +16,15 @@ static void sizes_and_numbers(void **state)
 		const char *text;
 		uint64_t size;
 	} good[] = {
-		{ "0", 0 },		{ "4096", 4096 },
-		{ "64KiB", KIB(64) },	{ "64 KiB", KIB(64) },
-		{ "512M", MIB(512) },	{ "1gib", GIB(1) },
-		{ "12B", 12 },		{ "2TiB", GIB(2048) },
-		{ "0x1000", 4096 },	{ "16777215TiB", 16777215ull << 40 },
+		{ "0", 0 },	      { "4096", 4096 },
+		{ "64KiB", KIB(64) }, { "64 KiB", KIB(64) },
+		{ "512M", MIB(512) }, { "1gib", GIB(1) },
+		{ "12B", 12 },	      { "2TiB", GIB(2048) },
+		{ "0x1000", 4096 },   { "16777215TiB", 16777215ull << 40 },
 	};
 	static const char *const bad[] = {
-		"", "-1", "+1", " 1", "1Kib ", "1KB", "1kibi", "MiB",
-		"0x", "1.5GiB", "16777216TiB", "1BB",
+		"",	 "-1",	"+1", " 1",	"1Kib ",       "1KB",
+		"1kibi", "MiB", "0x", "1.5GiB", "16777216TiB", "1BB",
 	};
 	uint64_t size;
 
@@ -46,9 +46,9 @@ static void sizes_for_people(void **state)
 		uint64_t size;
 		const char *text;
 	} rows[] = {
-		{ 0, "0 bytes" },	  { 1023, "1023 bytes" },
-		{ 1024, "1 KiB" },	  { 1025, "1.1 KiB" },
-		{ MIB(512), "512 MiB" },  { MIB(1536), "1.5 GiB" },
+		{ 0, "0 bytes" },	 { 1023, "1023 bytes" },
+		{ 1024, "1 KiB" },	 { 1025, "1.1 KiB" },
+		{ MIB(512), "512 MiB" }, { MIB(1536), "1.5 GiB" },
 		{ GIB(2048), "2 TiB" },
 	};
 

@@ -82,9 +82,10 @@ static state_t virtual_8086_mode(void)
 	s.rflags |= RFLAGS_VM;
 	s.rip = 0x7c00;
 	for (uint16_t i = SEGMENT_ES; i <= SEGMENT_GS; i++)
-		s.segments[i] = (struct vmx_segment){
-			.selector = 0x1000, .base = 0x10000, .limit = 0xffff,
-			.rights = 0xf3 };
+		s.segments[i] = (struct vmx_segment){ .selector = 0x1000,
+						      .base = 0x10000,
+						      .limit = 0xffff,
+						      .rights = 0xf3 };
 	return s;
 }
 
@@ -111,8 +112,10 @@ static void what_is_allowed_passes(void **state)
 	s.pending_debug = VMX_PENDING_SINGLE_STEP;
 	/* An unusable segment may hold anything. */
 	s.segments[SEGMENT_ES] = (struct vmx_segment){
-		.base = 1ull << 40, .limit = 0x12345678,
-		.rights = VMX_RIGHTS_UNUSABLE };
+		.base = 1ull << 40,
+		.limit = 0x12345678,
+		.rights = VMX_RIGHTS_UNUSABLE
+	};
 	s.cr4 |= CR4_PCIDE;
 	s.event = VMX_EVENT_VALID | VMX_TYPE_EXCEPTION << 8 | 14;
 	assert_null(vmx_check_entry(&s));
@@ -138,7 +141,11 @@ static void what_is_allowed_passes(void **state)
 }
 
 /* A function that makes one change to a state that is right. */
-#define CHANGE(name, change) static void name(state_t *s) { change; }
+#define CHANGE(name, change) \
+	static void name(state_t *s) \
+	{ \
+		change; \
+	}
 #define SEGMENT(name) s->segments[SEGMENT_##name]
 
 CHANGE(clear_ne, s->cr0 &= ~CR0_NE)
@@ -237,22 +244,18 @@ static const struct mistake {
 } mistakes[] = {
 	{ long_mode, clear_ne, "CR0 lacks a bit that VMX operation needs" },
 	{ real_mode, clear_ne, "CR0 lacks a bit that VMX operation needs" },
-	{ long_mode, set_cr0_high,
-	  "CR0 has a bit that VMX operation forbids" },
+	{ long_mode, set_cr0_high, "CR0 has a bit that VMX operation forbids" },
 	{ long_mode, clear_pe, "CR0.PG is set without CR0.PE" },
 	{ long_mode, clear_vmxe, "CR4 lacks a bit that VMX operation needs" },
-	{ long_mode, set_cr4_high,
-	  "CR4 has a bit that VMX operation forbids" },
+	{ long_mode, set_cr4_high, "CR4 has a bit that VMX operation forbids" },
 	{ long_mode, set_debugctl, "IA32_DEBUGCTL has a reserved bit" },
 	{ long_mode, clear_pg, "IA-32e mode without CR0.PG and CR4.PAE" },
 	{ long_mode, clear_pae, "IA-32e mode without CR0.PG and CR4.PAE" },
 	{ real_mode, set_pcide, "CR4.PCIDE is set outside IA-32e mode" },
 	{ long_mode, widen_cr3, "CR3 is wider than a physical address" },
 	{ long_mode, widen_dr7, "DR7 has a bit above 31" },
-	{ long_mode, bend_sysenter_esp,
-	  "a SYSENTER address is not canonical" },
-	{ long_mode, bend_sysenter_eip,
-	  "a SYSENTER address is not canonical" },
+	{ long_mode, bend_sysenter_esp, "a SYSENTER address is not canonical" },
+	{ long_mode, bend_sysenter_eip, "a SYSENTER address is not canonical" },
 	{ long_mode, spoil_pat_2, "PAT holds a memory type that there is not" },
 	{ long_mode, spoil_pat_9, "PAT holds a memory type that there is not" },
 	{ long_mode, set_efer, "EFER has a reserved bit" },
@@ -260,8 +263,7 @@ static const struct mistake {
 	  "EFER.LMA is not as the control IA-32e mode guest" },
 	{ real_mode, set_lma,
 	  "EFER.LMA is not as the control IA-32e mode guest" },
-	{ long_mode, clear_lme,
-	  "EFER.LMA and LME differ while paging is on" },
+	{ long_mode, clear_lme, "EFER.LMA and LME differ while paging is on" },
 	{ pae_mode, set_lme, "EFER.LMA and LME differ while paging is on" },
 	{ long_mode, local_tr, "TR is in the LDT" },
 	{ real_mode, local_ldtr, "LDTR is in the LDT" },
@@ -328,10 +330,10 @@ static const struct mistake {
 	  "an interrupt is injected with RFLAGS.IF clear" },
 	{ long_mode, activity_4, "there is no such activity state" },
 	{ long_mode, halt_user, "halted with the DPL of SS not 0" },
-	{ long_mode, halt_in_shadow,
-	  "halted in the shadow of STI or MOV SS" },
-	{ long_mode, block_smi, "SMIs are blocked, or a reserved bit of "
-				"interruptibility is set" },
+	{ long_mode, halt_in_shadow, "halted in the shadow of STI or MOV SS" },
+	{ long_mode, block_smi,
+	  "SMIs are blocked, or a reserved bit of "
+	  "interruptibility is set" },
 	{ long_mode, interruptibility_5,
 	  "SMIs are blocked, or a reserved bit of interruptibility is set" },
 	{ long_mode, both_shadows, "in the shadow of both STI and MOV SS" },

@@ -52,24 +52,25 @@ static void a_whole_processor_is_taken(void **state)
 	(void)state;
 	/* The timer is switched on where there is a deadline. */
 	assert_int_equal(controls.pin, 0x16 | VMX_PIN_INTERRUPT | VMX_PIN_NMI |
-				       VMX_PIN_VIRTUAL_NMI);
-	assert_int_equal(controls.processor,
-			 0x04006172 | VMX_PROCESSOR_HLT | VMX_PROCESSOR_MWAIT |
-			 VMX_PROCESSOR_RDPMC | VMX_PROCESSOR_CR8_LOAD |
-			 VMX_PROCESSOR_CR8_STORE | VMX_PROCESSOR_IO_BITMAPS |
-			 VMX_PROCESSOR_MSR_BITMAP | VMX_PROCESSOR_MONITOR |
-			 VMX_PROCESSOR_SECONDARY);
-	assert_int_equal(controls.secondary,
-			 VMX_SECONDARY_EPT | VMX_SECONDARY_VPID |
-			 VMX_SECONDARY_WBINVD | VMX_SECONDARY_UNRESTRICTED |
-			 VMX_SECONDARY_INVPCID);
+					       VMX_PIN_VIRTUAL_NMI);
+	assert_int_equal(
+		controls.processor,
+		0x04006172 | VMX_PROCESSOR_HLT | VMX_PROCESSOR_MWAIT |
+			VMX_PROCESSOR_RDPMC | VMX_PROCESSOR_CR8_LOAD |
+			VMX_PROCESSOR_CR8_STORE | VMX_PROCESSOR_IO_BITMAPS |
+			VMX_PROCESSOR_MSR_BITMAP | VMX_PROCESSOR_MONITOR |
+			VMX_PROCESSOR_SECONDARY);
+	assert_int_equal(
+		controls.secondary,
+		VMX_SECONDARY_EPT | VMX_SECONDARY_VPID | VMX_SECONDARY_WBINVD |
+			VMX_SECONDARY_UNRESTRICTED | VMX_SECONDARY_INVPCID);
 	assert_int_equal(controls.exit,
 			 0x36dfb | VMX_EXIT_SAVE_DEBUG | VMX_EXIT_HOST_64 |
-			 VMX_EXIT_LOAD_PAT | VMX_EXIT_SAVE_EFER |
-			 VMX_EXIT_LOAD_EFER);
-	assert_int_equal(controls.entry,
-			 0x11fb | VMX_ENTRY_LOAD_DEBUG | VMX_ENTRY_LOAD_PAT |
-			 VMX_ENTRY_LOAD_EFER);
+				 VMX_EXIT_LOAD_PAT | VMX_EXIT_SAVE_EFER |
+				 VMX_EXIT_LOAD_EFER);
+	assert_int_equal(controls.entry, 0x11fb | VMX_ENTRY_LOAD_DEBUG |
+						 VMX_ENTRY_LOAD_PAT |
+						 VMX_ENTRY_LOAD_EFER);
 	assert_true(controls.vpid && controls.timer && controls.large_1g);
 	assert_true(controls.invept_single && controls.invvpid_single);
 	assert_int_equal(controls.timer_shift, 0);
@@ -122,8 +123,7 @@ static const struct {
 	{ OF(pin), VMX_PIN_INTERRUPT << 32,
 	  "VT-x without exits for external interrupts" },
 	{ OF(pin), VMX_PIN_NMI << 32, "VT-x without exits for NMIs" },
-	{ OF(pin), VMX_PIN_VIRTUAL_NMI << 32,
-	  "VT-x without virtual NMIs" },
+	{ OF(pin), VMX_PIN_VIRTUAL_NMI << 32, "VT-x without virtual NMIs" },
 	{ OF(processor), VMX_PROCESSOR_SECONDARY << 32,
 	  "VT-x of the first generation, without secondary controls "
 	  "(no EPT)" },
@@ -149,16 +149,12 @@ static const struct {
 	  "VT-x without I/O bitmaps" },
 	{ OF(processor), VMX_PROCESSOR_MSR_BITMAP << 32,
 	  "VT-x without MSR bitmaps" },
-	{ OF(exit), VMX_EXIT_HOST_64 << 32,
-	  "VT-x without 64-bit hosts" },
+	{ OF(exit), VMX_EXIT_HOST_64 << 32, "VT-x without 64-bit hosts" },
 	{ OF(exit), VMX_EXIT_SAVE_DEBUG << 32,
 	  "VT-x that does not save debug controls" },
-	{ OF(exit), VMX_EXIT_LOAD_PAT << 32,
-	  "VT-x that does not switch PAT" },
-	{ OF(exit), VMX_EXIT_SAVE_EFER << 32,
-	  "VT-x that does not save EFER" },
-	{ OF(exit), VMX_EXIT_LOAD_EFER << 32,
-	  "VT-x that does not load EFER" },
+	{ OF(exit), VMX_EXIT_LOAD_PAT << 32, "VT-x that does not switch PAT" },
+	{ OF(exit), VMX_EXIT_SAVE_EFER << 32, "VT-x that does not save EFER" },
+	{ OF(exit), VMX_EXIT_LOAD_EFER << 32, "VT-x that does not load EFER" },
 	{ OF(entry), VMX_ENTRY_LOAD_DEBUG << 32,
 	  "VT-x that does not load debug controls" },
 	{ OF(entry), VMX_ENTRY_LOAD_PAT << 32,
@@ -169,8 +165,7 @@ static const struct {
 	  "VT-x that does not keep the guest's EFER.LMA" },
 	{ OF(basic), VMX_BASIC_MEMORY_TYPE,
 	  "VT-x whose VMCS must not be in write-back memory" },
-	{ OF(ept_vpid), VMX_EPT_WALK_4,
-	  "EPT without tables of four levels" },
+	{ OF(ept_vpid), VMX_EPT_WALK_4, "EPT without tables of four levels" },
 	{ OF(ept_vpid), VMX_EPT_WRITE_BACK,
 	  "EPT whose tables must not be in write-back memory" },
 	{ OF(ept_vpid), VMX_EPT_2M, "EPT without pages of 2 MiB" },
@@ -186,8 +181,8 @@ static void what_is_missing_is_named(void **state)
 	for (size_t i = 0; i < ARRAY_COUNT(missing); i++) {
 		struct vmx_capabilities have = skylake;
 
-		*(uint64_t *)((char *)&have + missing[i].offset) &=
-			~missing[i].bits;
+		*(uint64_t *)((char *)&have +
+			      missing[i].offset) &= ~missing[i].bits;
 		if (!complaint(&have))
 			fail_msg("not missed: %s", missing[i].words);
 		assert_string_equal(complaint(&have), missing[i].words);
@@ -223,7 +218,8 @@ static void what_is_there_is_described(void **state)
 	(void)state;
 	length = vmx_controls_describe(&have, &controls, text, sizeof text);
 	assert_int_equal(length, strlen(text));
-	assert_string_equal(text, "EPT with 2 MiB pages, 1 GiB pages, VPID, "
+	assert_string_equal(text,
+			    "EPT with 2 MiB pages, 1 GiB pages, VPID, "
 			    "preemption timer, x2APIC virtualization (not "
 			    "used), page-modification log (not used), "
 			    "accessed and dirty flags (not used)");

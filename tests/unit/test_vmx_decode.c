@@ -19,8 +19,8 @@ static struct vm_exit decode(struct vmx_raw raw)
 
 static struct vm_exit decode_event(uint32_t type, uint32_t vector)
 {
-	return decode((struct vmx_raw){
-		.event = VMX_EVENT_VALID | type << 8 | vector });
+	return decode((struct vmx_raw){ .event = VMX_EVENT_VALID | type << 8 |
+						 vector });
 }
 
 /* Reasons whose kinds say all: number, kind, whether the length is used. */
@@ -31,12 +31,12 @@ static void plain_reasons_have_their_kinds(void **state)
 		enum exit_kind kind;
 		uint8_t length;
 	} plain[] = {
-		{ 1, EXIT_INTERRUPT, 0 }, { 2, EXIT_TRIPLE_FAULT, 0 },
-		{ 7, EXIT_WINDOW, 0 }, { 8, EXIT_WINDOW, 0 },
-		{ 9, EXIT_UNKNOWN, 0 }, { 10, EXIT_CPUID, 3 },
-		{ 12, EXIT_HALT, 3 }, { 13, EXIT_CACHE, 3 },
-		{ 15, EXIT_COUNTER, 0 }, { 18, EXIT_HYPERCALL, 3 },
-		{ 28, EXIT_VENDOR, 3 }, { 31, EXIT_MSR_READ, 3 },
+		{ 1, EXIT_INTERRUPT, 0 },  { 2, EXIT_TRIPLE_FAULT, 0 },
+		{ 7, EXIT_WINDOW, 0 },	   { 8, EXIT_WINDOW, 0 },
+		{ 9, EXIT_UNKNOWN, 0 },	   { 10, EXIT_CPUID, 3 },
+		{ 12, EXIT_HALT, 3 },	   { 13, EXIT_CACHE, 3 },
+		{ 15, EXIT_COUNTER, 0 },   { 18, EXIT_HYPERCALL, 3 },
+		{ 28, EXIT_VENDOR, 3 },	   { 31, EXIT_MSR_READ, 3 },
 		{ 32, EXIT_MSR_WRITE, 3 }, { 49, EXIT_UNKNOWN, 0 },
 		{ 52, EXIT_INTERRUPT, 0 }, { 54, EXIT_CACHE, 3 },
 		{ 55, EXIT_XSETBV, 3 },
@@ -44,9 +44,11 @@ static void plain_reasons_have_their_kinds(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(plain); i++) {
-		struct vm_exit exit = decode((struct vmx_raw){
-			.reason = plain[i].reason, .length = 3,
-			.qualification = 0x11, .guest_physical = 0x22 });
+		struct vm_exit exit = decode(
+			(struct vmx_raw){ .reason = plain[i].reason,
+					  .length = 3,
+					  .qualification = 0x11,
+					  .guest_physical = 0x22 });
 
 		assert_int_equal(exit.kind, plain[i].kind);
 		assert_int_equal(exit.length, plain[i].length);
@@ -60,14 +62,15 @@ static void plain_reasons_have_their_kinds(void **state)
 static void what_guests_lack_is_undefined(void **state)
 {
 	static const uint8_t lacking[] = {
-		11, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 36, 39, 50, 53, 59,
-		60, 63, 64, 65, 67, 68, 69, 70, 76, 77, 78, 79, 80, 81,
+		11, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 36, 39, 50, 53,
+		59, 60, 63, 64, 65, 67, 68, 69, 70, 76, 77, 78, 79, 80, 81,
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof lacking; i++)
-		assert_int_equal(decode((struct vmx_raw){
-			.reason = lacking[i] }).kind, EXIT_PRIVILEGED);
+		assert_int_equal(
+			decode((struct vmx_raw){ .reason = lacking[i] }).kind,
+			EXIT_PRIVILEGED);
 }
 
 static void a_failed_entry_is_no_exit(void **state)
@@ -98,8 +101,9 @@ static void every_reason_has_a_name(void **state)
 		assert_int_equal(has_none, should);
 	}
 	for (size_t i = 0; i < ARRAY_COUNT(nameless); i++)
-		assert_int_equal(decode((struct vmx_raw){
-			.reason = nameless[i] }).kind, EXIT_UNKNOWN);
+		assert_int_equal(
+			decode((struct vmx_raw){ .reason = nameless[i] }).kind,
+			EXIT_UNKNOWN);
 	assert_string_equal(vmx_reason_name(9), "task switch");
 	assert_string_equal(decode((struct vmx_raw){ .reason = 49 }).words,
 			    "EPT misconfiguration");
@@ -108,7 +112,8 @@ static void every_reason_has_a_name(void **state)
 static void io_is_decoded(void **state)
 {
 	struct vm_exit exit = decode((struct vmx_raw){
-		.reason = 30, .length = 2,
+		.reason = 30,
+		.length = 2,
 		.qualification = 0x03f8ull << 16 | VMX_IO_IN | 1 });
 
 	(void)state;
@@ -119,10 +124,10 @@ static void io_is_decoded(void **state)
 	assert_true(exit.port.in);
 	assert_false(exit.port.string);
 	assert_false(exit.port.repeat);
-	exit = decode((struct vmx_raw){
-		.reason = 30,
-		.qualification = 0xffffull << 16 | VMX_IO_STRING |
-				 VMX_IO_REPEAT | 3 });
+	exit = decode((struct vmx_raw){ .reason = 30,
+					.qualification = 0xffffull << 16 |
+							 VMX_IO_STRING |
+							 VMX_IO_REPEAT | 3 });
 	assert_int_equal(exit.port.port, 0xffff);
 	assert_int_equal(exit.port.size, 4);
 	assert_false(exit.port.in);
@@ -132,9 +137,11 @@ static void io_is_decoded(void **state)
 
 static struct exit_memory violation(uint64_t qualification)
 {
-	struct vm_exit exit = decode((struct vmx_raw){
-		.reason = 48, .length = 7, .guest_physical = 0xfee000b0,
-		.qualification = qualification });
+	struct vm_exit exit = decode(
+		(struct vmx_raw){ .reason = 48,
+				  .length = 7,
+				  .guest_physical = 0xfee000b0,
+				  .qualification = qualification });
 
 	assert_int_equal(exit.kind, EXIT_MEMORY);
 	assert_int_equal(exit.length, 0);
@@ -174,8 +181,9 @@ static void exceptions_and_nmis_are_told_apart(void **state)
 			 EXIT_VENDOR);
 	assert_int_equal(decode_event(VMX_TYPE_EXCEPTION, 14).kind,
 			 EXIT_UNKNOWN);
-	assert_int_equal(decode((struct vmx_raw){
-		.event = VMX_TYPE_NMI << 8 | 2 }).kind, EXIT_UNKNOWN);
+	assert_int_equal(
+		decode((struct vmx_raw){ .event = VMX_TYPE_NMI << 8 | 2 }).kind,
+		EXIT_UNKNOWN);
 }
 
 static void what_is_read_is_what_is_used(void **state)
@@ -188,7 +196,7 @@ static void what_is_read_is_what_is_used(void **state)
 			 VMX_NEEDS_QUALIFICATION | VMX_NEEDS_ADDRESS);
 	assert_int_equal(vmx_needs(1), 0);
 	assert_int_equal(vmx_needs(0), VMX_NEEDS_EVENT | VMX_NEEDS_LENGTH |
-				       VMX_NEEDS_QUALIFICATION);
+					       VMX_NEEDS_QUALIFICATION);
 	assert_int_equal(vmx_needs(0xffff), 0);
 }
 
@@ -205,13 +213,14 @@ static void interrupted_deliveries_are_repeated(void **state)
 	assert_int_equal(vmx_interrupted_event(fault), fault);
 	/* Bit 12 is undefined at exits and must be 0 at entries. */
 	assert_int_equal(vmx_interrupted_event(fault | BIT(12)), fault);
-	assert_int_equal(vmx_interrupted_event(
-		VMX_EVENT_VALID | VMX_TYPE_NMI << 8 | 2),
-			 VMX_EVENT_VALID | VMX_TYPE_NMI << 8 | 2);
+	assert_int_equal(
+		vmx_interrupted_event(VMX_EVENT_VALID | VMX_TYPE_NMI << 8 | 2),
+		VMX_EVENT_VALID | VMX_TYPE_NMI << 8 | 2);
 	/* Instructions run again. */
 	for (uint32_t type = VMX_TYPE_SOFTWARE; type <= VMX_TYPE_TRAP; type++)
-		assert_int_equal(vmx_interrupted_event(
-			VMX_EVENT_VALID | type << 8 | 3), 0);
+		assert_int_equal(
+			vmx_interrupted_event(VMX_EVENT_VALID | type << 8 | 3),
+			0);
 }
 
 static void refused_instructions_are_named(void **state)

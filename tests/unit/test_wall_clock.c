@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-static uint64_t seconds(uint16_t year, uint8_t month, uint8_t day,
-			uint8_t hour, int16_t zone)
+static uint64_t seconds(uint16_t year, uint8_t month, uint8_t day, uint8_t hour,
+			int16_t zone)
 {
 	const struct wall_clock clock = {
 		.year = year,

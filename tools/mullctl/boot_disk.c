@@ -97,8 +97,8 @@ enum status boot_disk_folder(const struct manifest *manifest, const char *efi,
 struct disk {
 	const struct manifest *manifest;
 	const char *efi;
-	char *image;	/* under its temporary name */
-	char *volume;	/* the file system in it, as mtools names it */
+	char *image;  /* under its temporary name */
+	char *volume; /* the file system in it, as mtools names it */
 	char *package;
 	enum disk_format format;
 	uint64_t fat_size; /* bytes */
@@ -160,9 +160,12 @@ static bool make_partition(const struct disk *disk, const char *sgdisk)
 	char *extent = texts_format("--new=1:%lu:+%lu",
 				    PARTITION_START / SECTOR,
 				    disk->fat_size / SECTOR);
-	const char *arguments[] = { sgdisk,	      "--clear",
-				    extent,	      "--typecode=1:ef00",
-				    "--change-name=1:MULLION", disk->image,
+	const char *arguments[] = { sgdisk,
+				    "--clear",
+				    extent,
+				    "--typecode=1:ef00",
+				    "--change-name=1:MULLION",
+				    disk->image,
 				    NULL };
 	bool done = program_run(arguments);
 
@@ -174,13 +177,11 @@ static bool make_file_system(const struct disk *disk, const char *mformat)
 {
 	char *sectors = texts_format("%lu", disk->fat_size / SECTOR);
 	char *hidden = texts_format(
-		"%lu",
-		disk->format == DISK_GPT ? PARTITION_START / SECTOR : 0);
-	const char *arguments[] = {
-		mformat, "-i",	  disk->volume, "-F", "-v", "MULLION",
-		"-T",	 sectors, "-h",		"16", "-s", "63",
-		"-H",	 hidden,  "-c",		NULL, "::", NULL
-	};
+		"%lu", disk->format == DISK_GPT ? PARTITION_START / SECTOR : 0);
+	const char *arguments[] = { mformat,   "-i", disk->volume, "-F",   "-v",
+				    "MULLION", "-T", sectors,	   "-h",   "16",
+				    "-s",      "63", "-H",	   hidden, "-c",
+				    NULL,      "::", NULL };
 	bool done;
 
 	arguments[15] = disk->fat_size < FAT_SMALL ? "1" : "8";
@@ -193,16 +194,21 @@ static bool make_file_system(const struct disk *disk, const char *mformat)
 static bool fill_file_system(const struct disk *disk,
 			     const struct disk_tools *tools)
 {
-	const char *folders[] = { tools->mmd,	"-i",
-				  disk->volume, "::/EFI",
-				  "::/EFI/BOOT", "::/EFI/MULLION",
+	const char *folders[] = { tools->mmd, "-i",	     disk->volume,
+				  "::/EFI",   "::/EFI/BOOT", "::/EFI/MULLION",
 				  NULL };
-	const char *efi[] = { tools->mcopy, "-i",
-			      disk->volume, disk->efi,
-			      "::/EFI/BOOT/BOOTX64.EFI", NULL };
-	const char *package[] = { tools->mcopy, "-i",
-				  disk->volume, disk->package,
-				  "::/EFI/MULLION/PACKAGE.MPK", NULL };
+	const char *efi[] = { tools->mcopy,
+			      "-i",
+			      disk->volume,
+			      disk->efi,
+			      "::/EFI/BOOT/BOOTX64.EFI",
+			      NULL };
+	const char *package[] = { tools->mcopy,
+				  "-i",
+				  disk->volume,
+				  disk->package,
+				  "::/EFI/MULLION/PACKAGE.MPK",
+				  NULL };
 
 	return program_run(folders) && program_run(efi) && program_run(package);
 }

@@ -194,8 +194,7 @@ void emulator_show_messages(const struct emulator *emulator)
 	int lines = 0;
 
 	while (stream && lines++ < 20 && fgets(line, sizeof line, stream))
-		fprintf(stderr, "  %s%s", line,
-			strchr(line, '\n') ? "" : "\n");
+		fprintf(stderr, "  %s%s", line, strchr(line, '\n') ? "" : "\n");
 	if (stream)
 		fclose(stream);
 }

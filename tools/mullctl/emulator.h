@@ -8,8 +8,8 @@
 #include "run_plan.h"
 
 struct emulator {
-	pid_t pid; /* 0: not there, or no longer */
-	int to, from; /* its serial line; may be one socket */
+	pid_t pid;	/* 0: not there, or no longer */
+	int to, from;	/* its serial line; may be one socket */
 	char *messages; /* file that holds what it says */
 	bool only_kill; /* SIGTERM does not end it */
 };

@@ -95,8 +95,8 @@ enum status qemu_arguments(const struct run_plan *plan,
 		return STATUS_HOST;
 	}
 	add_words(arguments, "-nodefaults -machine q35");
-	add_words(arguments, plan->kvm ? "-enable-kvm -cpu host" :
-					 "-accel tcg -cpu max");
+	add_words(arguments,
+		  plan->kvm ? "-enable-kvm -cpu host" : "-accel tcg -cpu max");
 	arguments_add(arguments, "-m");
 	arguments_add(arguments, "%luM", plan->memory >> 20);
 	arguments_add(arguments, "-smp");
@@ -175,14 +175,13 @@ enum status bochs_arguments(const struct run_plan *plan, unsigned port,
 	arguments_add(arguments, "%s", bochs);
 	free(bochs);
 	if (!need_file(firmware, "ovmf") || !need_file(video, "vgabios") ||
-	    !write_text(plan, "bochsrc",
-			texts_format(bochs_configuration,
-				     variable("BOCHS_DISPLAY", "term"),
-				     firmware, video, plan->memory >> 20,
-				     variable("BOCHS_CPU",
-					     "corei7_haswell_4770"),
-				     plan->cpus, plan->disk, port,
-				     plan->folder)) ||
+	    !write_text(
+		    plan, "bochsrc",
+		    texts_format(bochs_configuration,
+				 variable("BOCHS_DISPLAY", "term"), firmware,
+				 video, plan->memory >> 20,
+				 variable("BOCHS_CPU", "corei7_haswell_4770"),
+				 plan->cpus, plan->disk, port, plan->folder)) ||
 	    !write_text(plan, "continue", texts_format("c\n")))
 		return STATUS_HOST;
 	add_words(arguments, "-q -f");

@@ -69,8 +69,7 @@ static void on_complaint(void *context, int vm, enum mull_field field,
 {
 	struct complaints *complaints = context;
 
-	if (field > MULL_FIELD_COMMAND_LINE ||
-	    !complaints->said[vm + 1][field])
+	if (field > MULL_FIELD_COMMAND_LINE || !complaints->said[vm + 1][field])
 		manifest_complain(complaints->manifest, vm, 0, field, "%s",
 				  words);
 }
@@ -133,8 +132,8 @@ void manifest_check(struct manifest *manifest)
 	mull_check_machine(&manifest->machine, &limits, on_complaint,
 			   &complaints);
 	mull_check_vms(&manifest->machine, manifest->vms, manifest->vm_count,
-		       kinds, manifest->image_count, &limits, bad,
-		       on_complaint, &complaints);
+		       kinds, manifest->image_count, &limits, bad, on_complaint,
+		       &complaints);
 	for (size_t i = 0; i < manifest->vm_count; i++)
 		check_room_for_images(manifest, (int)i);
 }

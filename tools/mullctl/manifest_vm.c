@@ -160,8 +160,9 @@ static void take_console(struct reader *reader, const struct word *word,
 	uint64_t size;
 
 	if (yaml_size(reader, word, value, &size))
-		this_vm(reader)->console_size =
-			size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
+		this_vm(reader)->console_size = size > UINT32_MAX ?
+							UINT32_MAX :
+							(uint32_t)size;
 }
 
 static const struct word vm_words[] = {

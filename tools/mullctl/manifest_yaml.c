@@ -63,8 +63,8 @@ static void complain_unknown(struct reader *reader, const yaml_node_t *key,
 	manifest_complain(reader->manifest, reader->vm, yaml_line(key),
 			  MULL_FIELD_FLAGS,
 			  "unknown word \"%.60s\" in %s%s%s%s", name, what,
-			  close ? " (did you mean \"" : "",
-			  close ? close : "", close ? "\"?)" : "");
+			  close ? " (did you mean \"" : "", close ? close : "",
+			  close ? "\"?)" : "");
 }
 
 static const char *key_text(const yaml_node_t *key)
@@ -179,13 +179,13 @@ bool yaml_bool(struct reader *reader, const struct word *word,
 {
 	const char *text = key_text(value);
 
-	if (text && (strcasecmp(text, "true") == 0 ||
-		     strcasecmp(text, "yes") == 0)) {
+	if (text &&
+	    (strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0)) {
 		*yes = true;
 		return true;
 	}
-	if (text && (strcasecmp(text, "false") == 0 ||
-		     strcasecmp(text, "no") == 0)) {
+	if (text &&
+	    (strcasecmp(text, "false") == 0 || strcasecmp(text, "no") == 0)) {
 		*yes = false;
 		return true;
 	}

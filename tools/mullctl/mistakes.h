@@ -10,7 +10,7 @@ struct mistakes {
 	struct mistake {
 		int line; /* 0: nowhere in particular */
 		char *words;
-	} *list;
+	} * list;
 	size_t count;
 };
 

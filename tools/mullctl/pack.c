@@ -40,8 +40,8 @@ static bool new_file_open(struct new_file *file, const char *name)
 {
 	file->name = name;
 	file->new_name = texts_format("%s.new", name);
-	file->fd = open(file->new_name,
-			O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	file->fd = open(file->new_name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
+			0666);
 	if (file->fd >= 0)
 		return true;
 	cannot(file->new_name);
@@ -140,8 +140,7 @@ static void order_images(const struct manifest *manifest,
 		uint64_t size = manifest->images[i].size;
 		uint32_t at = i;
 
-		for (; at &&
-		       manifest->images[head->order[at - 1]].size > size;
+		for (; at && manifest->images[head->order[at - 1]].size > size;
 		     at--)
 			head->order[at] = head->order[at - 1];
 		head->order[at] = i;

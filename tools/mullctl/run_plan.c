@@ -200,8 +200,8 @@ static bool take_machine(struct run_plan *plan, const struct options *options)
 	/* Fewer than needed is allowed: the hypervisor's refusal can be seen
 	 * that way. */
 	if (plan->cpus < needed)
-		tell("the machine has %u CPUs, but the VMs need %u",
-		     plan->cpus, needed);
+		tell("the machine has %u CPUs, but the VMs need %u", plan->cpus,
+		     needed);
 	return true;
 }
 

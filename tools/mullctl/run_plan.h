@@ -13,8 +13,8 @@ struct run_plan {
 	struct manifest manifest;
 	bool bochs, kvm, deterministic, no_reboot, gdb, verbose;
 	uint32_t cpus;
-	uint64_t memory; /* bytes, whole MiB */
-	double timeout;	 /* seconds; 0: none */
+	uint64_t memory;  /* bytes, whole MiB */
+	double timeout;	  /* seconds; 0: none */
 	const char *qemu; /* binary */
 	size_t qemu_arg_count;
 	const char *const *qemu_args;

@@ -154,8 +154,7 @@ static void end_log_line(struct screen *screen)
 {
 	char **slot = &screen->last[screen->log_lines % SCREEN_LAST_LINES];
 
-	while (screen->log_length &&
-	       screen->log[screen->log_length - 1] == ' ')
+	while (screen->log_length && screen->log[screen->log_length - 1] == ' ')
 		screen->log_length--;
 	if (!screen->log_length)
 		return;

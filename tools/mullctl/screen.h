@@ -33,9 +33,9 @@ struct screen {
 	bool failed; /* standard output takes no more */
 	char log[SCREEN_LINE_MAX]; /* the log's line under way */
 	size_t log_length;
-	bool log_is_text; /* its line under way is not from the log */
+	bool log_is_text;  /* its line under way is not from the log */
 	bool log_returned; /* the next byte overwrites the line */
-	bool in_escape; /* in a terminal's command, which is left out */
+	bool in_escape;	   /* in a terminal's command, which is left out */
 	char *last[SCREEN_LAST_LINES]; /* of the log, a ring */
 	size_t log_lines;
 	bool shown_all; /* the log's last lines stand on standard error */

@@ -114,7 +114,7 @@ static void on_frame(void *context, const struct mull_frame_header *header,
 static bool tells_of_death(const struct screen *screen)
 {
 	static const char *const words[] = {
-		"PANIC on CPU", /* the hypervisor's */
+		"PANIC on CPU",	      /* the hypervisor's */
 		"!!!! X64 Exception", /* the firmware's, or an early one */
 	};
 

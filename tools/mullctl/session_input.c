@@ -31,9 +31,8 @@ bool session_send(struct session *session, enum mull_frame_type type,
 	if (OUT_MAX - session->out_length < FRAME_WIRE_MAX)
 		return false;
 	header.sequence = session->sequence++;
-	session->out_length +=
-		frame_encode(&header, payload, length,
-			     session->out + session->out_length);
+	session->out_length += frame_encode(&header, payload, length,
+					    session->out + session->out_length);
 	return true;
 }
 

@@ -9,7 +9,7 @@
 #include "guests.h"
 #include "screen.h"
 
-#define TYPED_MAX 65536 /* bytes of input that wait for a guest */
+#define TYPED_MAX 65536		     /* bytes of input that wait for a guest */
 #define OUT_MAX (4 * FRAME_WIRE_MAX) /* bytes that wait for the line */
 
 /* Whether a VM can be thought to listen. */
@@ -26,9 +26,9 @@ struct session {
 	struct screen screen;
 	struct guests guests;
 	double started;
-	bool hello;   /* the hypervisor speaks */
+	bool hello;		/* the hypervisor speaks */
 	bool waits_for_console; /* no VM has printed anything yet */
-	double panicked; /* when plain text told of a panic, or 0 */
+	double panicked;	/* when plain text told of a panic, or 0 */
 	bool over;
 	enum status status;
 

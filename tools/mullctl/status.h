@@ -5,16 +5,16 @@
 
 enum status {
 	STATUS_OK = 0,
-	STATUS_MISTAKE = 1,  /* usage or manifest */
-	STATUS_HOST = 2,     /* this computer lacks something */
-	STATUS_REFUSED = 3,  /* a VM was refused or could not be loaded */
+	STATUS_MISTAKE = 1, /* usage or manifest */
+	STATUS_HOST = 2,    /* this computer lacks something */
+	STATUS_REFUSED = 3, /* a VM was refused or could not be loaded */
 	STATUS_CRASHED = 4,
-	STATUS_RESET = 5,    /* with --no-reboot */
+	STATUS_RESET = 5, /* with --no-reboot */
 	STATUS_TIMEOUT = 6,
-	STATUS_DIED = 7,     /* the emulator or the hypervisor */
-	STATUS_GUEST = 64,   /* plus an SDK guest's exit code, at most 63 */
+	STATUS_DIED = 7,   /* the emulator or the hypervisor */
+	STATUS_GUEST = 64, /* plus an SDK guest's exit code, at most 63 */
 	STATUS_GUEST_MAX = 127,
-	STATUS_QUIT = 130,   /* Ctrl-] q */
+	STATUS_QUIT = 130, /* Ctrl-] q */
 };
 
 #endif

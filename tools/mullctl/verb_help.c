@@ -46,8 +46,7 @@ static void print_notes(const char *title, const struct note *notes, int width)
 		print_row(notes->what, width, notes->words);
 }
 
-static void option_shape(const struct option_row *row, char *shape,
-			 size_t room)
+static void option_shape(const struct option_row *row, char *shape, size_t room)
 {
 	char letter[] = { '-', row->letter, ',', ' ', 0 };
 

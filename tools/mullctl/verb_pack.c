@@ -58,9 +58,9 @@ static enum status pack(const struct options *options,
 
 	if (!efi)
 		return STATUS_HOST;
-	status = goal->folder ? boot_disk_folder(manifest, efi, output) :
-				boot_disk_image(manifest, efi, output,
-						goal->format);
+	status = goal->folder ?
+			 boot_disk_folder(manifest, efi, output) :
+			 boot_disk_image(manifest, efi, output, goal->format);
 	free(efi);
 	if (status == STATUS_OK && options->text[OPTION_VERBOSE]) {
 		char *size = texts_of_size(pack_size(manifest));

@@ -69,7 +69,7 @@ struct note {
 	const char *words;
 };
 
-extern const struct verb verbs[];	    /* ends with a NULL name */
+extern const struct verb verbs[];	      /* ends with a NULL name */
 extern const struct option_row option_rows[]; /* ends with a NULL name */
 extern const struct note status_notes[], key_notes[], environment_notes[];
 

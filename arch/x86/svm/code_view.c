@@ -36,7 +36,8 @@ static const void *look(struct vcpu *vcpu, uint32_t slot, uint64_t at)
 
 static bool can_view(const struct vmcb *vmcb)
 {
-	return vmcb->efer & EFER_LMA && vmcb->cs.attributes & SVM_SEGMENT_LONG &&
+	return vmcb->efer & EFER_LMA &&
+	       vmcb->cs.attributes & SVM_SEGMENT_LONG &&
 	       !(vmcb->cr4 & CR4_LA57);
 }
 
@@ -73,8 +74,8 @@ void code_view_fill(struct code_view *views, struct vcpu *vcpu,
 		table = view->values[view->levels++] & PTE_ADDRESS;
 		if (!(view->values[view->levels - 1] & PTE_PRESENT))
 			return;
-		if (level == 1 || (level < 4 && view->values[view->levels - 1] &
-				   PTE_LARGE))
+		if (level == 1 ||
+		    (level < 4 && view->values[view->levels - 1] & PTE_LARGE))
 			break;
 	}
 	if (level == 3)

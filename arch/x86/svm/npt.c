@@ -74,8 +74,10 @@ enum error npt_map(hpa_t root, gpa_t at, hpa_t to, uint64_t size,
 
 		if (!entry)
 			return ERR_NO_MEMORY;
-		*entry = rights == STAGE2_NONE ? 0 :
-			 to.value | NPT_ALL | (level > 1 ? NPT_LARGE : 0);
+		*entry = rights == STAGE2_NONE ?
+				 0 :
+				 to.value | NPT_ALL |
+					 (level > 1 ? NPT_LARGE : 0);
 		at.value += level_size(level);
 		to.value += level_size(level);
 		size -= level_size(level);

@@ -58,9 +58,10 @@ static void pass_msr(uint32_t msr)
 static void make_permission_maps(void)
 {
 	static const uint32_t passed[] = {
-		MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_FS_BASE,
-		MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS,
-		MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+		MSR_STAR,	    MSR_LSTAR,	     MSR_CSTAR,
+		MSR_SFMASK,	    MSR_FS_BASE,     MSR_GS_BASE,
+		MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_ESP,
+		MSR_SYSENTER_EIP,
 	};
 
 	iopm = page_alloc(IOPM_PAGES);
@@ -88,7 +89,9 @@ static enum error svm_cpu_enable(void)
 	write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_SVME);
 	write_msr(MSR_VM_HSAVE_PA, cpu->host_state_physical);
 	__asm__ volatile("vmsave %%rax"
-			 : : "a"(cpu->vendor_save_physical) : "memory");
+			 :
+			 : "a"(cpu->vendor_save_physical)
+			 : "memory");
 	return ERR_NONE;
 }
 

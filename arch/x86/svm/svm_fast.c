@@ -49,15 +49,14 @@ static ALWAYS_INLINE bool find_next(struct svm_vcpu *svm,
 		return false;
 	if (!by_hardware &&
 	    UNLIKELY(!code_view_holds(view, rip, vmcb->cr3) ||
-		     !is_code(view->code + (rip - view->page), opcode,
-			      length)))
+		     !is_code(view->code + (rip - view->page), opcode, length)))
 		return false;
 	*next = by_hardware ? vmcb->next_rip : rip + length;
 	return true;
 }
 
 static ALWAYS_INLINE uint32_t resume(struct vcpu *vcpu, struct vmcb *vmcb,
-			      enum exit_kind kind, uint64_t rip)
+				     enum exit_kind kind, uint64_t rip)
 {
 	vcpu->exits[kind]++;
 	vmcb->rip = rip;
@@ -66,8 +65,8 @@ static ALWAYS_INLINE uint32_t resume(struct vcpu *vcpu, struct vmcb *vmcb,
 	return FAST_RESUME;
 }
 
-static ALWAYS_INLINE uint32_t on_fast_cpuid(struct vcpu *vcpu, struct vmcb *vmcb,
-				   bool by_hardware)
+static ALWAYS_INLINE uint32_t on_fast_cpuid(struct vcpu *vcpu,
+					    struct vmcb *vmcb, bool by_hardware)
 {
 	const struct cpuid_line *line = fast_cpuid(vcpu, vmcb->rax,
 						   vcpu->gpr[RCX]);
@@ -85,22 +84,24 @@ static ALWAYS_INLINE uint32_t on_fast_cpuid(struct vcpu *vcpu, struct vmcb *vmcb
 	return resume(vcpu, vmcb, EXIT_CPUID, rip);
 }
 
-static ALWAYS_INLINE uint32_t on_fast_hypercall(struct vcpu *vcpu, struct vmcb *vmcb,
-				   bool by_hardware)
+static ALWAYS_INLINE uint32_t on_fast_hypercall(struct vcpu *vcpu,
+						struct vmcb *vmcb,
+						bool by_hardware)
 {
 	uint64_t rip;
 
 	if (UNLIKELY(!fast_is_no_call(vmcb->rax) || vmcb->cpl != 0))
 		return FAST_LONG_WAY;
-	if (UNLIKELY(!find_next(svm_of(vcpu), vmcb, by_hardware, CODE_VMMCALL, 3,
-				&rip)))
+	if (UNLIKELY(!find_next(svm_of(vcpu), vmcb, by_hardware, CODE_VMMCALL,
+				3, &rip)))
 		return FAST_LONG_WAY;
 	vmcb->rax = -(uint64_t)FAST_KVM_ENOSYS;
 	return resume(vcpu, vmcb, EXIT_HYPERCALL, rip);
 }
 
-static ALWAYS_INLINE uint32_t on_fast_msr_read(struct vcpu *vcpu, struct vmcb *vmcb,
-				   bool by_hardware)
+static ALWAYS_INLINE uint32_t on_fast_msr_read(struct vcpu *vcpu,
+					       struct vmcb *vmcb,
+					       bool by_hardware)
 {
 	uint64_t value, rip;
 
@@ -116,8 +117,7 @@ static ALWAYS_INLINE uint32_t on_fast_msr_read(struct vcpu *vcpu, struct vmcb *v
 
 /* End of interrupt: another one may be due now, which the loop delivers. */
 static __attribute__((noinline)) uint32_t
-on_fast_msr_write(struct vcpu *vcpu, struct vmcb *vmcb,
-				   bool by_hardware)
+on_fast_msr_write(struct vcpu *vcpu, struct vmcb *vmcb, bool by_hardware)
 {
 	uint64_t rip;
 
@@ -146,8 +146,8 @@ static ALWAYS_INLINE uint32_t fast(struct vcpu *vcpu, bool by_hardware)
 	if (vmcb->exit_code != SVM_EXIT_MSR)
 		return FAST_LONG_WAY;
 	return vmcb->exit_info_1 & 1 ?
-	       on_fast_msr_write(vcpu, vmcb, by_hardware) :
-	       on_fast_msr_read(vcpu, vmcb, by_hardware);
+		       on_fast_msr_write(vcpu, vmcb, by_hardware) :
+		       on_fast_msr_read(vcpu, vmcb, by_hardware);
 }
 
 static uint32_t fast_by_view(struct vcpu *vcpu)

@@ -192,12 +192,13 @@ void svm_inject(struct vcpu *vcpu, const struct guest_event *event)
 		svm_of(vcpu)->nmi_waits = true;
 		return;
 	}
-	vmcb->event_injection =
-		SVM_EVENT_VALID | event->vector |
-		field_make(SVM_EVENT_TYPE, types[event->kind]) |
-		(event->has_error_code ?
-		 SVM_EVENT_HAS_CODE |
-		 field_make(SVM_EVENT_CODE, event->error_code) : 0);
+	vmcb->event_injection = SVM_EVENT_VALID | event->vector |
+				field_make(SVM_EVENT_TYPE, types[event->kind]) |
+				(event->has_error_code ?
+					 SVM_EVENT_HAS_CODE |
+						 field_make(SVM_EVENT_CODE,
+							    event->error_code) :
+					 0);
 	if (event->kind == EVENT_EXCEPTION && event->vector == 14)
 		vmcb->cr2 = event->cr2;
 }
@@ -231,4 +232,3 @@ void svm_want_window(struct vcpu *vcpu, bool want)
 				  SVM_V_INTR_PRIORITY);
 	}
 }
-

@@ -92,18 +92,25 @@ void svm_read_system(struct vcpu *vcpu, struct guest_system *system)
 	struct vmcb *vmcb = vmcb_of(vcpu);
 
 	*system = (struct guest_system){
-		.cr0 = vmcb->cr0, .cr2 = vmcb->cr2, .cr3 = vmcb->cr3,
-		.cr4 = vmcb->cr4, .efer = vmcb->efer & ~EFER_SVME,
-		.gdt_base = vmcb->gdtr.base, .gdt_limit = vmcb->gdtr.limit,
-		.idt_base = vmcb->idtr.base, .idt_limit = vmcb->idtr.limit,
-		.dr6 = vmcb->dr6, .dr7 = vmcb->dr7, .pat = vmcb->pat, .cpl = vmcb->cpl,
+		.cr0 = vmcb->cr0,
+		.cr2 = vmcb->cr2,
+		.cr3 = vmcb->cr3,
+		.cr4 = vmcb->cr4,
+		.efer = vmcb->efer & ~EFER_SVME,
+		.gdt_base = vmcb->gdtr.base,
+		.gdt_limit = vmcb->gdtr.limit,
+		.idt_base = vmcb->idtr.base,
+		.idt_limit = vmcb->idtr.limit,
+		.dr6 = vmcb->dr6,
+		.dr7 = vmcb->dr7,
+		.pat = vmcb->pat,
+		.cpl = vmcb->cpl,
 	};
 	for (int i = 0; i < SEGMENT_COUNT; i++)
 		system->segments[i] = to_neutral(segment_at(vmcb, i));
 }
 
-void svm_write_system(struct vcpu *vcpu,
-			     const struct guest_system *system)
+void svm_write_system(struct vcpu *vcpu, const struct guest_system *system)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
 
@@ -227,4 +234,3 @@ enum error svm_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	*slot = value;
 	return ERR_NONE;
 }
-

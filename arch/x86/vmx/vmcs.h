@@ -16,7 +16,10 @@ static inline uint64_t vmcs_read(uint64_t field)
 
 	__asm__ goto("vmread %1, %0\n\t"
 		     "jbe %l[refused]"
-		     : "=r"(value) : "r"(field) : "cc" : refused);
+		     : "=r"(value)
+		     : "r"(field)
+		     : "cc"
+		     : refused);
 	return value;
 refused:
 	vmcs_refused("VMREAD", field);
@@ -26,7 +29,10 @@ static inline void vmcs_write(uint64_t field, uint64_t value)
 {
 	__asm__ goto("vmwrite %1, %0\n\t"
 		     "jbe %l[refused]"
-		     : : "r"(field), "r"(value) : "cc", "memory" : refused);
+		     :
+		     : "r"(field), "r"(value)
+		     : "cc", "memory"
+		     : refused);
 	return;
 refused:
 	vmcs_refused("VMWRITE", field);
@@ -38,7 +44,8 @@ refused:
 	{ \
 		bool failed; \
 		__asm__ volatile(#name " %1" \
-				 : "=@ccbe"(failed) : "m"(physical) \
+				 : "=@ccbe"(failed) \
+				 : "m"(physical) \
 				 : "memory"); \
 		return !failed; \
 	}
@@ -56,7 +63,8 @@ static inline bool vmx_invept(uint64_t type, uint64_t ept_pointer)
 	bool failed;
 
 	__asm__ volatile("invept %1, %2"
-			 : "=@ccbe"(failed) : "m"(descriptor), "r"(type)
+			 : "=@ccbe"(failed)
+			 : "m"(descriptor), "r"(type)
 			 : "memory");
 	return !failed;
 }
@@ -67,7 +75,8 @@ static inline bool vmx_invvpid(uint64_t type, uint16_t vpid)
 	bool failed;
 
 	__asm__ volatile("invvpid %1, %2"
-			 : "=@ccbe"(failed) : "m"(descriptor), "r"(type)
+			 : "=@ccbe"(failed)
+			 : "m"(descriptor), "r"(type)
 			 : "memory");
 	return !failed;
 }

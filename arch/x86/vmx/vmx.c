@@ -64,7 +64,8 @@ static bool is_locked_off(void)
 {
 	uint64_t control = read_msr(MSR_FEATURE_CONTROL);
 
-	return control & FEATURE_CONTROL_LOCK && !(control & FEATURE_CONTROL_VMX);
+	return control & FEATURE_CONTROL_LOCK &&
+	       !(control & FEATURE_CONTROL_VMX);
 }
 
 static enum error vmx_probe(const char **words)
@@ -105,9 +106,10 @@ static void pass_msr(uint32_t msr)
 static void make_bitmaps(void)
 {
 	static const uint32_t passed[] = {
-		MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_FS_BASE,
-		MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS,
-		MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+		MSR_STAR,	    MSR_LSTAR,	     MSR_CSTAR,
+		MSR_SFMASK,	    MSR_FS_BASE,     MSR_GS_BASE,
+		MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_ESP,
+		MSR_SYSENTER_EIP,
 	};
 
 	io_bitmaps = page_alloc(IO_BITMAP_PAGES);
@@ -135,12 +137,13 @@ static enum error unlock_feature(void)
 
 	if (is_locked_off()) {
 		log_write("CPU %u: the firmware has locked VT-x off here, but "
-			  "not on CPU 0", cpu_self()->index);
+			  "not on CPU 0",
+			  cpu_self()->index);
 		return FAIL(ERR_UNSUPPORTED);
 	}
 	if (!(control & FEATURE_CONTROL_LOCK))
-		write_msr(MSR_FEATURE_CONTROL, control | FEATURE_CONTROL_VMX |
-			  FEATURE_CONTROL_LOCK);
+		write_msr(MSR_FEATURE_CONTROL,
+			  control | FEATURE_CONTROL_VMX | FEATURE_CONTROL_LOCK);
 	return ERR_NONE;
 }
 
@@ -230,8 +233,8 @@ static void set_controls(struct vcpu *vcpu)
 	vmcs_write(VMCS_ENTRY, controls->entry);
 	/* #DB and #AC can be raised without end inside the processor, so that
 	 * no interrupt is ever taken; #MC is the hypervisor's. */
-	vmcs_write(VMCS_EXCEPTIONS, BIT(VECTOR_DB) | BIT(VECTOR_AC) |
-				    BIT(VECTOR_MC));
+	vmcs_write(VMCS_EXCEPTIONS,
+		   BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC));
 	vmcs_write(VMCS_PAGE_FAULT_MASK, 0);
 	vmcs_write(VMCS_PAGE_FAULT_MATCH, 0);
 	vmcs_write(VMCS_CR3_TARGETS, 0);
@@ -240,8 +243,8 @@ static void set_controls(struct vcpu *vcpu)
 	vmcs_write(VMCS_ENTRY_MSR_LOADS, 0);
 	vmcs_write(VMCS_ENTRY_EVENT, 0);
 	vmcs_write(VMCS_IO_BITMAP_A, arch_physical(io_bitmaps).value);
-	vmcs_write(VMCS_IO_BITMAP_B, arch_physical(io_bitmaps).value +
-				     PAGE_SIZE);
+	vmcs_write(VMCS_IO_BITMAP_B,
+		   arch_physical(io_bitmaps).value + PAGE_SIZE);
 	vmcs_write(VMCS_MSR_BITMAP, arch_physical(msr_bitmap).value);
 	vmx->ept_pointer = ept_pointer(vcpu->vm->stage2);
 	vmcs_write(VMCS_EPT_POINTER, vmx->ept_pointer);

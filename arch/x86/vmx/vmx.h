@@ -35,8 +35,8 @@ struct vmx_vcpu {
 	/* What the next entry is to have. */
 	uint32_t new_processor, new_interruptibility;
 	uint32_t event, event_code, event_length;
-	bool nmi_waits;	   /* until the guest can take one */
-	bool single_step;  /* a trap is due: RFLAGS.TF, one skipped */
+	bool nmi_waits;	  /* until the guest can take one */
+	bool single_step; /* a trap is due: RFLAGS.TF, one skipped */
 
 	struct vmx_unswitched unswitched;
 };

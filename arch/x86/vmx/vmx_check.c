@@ -268,7 +268,7 @@ const char *vmx_check_entry(const struct vmx_entry_state *state)
 	if (!broken)
 		broken = vmx_check_segments(state);
 	if (!broken)
-		broken = vmx_first_broken(other_rules,
-					  ARRAY_COUNT(other_rules), state);
+		broken = vmx_first_broken(other_rules, ARRAY_COUNT(other_rules),
+					  state);
 	return broken;
 }

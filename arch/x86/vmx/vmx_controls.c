@@ -124,8 +124,10 @@ enum error vmx_controls_choose(const struct vmx_capabilities *have,
 			       const char **words)
 {
 	const uint64_t capability[WORD_COUNT] = {
-		[PIN] = have->pin, [PROCESSOR] = have->processor,
-		[SECONDARY] = have->secondary, [EXIT] = have->exit,
+		[PIN] = have->pin,
+		[PROCESSOR] = have->processor,
+		[SECONDARY] = have->secondary,
+		[EXIT] = have->exit,
 		[ENTRY] = have->entry,
 	};
 	uint32_t chosen[WORD_COUNT];
@@ -139,8 +141,10 @@ enum error vmx_controls_choose(const struct vmx_capabilities *have,
 		chosen[SECONDARY] &= ~VMX_SECONDARY_VPID;
 	*controls = (struct vmx_controls){
 		.pin = chosen[PIN] & ~VMX_PIN_TIMER,
-		.processor = chosen[PROCESSOR], .secondary = chosen[SECONDARY],
-		.exit = chosen[EXIT], .entry = chosen[ENTRY],
+		.processor = chosen[PROCESSOR],
+		.secondary = chosen[SECONDARY],
+		.exit = chosen[EXIT],
+		.entry = chosen[ENTRY],
 		.large_1g = have->ept_vpid & VMX_EPT_1G,
 		.vpid = chosen[SECONDARY] & VMX_SECONDARY_VPID,
 		.invvpid_single = have->ept_vpid & VMX_VPID_SINGLE,

@@ -88,8 +88,9 @@ static enum error switch_paging(uint64_t cr0, uint64_t cr4)
 	if (cr0 & CR0_PG) {
 		if (!(efer & EFER_LME))
 			return ERR_NONE;
-		if (!(cr4 & CR4_PAE) || vmcs_read(VMCS_GUEST_RIGHTS +
-		    2 * SEGMENT_CS) & VMX_RIGHTS_LONG)
+		if (!(cr4 & CR4_PAE) ||
+		    vmcs_read(VMCS_GUEST_RIGHTS + 2 * SEGMENT_CS) &
+			    VMX_RIGHTS_LONG)
 			return ERR_BAD_REQUEST;
 		vmcs_write(VMCS_GUEST_EFER, efer | EFER_LMA);
 		vmcs_write(VMCS_ENTRY, entry | VMX_ENTRY_IA32E);

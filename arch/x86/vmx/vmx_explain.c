@@ -42,8 +42,10 @@ static void read_state(struct vmx_entry_state *state)
 		.interruptibility = vmcs_read(VMCS_INTERRUPTIBILITY),
 		.entry_controls = vmcs_read(VMCS_ENTRY),
 		.event = vmcs_read(VMCS_ENTRY_EVENT),
-		.cr0_fixed0 = have->cr0_fixed0, .cr0_fixed1 = have->cr0_fixed1,
-		.cr4_fixed0 = have->cr4_fixed0, .cr4_fixed1 = have->cr4_fixed1,
+		.cr0_fixed0 = have->cr0_fixed0,
+		.cr0_fixed1 = have->cr0_fixed1,
+		.cr4_fixed0 = have->cr4_fixed0,
+		.cr4_fixed1 = have->cr4_fixed1,
 		.physical_bits = cpuid(0x80000008, 0).eax & 0xff,
 	};
 	for (int i = 0; i < 4; i++)
@@ -53,14 +55,15 @@ static void read_state(struct vmx_entry_state *state)
 
 static void log_state(const struct vmx_entry_state *s)
 {
-	static const char *const names[] = { "ES", "CS", "SS", "DS", "FS",
-					     "GS", "LDTR", "TR" };
+	static const char *const names[] = { "ES", "CS", "SS",	 "DS",
+					     "FS", "GS", "LDTR", "TR" };
 
 	log_write("VMCS: CR0 %lx CR3 %lx CR4 %lx EFER %lx DR7 %lx", s->cr0,
 		  s->cr3, s->cr4, s->efer, s->dr7);
 	log_write("VMCS: RIP %lx RFLAGS %lx activity %x interruptibility %x "
-		  "pending debug %lx", s->rip, s->rflags, s->activity,
-		  s->interruptibility, s->pending_debug);
+		  "pending debug %lx",
+		  s->rip, s->rflags, s->activity, s->interruptibility,
+		  s->pending_debug);
 	log_write("VMCS: entry controls %x event %x GDTR %lx/%x IDTR %lx/%x",
 		  s->entry_controls, s->event, s->gdt_base, s->gdt_limit,
 		  s->idt_base, s->idt_limit);

@@ -50,7 +50,9 @@ static ALWAYS_INLINE bool go_on(struct vcpu *vcpu, enum exit_kind kind)
 	vmx->fast_left--;
 	vcpu->exits[kind]++;
 	__asm__ volatile("vmwrite %1, %0"
-			 : : "r"((uint64_t)VMCS_GUEST_RIP), "r"(next) : "cc");
+			 :
+			 : "r"((uint64_t)VMCS_GUEST_RIP), "r"(next)
+			 : "cc");
 	return true;
 }
 

@@ -36,7 +36,8 @@ static void flush_for(struct vcpu *vcpu)
 
 	if (vmx->tlb_seen != now) {
 		if (!vmx_invept(vmx_controls.invept_single ?
-				VMX_INVALIDATE_SINGLE : VMX_INVALIDATE_ALL,
+					VMX_INVALIDATE_SINGLE :
+					VMX_INVALIDATE_ALL,
 				vmx->ept_pointer))
 			vmcs_refused("INVEPT", vmx->ept_pointer);
 		vmx->tlb_seen = now;
@@ -44,7 +45,8 @@ static void flush_for(struct vcpu *vcpu)
 	/* Without VPIDs, every entry flushes them. */
 	if (vmx->flush_linear && vmx->vpid &&
 	    !vmx_invvpid(vmx_controls.invvpid_single ? VMX_INVALIDATE_SINGLE :
-			 VMX_INVALIDATE_ALL, vmx->vpid))
+						       VMX_INVALIDATE_ALL,
+			 vmx->vpid))
 		vmcs_refused("INVVPID", vmx->vpid);
 	vmx->flush_linear = false;
 }
@@ -148,8 +150,8 @@ static void write_single_step(struct vcpu *vcpu)
 	if (!vmx->single_step && !(vmx->new_interruptibility & VMX_SHADOW &&
 				   vcpu->rflags & RFLAGS_TF))
 		return;
-	vmcs_write(VMCS_PENDING_DEBUG, vmcs_read(VMCS_PENDING_DEBUG) |
-				       VMX_PENDING_SINGLE_STEP);
+	vmcs_write(VMCS_PENDING_DEBUG,
+		   vmcs_read(VMCS_PENDING_DEBUG) | VMX_PENDING_SINGLE_STEP);
 	vmx->single_step = false;
 }
 
@@ -281,8 +283,7 @@ static void give_back(struct vmx_vcpu *vmx, const struct vmx_raw *raw)
 	    field_get(VMX_EVENT_TYPE, raw->event) == VMX_TYPE_EXCEPTION) {
 		write_dr6((read_dr6() & ~BITS(3, 0)) |
 			  (raw->qualification & VMX_DEBUG_CAUSES));
-		vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) &
-					   ~DR7_GD);
+		vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
 	}
 	vmx->event = raw->event & (VMX_EVENT_VALID | VMX_EVENT_HAS_CODE |
 				   VMX_EVENT_TYPE | VMX_EVENT_VECTOR);
@@ -302,8 +303,8 @@ static void finish(struct vcpu *vcpu, const struct vmx_raw *raw,
 			exit->kind = EXIT_BAD_STATE;
 	} else if (field_get(VMX_EVENT_VECTOR, raw->event) == VECTOR_MC) {
 		panic("machine check while vCPU %u of VM %u ran, MCG_STATUS "
-		      "0x%lx", vcpu->index, vcpu->vm->index,
-		      read_msr(MSR_MCG_STATUS));
+		      "0x%lx",
+		      vcpu->index, vcpu->vm->index, read_msr(MSR_MCG_STATUS));
 	} else {
 		give_back(vmx_of(vcpu), raw);
 	}
@@ -369,7 +370,7 @@ void vmx_inject(struct vcpu *vcpu, const struct guest_event *event)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	uint64_t type = event->kind == EVENT_EXCEPTION ? VMX_TYPE_EXCEPTION :
-			VMX_TYPE_INTERRUPT;
+							 VMX_TYPE_INTERRUPT;
 
 	if (event->kind == EVENT_NMI) {
 		vmx->nmi_waits = true;

@@ -18,7 +18,7 @@ static uint64_t to_rights(const struct guest_segment *segment)
 	rights = (rights & BITS(7, 0)) |
 		 field_make(VMX_RIGHTS_HIGH, rights >> 8);
 	return rights & VMX_RIGHTS_PRESENT ? rights :
-	       rights | VMX_RIGHTS_UNUSABLE;
+					     rights | VMX_RIGHTS_UNUSABLE;
 }
 
 static struct guest_segment read_segment(int number)
@@ -65,8 +65,10 @@ void vmx_read_system(struct vcpu *vcpu, struct guest_system *system)
 	vmx_use(vcpu);
 	ss = vmcs_read(VMCS_GUEST_RIGHTS + 2 * SEGMENT_SS);
 	*system = (struct guest_system){
-		.cr0 = vmx_cr0(), .cr2 = cr2_of(vcpu),
-		.cr3 = vmcs_read(VMCS_GUEST_CR3), .cr4 = vmx_cr4(),
+		.cr0 = vmx_cr0(),
+		.cr2 = cr2_of(vcpu),
+		.cr3 = vmcs_read(VMCS_GUEST_CR3),
+		.cr4 = vmx_cr4(),
 		.efer = vmcs_read(VMCS_GUEST_EFER),
 		.gdt_base = vmcs_read(VMCS_GUEST_GDTR_BASE),
 		.gdt_limit = vmcs_read(VMCS_GUEST_GDTR_LIMIT),
@@ -86,8 +88,8 @@ void vmx_write_system(struct vcpu *vcpu, const struct guest_system *system)
 
 	vmx_use(vcpu);
 	entry = vmcs_read(VMCS_ENTRY) & ~VMX_ENTRY_IA32E;
-	vmcs_write(VMCS_ENTRY, system->efer & EFER_LMA ?
-			       entry | VMX_ENTRY_IA32E : entry);
+	vmcs_write(VMCS_ENTRY,
+		   system->efer & EFER_LMA ? entry | VMX_ENTRY_IA32E : entry);
 	vmcs_write(VMCS_GUEST_EFER, system->efer);
 	vmcs_write(VMCS_GUEST_CR3, system->cr3);
 	vmx_cr_write(vcpu, system->cr0, system->cr4);
@@ -126,7 +128,9 @@ void vmx_reset_state(struct vcpu *vcpu)
 	vmx_forget(vcpu);
 	vmx->unswitched = (struct vmx_unswitched){ .dr6 = 0xffff0ff0 };
 	system.segments[SEGMENT_CS] = (struct guest_segment){
-		.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000,
+		.base = 0xffff0000,
+		.limit = 0xffff,
+		.selector = 0xf000,
 		.attributes = 0x9b,
 	};
 	vmx_write_system(vcpu, &system);
