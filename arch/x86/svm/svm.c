@@ -128,6 +128,8 @@ static void svm_vcpu_destroy(struct vcpu *vcpu)
 
 void svm_set_controls(struct vcpu *vcpu, struct vmcb *vmcb)
 {
+	vmcb->intercept_exceptions = SVM_EXCEPTION_DB | SVM_EXCEPTION_AC |
+				     SVM_EXCEPTION_MC;
 	vmcb->intercept_1 = SVM_INTERCEPT_INTR | SVM_INTERCEPT_NMI |
 			    SVM_INTERCEPT_SMI | SVM_INTERCEPT_INIT |
 			    SVM_INTERCEPT_RDPMC | SVM_INTERCEPT_CPUID |

@@ -79,6 +79,10 @@ void svm_decode(const struct svm_raw *raw, struct vm_exit *exit)
 		exit->kind = EXIT_ENTRY_FAILED;
 		return;
 	}
+	if (raw->code - SVM_EXIT_EXCEPTION < 32) {
+		exit->kind = EXIT_VENDOR;
+		return;
+	}
 	switch (raw->code) {
 	case SVM_EXIT_IO:
 		decode_io(exit, raw);

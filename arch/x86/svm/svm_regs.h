@@ -94,6 +94,11 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 /* svm_segment.attributes */
 #define SVM_SEGMENT_LONG BIT(9)
 
+/* intercept_exceptions: a bit a vector */
+#define SVM_EXCEPTION_DB BIT(1)
+#define SVM_EXCEPTION_AC BIT(17)
+#define SVM_EXCEPTION_MC BIT(18)
+
 /* intercept_1 */
 #define SVM_INTERCEPT_INTR BIT(0)
 #define SVM_INTERCEPT_NMI BIT(1)
@@ -147,6 +152,7 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 /* exit codes */
 #define SVM_EXIT_CR0_READ 0x00
 #define SVM_EXIT_CR0_WRITE 0x10
+#define SVM_EXIT_EXCEPTION 0x40 /* + vector, 0..31 */
 #define SVM_EXIT_INTR 0x60
 #define SVM_EXIT_NMI 0x61
 #define SVM_EXIT_SMI 0x62

@@ -6,10 +6,13 @@
 #include "../registers.h"
 #include <mullion/arch.h>
 #include <mullion/fast_exit.h>
+#include <mullion/log.h>
 #include <mullion/vm.h>
 #include <string.h>
 
 #define VECTOR_NMI 2
+#define VECTOR_AC 17
+#define VECTOR_MC 18
 
 /* What svm_enter.S says: nothing of the guest ran; an exit is to be handled;
  * the short path has handled it, but the loop must look around. */
@@ -86,6 +89,34 @@ static void leave_nmi(struct svm_vcpu *svm)
 	svm->vmcb->intercept_1 &= ~SVM_INTERCEPT_IRET;
 }
 
+/*
+ * An exception that exits only so that this CPU is never lost in it: one whose
+ * delivery raises it again would go on for ever inside the processor.  DR6 and
+ * DR7 in the VMCB are as its handler must see them: "#DB (Debug)" under
+ * "Exception Intercepts".
+ */
+static void give_back(struct vmcb *vmcb, uint64_t vector)
+{
+	vmcb->event_injection = SVM_EVENT_VALID | vector |
+				field_make(SVM_EVENT_TYPE, SVM_TYPE_EXCEPTION);
+	if (vector == VECTOR_AC)
+		vmcb->event_injection |= SVM_EVENT_HAS_CODE; /* 0 */
+}
+
+/* What the kernel need not know. */
+static void finish(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	uint64_t vector = exit->raw[0] - SVM_EXIT_EXCEPTION;
+
+	if (exit->raw[0] == SVM_EXIT_IRET)
+		leave_nmi(svm_of(vcpu));
+	else if (vector == VECTOR_MC)
+		panic("machine check while vCPU %u of VM %u ran", vcpu->index,
+		      vcpu->vm->index);
+	else
+		give_back(vmcb_of(vcpu), vector);
+}
+
 static void read_exit(struct vcpu *vcpu, struct vm_exit *exit)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
@@ -101,7 +132,7 @@ static void read_exit(struct vcpu *vcpu, struct vm_exit *exit)
 	/* An interrupted delivery is repeated, unless this exit ends it. */
 	vmcb->event_injection = svm_interrupted_event(vmcb->exit_int_info);
 	if (exit->kind == EXIT_VENDOR)
-		leave_nmi(svm_of(vcpu));
+		finish(vcpu, exit);
 	if (exit->kind == EXIT_WINDOW)
 		vmcb->v_intr &= ~SVM_V_IRQ;
 	if (exit->length == 0)
