@@ -53,8 +53,10 @@ def fuzz(setup, name, seconds):
     return run
 
 
-LINT = ("lint-format", "lint-layers", "lint-cppcheck", "lint-shell",
-        "lint-budget", "lint-clang")
+def lint_names(setup):
+    """What `make lint` makes."""
+    return re.search(r"^lint: ([a-z -]+)", (setup.tree / "Makefile")
+                     .read_text(), re.M).group(1).split()
 
 
 def tests(setup, fuzz_seconds):
@@ -63,7 +65,7 @@ def tests(setup, fuzz_seconds):
     for source in sorted(setup.tree.glob("tests/unit/test_*.c")):
         yield ("unit-" + source.stem.removeprefix("test_"),
                with_verdicts(setup.build / "unit" / source.stem))
-    for name in LINT:
+    for name in lint_names(setup):
         yield name, lint(setup, name)
     yield "mullctl-run", with_verdicts(
         sys.executable, setup.tree / "tests/system/test_mullctl_run.py",

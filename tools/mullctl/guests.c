@@ -121,6 +121,18 @@ static const char *end_words(const struct guest *guest, bool *more)
 	}
 }
 
+static const char *unended_words(const struct guest *guest)
+{
+	switch (guest->state) {
+	case MULL_VM_RUNNING:
+		return "was still running";
+	case MULL_VM_STOPPING:
+		return "was about to end";
+	default:
+		return "was not running yet";
+	}
+}
+
 void guests_tell(const struct guests *guests)
 {
 	for (size_t i = 0; i < guests->count; i++) {
@@ -131,10 +143,7 @@ void guests_tell(const struct guests *guests)
 		if (!guest->started)
 			continue;
 		if (!guest->ended) {
-			tell("%s: %s", name,
-			     guest->state == MULL_VM_RUNNING ?
-				     "was still running" :
-				     "was not running yet");
+			tell("%s: %s", name, unended_words(guest));
 			continue;
 		}
 		words = end_words(guest, &more);
