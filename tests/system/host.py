@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tests that need no emulator: unit tests, fuzzers, lint, mullctl."""
+import hashlib
 import re
 import subprocess
 import sys
@@ -53,6 +54,25 @@ def fuzz(setup, name, seconds):
     return run
 
 
+def kernels(setup):
+    """The stock kernels are those that are named in the tree."""
+    known = dict(reversed(line.split(" ", 1)) for line in (
+        setup.tree / "guests/linux/kernels.sha256").read_text().splitlines())
+
+    def run(checks):
+        for flavour in ("cloud-amd64", "amd64"):
+            folder = setup.kernels / flavour
+            version = (folder / "version").read_text().strip()
+            found = hashlib.sha256((folder / "vmlinuz").read_bytes())
+            words = "%s is %s" % (version, found.hexdigest())
+            if version in known:
+                checks.check(found.hexdigest() == known[version], words)
+            else: # Debian has a newer one, which apt's signature vouches for
+                checks.check(found.hexdigest() in
+                             (folder / "SHA256").read_text(), words)
+    return run
+
+
 def lint_names(setup):
     """What `make lint` makes."""
     return re.search(r"^lint: ([a-z -]+)", (setup.tree / "Makefile")
@@ -60,13 +80,16 @@ def lint_names(setup):
 
 
 def tests(setup, fuzz_seconds):
-    for source in sorted(setup.tree.glob("tests/fuzz/fuzz_*.c")):
-        yield source.stem, fuzz(setup, source.stem, fuzz_seconds)
+    fuzzers = sorted(setup.tree.glob("tests/fuzz/fuzz_*.c"))
+    for source in fuzzers:
+        yield source.stem, fuzz(setup, source.stem,
+                                max(fuzz_seconds // len(fuzzers), 1))
     for source in sorted(setup.tree.glob("tests/unit/test_*.c")):
         yield ("unit-" + source.stem.removeprefix("test_"),
                with_verdicts(setup.build / "unit" / source.stem))
     for name in lint_names(setup):
         yield name, lint(setup, name)
+    yield "kernels", kernels(setup)
     yield "mullctl-run", with_verdicts(
         sys.executable, setup.tree / "tests/system/test_mullctl_run.py",
         setup.mullctl)

@@ -35,7 +35,8 @@ def emulator_tests(setup, backends):
                 yield Test(row.name,
                            lambda checks, row=row, backend=backend:
                            booted.run_scenario(setup, row, backend, checks),
-                           backend, row.long)
+                           backend, row.long or
+                           (backend == "vmx" and not row.vmx_too))
     for name, function in special.TESTS.items():
         if "svm" in backends:
             yield Test(name, lambda checks, function=function:
@@ -68,10 +69,11 @@ def arguments():
                         help="only what needs no emulator")
     parser.add_argument("--only", default="", metavar="PATTERN",
                         help="only tests whose name matches")
-    parser.add_argument("--backends", default=os.environ.get("BACKENDS",
-                                                             "svm"),
+    parser.add_argument("--backends",
+                        default=os.environ.get("BACKENDS", "svm,vmx"),
                         help="svm (QEMU), vmx (Bochs)")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int,
+                        default=int(os.environ.get("JOBS", "2")))
     parser.add_argument("--list", action="store_true")
     return parser.parse_args()
 
@@ -80,7 +82,7 @@ def main():
     options = arguments()
     setup = booted.Setup(TREE, options.build.resolve())
     backends = re.split(r"[ ,]+", options.backends.strip())
-    tests = list(host_tests(setup, 30 if options.all else 10))
+    tests = list(host_tests(setup, 120 if options.all else 60))
     if not options.host:
         tests += emulator_tests(setup, backends)
     tests = [test for test in tests

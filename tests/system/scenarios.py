@@ -27,6 +27,7 @@ class Scenario:
     seconds: int = GUEST
     terminal: bool = False   # keys are typed at a terminal
     backends: tuple = ("svm", "vmx")
+    vmx_too: bool = False    # on VT-x in `make test`, not in test-all only
     long: bool = False       # in `make test-all` only
 
 
@@ -87,7 +88,7 @@ def of(name, words):
     return r"^%s +\| %s" % (name, words)
 
 
-def endings(name, cases, status, words):
+def endings(name, cases, status, words, **more):
     vms = vm("neighbour", 0, "counter", "count=30 period=100")
     for cpu, case in enumerate(cases, 1):
         vms += vm(case, cpu, "hostile", "case=" + case)
@@ -96,16 +97,16 @@ def endings(name, cases, status, words):
         expect=tuple(of(case, "CASE " + case) for case in cases) +
         (of("neighbour", "counter: 30"),),
         expect_log=tuple(words) + (r"neighbour: powered off",),
-        never=(r"\| FAIL ",), seconds=2 * GUEST)
+        never=(r"\| FAIL ",), seconds=2 * GUEST, **more)
 
 
 ENDS = list(ENDINGS)
 SCENARIOS = (
-    linux("cloud-amd64", 1, True),
+    linux("cloud-amd64", 1, True, vmx_too=True),
     linux("cloud-amd64", 2, False),
     linux("amd64", 2, False),
     linux("amd64", 1, True, long=True),
-    smp(1), smp(2), smp(4), smp(8),
+    smp(1), smp(2, vmx_too=True), smp(4), smp(8),
     Scenario(
         name="demo",
         vms=None,
@@ -119,7 +120,7 @@ SCENARIOS = (
         status=None, seconds=LINUX),
     Scenario(
         name="selftest-1", command="--kernel $guests/selftest.elf "
-        "--memory 64MiB --cpus 1", expect=(r"^DONE \d+ 0",)),
+        "--memory 64MiB --cpus 1", expect=(r"^DONE \d+ 0",), vmx_too=True),
     Scenario(
         name="selftest-4", command="--kernel $guests/selftest.elf "
         "--memory 64MiB --cpus 4", expect=(r"^DONE \d+ 0",),
@@ -142,7 +143,8 @@ SCENARIOS = (
         seconds=300),
     endings("ends-code", ENDS[:3] + ["triple-fault"], 4,
             [ENDINGS[name] for name in ENDS[:3] + ["triple-fault"]]),
-    endings("ends-tables", ENDS[3:7], 4, [ENDINGS[n] for n in ENDS[3:7]]),
+    endings("ends-tables", ENDS[3:7], 4, [ENDINGS[n] for n in ENDS[3:7]],
+            vmx_too=True),
     endings("ends-itself", ENDS[8:], 4, [ENDINGS[name] for name in ENDS[8:]]),
     Scenario(
         name="ends-either",
@@ -166,7 +168,7 @@ SCENARIOS = (
     one("end-code-7", "probe do=end code=7", 64 + 7,
         r"guest: ended with exit code 7"),
     one("end-triple-fault", "hostile case=triple-fault", 4,
-        r"guest: crashed .*: triple fault on vCPU 0"),
+        r"guest: crashed .*: triple fault on vCPU 0", vmx_too=True),
     one("end-halted", "hostile case=halt-forever", 4,
         r"guest: halted for ever"),
     one("end-reset", "hostile case=reset", 5, r"guest: reset itself",
@@ -175,7 +177,7 @@ SCENARIOS = (
         options="--timeout 15"),
     one("reset-zeroes", "probe do=zero", None, "",
         counts=((r"^PASS memory is zero at start \(0 ", 3),),
-        never=(r"^FAIL",)),
+        never=(r"^FAIL",), vmx_too=True),
     Scenario(
         name="crash-restarts",
         vms=vm("again", 0, "hostile", "case=triple-fault",
