@@ -103,7 +103,7 @@ def endings(name, cases, status, words, **more):
 ENDS = list(ENDINGS)
 SCENARIOS = (
     linux("cloud-amd64", 1, True, vmx_too=True),
-    linux("cloud-amd64", 2, False),
+    linux("cloud-amd64", 2, False, vmx_too=True),
     linux("amd64", 2, False),
     linux("amd64", 1, True, long=True),
     smp(1), smp(2, vmx_too=True), smp(4), smp(8),
