@@ -147,7 +147,7 @@ demo := guests/linux/demo.yaml
 run: setup ## the demonstration in QEMU: a stock Linux with a shell, and a counter
 	@$(again) all $(B)/demo.cpio.gz
 	@echo "Ctrl-] q ends it, Ctrl-] ? shows other keys."
-	@$(B)/mullctl run $(demo)
+	@$(B)/mullctl run $(demo) || test $$? -eq 130 # left by Ctrl-] q
 gdb: setup ## the same, stopped in gdb where the kernel begins
 	@$(again) all $(B)/demo.cpio.gz
 	@tools/gdb.sh $(B) $(demo)
