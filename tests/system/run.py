@@ -82,7 +82,7 @@ def main():
     options = arguments()
     setup = booted.Setup(TREE, options.build.resolve())
     backends = re.split(r"[ ,]+", options.backends.strip())
-    tests = list(host_tests(setup, 120 if options.all else 60))
+    tests = list(host_tests(setup, 120 if options.all else 40))
     if not options.host:
         tests += emulator_tests(setup, backends)
     tests = [test for test in tests

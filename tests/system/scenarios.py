@@ -143,8 +143,7 @@ SCENARIOS = (
         seconds=300),
     endings("ends-code", ENDS[:3] + ["triple-fault"], 4,
             [ENDINGS[name] for name in ENDS[:3] + ["triple-fault"]]),
-    endings("ends-tables", ENDS[3:7], 4, [ENDINGS[n] for n in ENDS[3:7]],
-            vmx_too=True),
+    endings("ends-tables", ENDS[3:7], 4, [ENDINGS[n] for n in ENDS[3:7]]),
     endings("ends-itself", ENDS[8:], 4, [ENDINGS[name] for name in ENDS[8:]]),
     Scenario(
         name="ends-either",
