@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A program with its output read as it comes, on pipes or on a terminal."""
+import ctypes
 import fcntl
 import os
 import pty
@@ -13,9 +14,16 @@ import time
 ESCAPES = re.compile(rb"\x1b\[[0-9;=?]*[A-Za-z]")
 
 
-def control_terminal():
-    """In the child: its standard input becomes its controlling terminal."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+PR_SET_PDEATHSIG = 1 # <linux/prctl.h>
+C_LIBRARY = ctypes.CDLL(None)
+
+
+def before_start(terminal):
+    """In the child: it ends when we do, even by SIGKILL; with @terminal, its
+    standard input becomes its controlling terminal."""
+    C_LIBRARY.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Process:
@@ -34,7 +42,7 @@ class Process:
             stdin=give if terminal else subprocess.PIPE,
             stdout=give if terminal else subprocess.PIPE,
             stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=control_terminal if terminal else None,
+            preexec_fn=lambda: before_start(terminal),
             env=dict(os.environ, **(environment or {})))
         if terminal:
             os.close(give)
