@@ -18,6 +18,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The bytes of frequent instructions, as a little-endian number. */
+#define CODE_CPUID 0xa20f
+#define CODE_RDMSR 0x320f
+#define CODE_WRMSR 0x300f
+#define CODE_VMMCALL 0xd9010f
+#define CODE_HLT 0xf4
+
 #define CODE_VIEWS 4
 #define CODE_LEVELS 4
 

@@ -14,12 +14,6 @@
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-/* The bytes of the instructions, as a little-endian number. */
-#define CODE_CPUID 0xa20f
-#define CODE_RDMSR 0x320f
-#define CODE_WRMSR 0x300f
-#define CODE_VMMCALL 0xd9010f
-
 typedef uint16_t unaligned16 __attribute__((aligned(1), may_alias));
 typedef uint32_t unaligned32 __attribute__((aligned(1), may_alias));
 

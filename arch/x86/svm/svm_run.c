@@ -54,11 +54,11 @@ static const struct plain_code {
 	uint32_t bytes, mask;
 	uint8_t length;
 } plain_codes[EXIT_KIND_COUNT] = {
-	[EXIT_CPUID] = { 0xa20f, 0xffff, 2 },
-	[EXIT_HALT] = { 0xf4, 0xff, 1 },
-	[EXIT_MSR_READ] = { 0x320f, 0xffff, 2 },
-	[EXIT_MSR_WRITE] = { 0x300f, 0xffff, 2 },
-	[EXIT_HYPERCALL] = { 0xd9010f, 0xffffff, 3 },
+	[EXIT_CPUID] = { CODE_CPUID, 0xffff, 2 },
+	[EXIT_HALT] = { CODE_HLT, 0xff, 1 },
+	[EXIT_MSR_READ] = { CODE_RDMSR, 0xffff, 2 },
+	[EXIT_MSR_WRITE] = { CODE_WRMSR, 0xffff, 2 },
+	[EXIT_HYPERCALL] = { CODE_VMMCALL, 0xffffff, 3 },
 };
 
 /* The length by a view of the guest's code, which the short path uses from
