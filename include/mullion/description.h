@@ -27,6 +27,7 @@ enum mull_field {
 	MULL_FIELD_SERVICE_CPU,
 	MULL_FIELD_SERIAL,
 	MULL_FIELD_MACHINE_FLAGS,
+	MULL_FIELD_MITIGATIONS,
 };
 
 #define MULL_COMPLAINT_MAX 160 /* bytes of words, with the final zero */

@@ -91,6 +91,13 @@ enum mull_machine_flag {
 	MULL_MACHINE_SHARE_CPUS = 1 << 0, /* vCPUs may stand on one processor */
 };
 
+/* Which of the processor's speculation leaks are closed. */
+enum mull_mitigations {
+	MULL_MITIGATIONS_AUTO = 0, /* those that this processor has */
+	MULL_MITIGATIONS_OFF = 1,
+	MULL_MITIGATIONS_ALL = 2, /* whatever it can execute: for measuring */
+};
+
 /* What the manifest says of the machine; 0: not said, take what is there. */
 struct mull_machine {
 	uint32_t cpu_count;   /* processors that the manifest counts on */
@@ -100,7 +107,8 @@ struct mull_machine {
 	uint32_t serial_port; /* I/O port of a 16550, default 0x3f8 */
 	uint32_t serial_baud; /* default 115200 */
 	uint32_t flags;	      /* enum mull_machine_flag */
-	uint32_t reserved[8]; /* 0 */
+	uint32_t mitigations; /* enum mull_mitigations */
+	uint32_t reserved[7]; /* 0 */
 };
 
 struct mull_package_header {

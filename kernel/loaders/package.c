@@ -281,6 +281,9 @@ static void on_machine_complaint(void *context, int vm, enum mull_field field,
 		machine->serial_port = 0;
 		machine->serial_baud = 0;
 		break;
+	case MULL_FIELD_MITIGATIONS:
+		machine->mitigations = MULL_MITIGATIONS_AUTO;
+		break;
 	default:
 		break;
 	}

@@ -97,6 +97,10 @@ size_t mull_check_machine(const struct mull_machine *machine,
 				"there is no CPU ", machine->service_cpu,
 				" to serve the management channel");
 	check_serial(&check);
+	if (machine->mitigations > MULL_MITIGATIONS_ALL)
+		complain_number(&check, itself, MULL_FIELD_MITIGATIONS,
+				"mitigations ", machine->mitigations,
+				" are not known");
 	for (size_t i = 0; i < ARRAY_COUNT(machine->reserved); i++)
 		rest |= machine->reserved[i];
 	if (rest)

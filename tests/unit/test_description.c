@@ -304,7 +304,9 @@ static void machine_mistakes(void **state)
 		{ { .flags = 2 },
 		  "-1/13: asks for something that this version does not "
 		  "know\n" },
-		{ { .reserved = { [7] = 1 } },
+		{ { .mitigations = 3 },
+		  "-1/14: mitigations 3 are not known\n" },
+		{ { .reserved = { [6] = 1 } },
 		  "-1/13: asks for something that this version does not "
 		  "know\n" },
 	};

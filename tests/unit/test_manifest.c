@@ -109,7 +109,7 @@ static void every_word_is_understood(void **state)
 	expect_mistakes("machine:\n"
 			"  {cpus: 4, memory: 2GiB, service-cpu: 3,\n"
 			"   serial: {mode: channel, port: 0x2f8,\n"
-			"            baud: 57600}}\n"
+			"            baud: 57600}, mitigations: all}\n"
 			"vms:\n"
 			"- name: web\n"
 			"  memory: 512 MiB\n"
@@ -132,6 +132,7 @@ static void every_word_is_understood(void **state)
 	assert_int_equal(manifest.machine.serial_mode, MULL_SERIAL_CHANNEL);
 	assert_int_equal(manifest.machine.serial_port, 0x2f8);
 	assert_int_equal(manifest.machine.serial_baud, 57600);
+	assert_int_equal(manifest.machine.mitigations, MULL_MITIGATIONS_ALL);
 	assert_int_equal(manifest.vm_count, 1);
 	vm = &manifest.vms[0];
 	assert_string_equal(vm->name, "web");
@@ -284,6 +285,8 @@ static void mistakes_of_the_machine(void **state)
 	expect_machine_mistake("serial: {baud: 7000}",
 			       "serial rate 7000 is not 115200 divided by a "
 			       "whole number");
+	expect_machine_mistake("mitigations: some",
+			       "mitigations is not one of auto, off, all");
 	expect_machine_mistake("share-cpus: perhaps",
 			       "share-cpus is not true or false");
 	expect_machine_mistake("colour: blue",

@@ -378,6 +378,7 @@ static void bad_machine_falls_back_to_defaults(void **state)
 	file.header.machine.cpu_count = 8;
 	file.header.machine.serial_mode = 7;
 	file.header.machine.serial_port = 0x3f9;
+	file.header.machine.mitigations = 3;
 	RENEW_CRC(&file.header);
 	assert_int_equal(read_all(), ERR_NONE);
 	assert_told("machine: counts on more CPUs than the 4");
@@ -387,6 +388,8 @@ static void bad_machine_falls_back_to_defaults(void **state)
 	assert_int_equal(package.machine.cpu_count, 0);
 	assert_int_equal(package.machine.serial_mode, MULL_SERIAL_TEXT);
 	assert_int_equal(package.machine.serial_port, 0);
+	assert_told("machine: mitigations 3 are not known");
+	assert_int_equal(package.machine.mitigations, MULL_MITIGATIONS_AUTO);
 	assert_string_equal(package.vm_words[0], "");
 }
 

@@ -77,12 +77,27 @@ static void take_serial(struct reader *reader, const struct word *word,
 	yaml_take_words(reader, value, words, word->name);
 }
 
+static void take_mitigations(struct reader *reader, const struct word *word,
+			     yaml_node_t *value)
+{
+	static const char *const words[] = {
+		[MULL_MITIGATIONS_AUTO] = "auto",
+		[MULL_MITIGATIONS_OFF] = "off",
+		[MULL_MITIGATIONS_ALL] = "all",
+		NULL,
+	};
+
+	yaml_choice(reader, word, value, words,
+		    &reader->manifest->machine.mitigations);
+}
+
 static const struct word machine_words[] = {
 	{ "cpus", MULL_FIELD_MACHINE_CPUS, take_machine_number },
 	{ "memory", MULL_FIELD_MACHINE_MEMORY, take_machine_memory },
 	{ "service-cpu", MULL_FIELD_SERVICE_CPU, take_machine_number },
 	{ "share-cpus", MULL_FIELD_MACHINE_FLAGS, take_share },
 	{ "serial", MULL_FIELD_SERIAL, take_serial },
+	{ "mitigations", MULL_FIELD_MITIGATIONS, take_mitigations },
 	{ NULL, 0, NULL },
 };
 
