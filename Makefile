@@ -12,10 +12,12 @@ common := -std=gnu17 -g -O2 -Iinclude -MMD -MP $(warn) -fno-strict-aliasing \
 	-DMULL_VERSION='"$(VERSION)"'
 freestanding := -ffreestanding -fno-stack-protector -mno-red-zone \
 	-mgeneral-regs-only -fcf-protection=none -fno-asynchronous-unwind-tables
+# Indirect calls go through arch/x86/mitigation_code.S.
+retpolines := -mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables
 
 # ---- sources ---------------------------------------------------------------
 kernel_pure := $(filter-out kernel/string.c,$(wildcard kernel/*.c kernel/*/*.c))
-x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/acpi.c arch/x86/svm/svm_decode.c \
+x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/acpi.c arch/x86/mitigation.c arch/x86/svm/svm_decode.c \
 	$(addprefix arch/x86/vmx/,vmx_decode.c vmx_controls.c vmx_check.c vmx_check_segments.c)
 driver_src  := $(wildcard drivers/*.c)
 boot_pure   := $(addprefix boot/,device_path.c elf_image.c memory_map.c page_tables.c text.c wall_clock.c)
@@ -35,7 +37,7 @@ fuzz_src   := $(kernel_pure) $(x86_pure) $(wildcard arch/fake/*.c)
 fuzz_tests := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 hypervisor_cflags := $(common) $(freestanding) -mcmodel=kernel -fno-pic \
-	-fno-omit-frame-pointer -I$(B)/gen
+	-fno-omit-frame-pointer -I$(B)/gen $(retpolines)
 boot_cflags := $(common) $(freestanding) -fpic -fshort-wchar \
 	-maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI \
 	-isystem /usr/include/efi -isystem /usr/include/efi/x86_64
@@ -66,7 +68,7 @@ $(B)/mullion.elf: $(call objects,hypervisor) arch/x86/mullion.lds
 		-z noexecstack --no-warn-rwx-segments -T arch/x86/mullion.lds \
 		$(call objects,hypervisor) \
 		-L/usr/lib/x86_64-linux-gnu -lbearssl -o $@
-	@tools/check_xmm.sh $@
+	@tools/check_xmm.sh $@ && tools/check_branches.sh $@
 $(call objects,hypervisor) $(call objects,unit): | $(B)/gen/guest_acpi.h $(B)/gen/font.h
 
 # ACPI tables that guests get: compiled by iasl, embedded as C arrays.
@@ -111,7 +113,10 @@ $(B)/unit/libunit.a: $(call objects,unit)
 	@rm -f $@
 	$(call say,AR,$@)ar rcs $@ $^
 $(B)/unit/test_%: $(B)/obj/unit/tests/unit/test_%.o $(B)/unit/libunit.a
-	$(call say,LD,$@)$(CC) -fsanitize=address,undefined $^ -lcmocka -lyaml -lcrypto -lz -lbearssl -o $@
+	$(call say,LD,$@)$(CC) -fsanitize=address,undefined $(filter %.o,$^) $(B)/unit/libunit.a -lcmocka -lyaml -lcrypto -lz -lbearssl -o $@
+# Runs the entry code itself, up to the instructions that a host refuses.
+$(B)/unit/test_mitigation_patch: $(patsubst %,$(B)/obj/unit/arch/x86/%.o, \
+	mitigation_patch mitigation_code vmx/vmx_enter svm/svm_enter)
 unit: $(addprefix $(B)/unit/,$(unit_tests)) ## unit tests on the host (seconds)
 	@for t in $^; do ./$$t || exit 1; done
 
@@ -179,7 +184,7 @@ lint-format:
 lint-layers: $(B)/gen/guest_acpi.h $(B)/gen/font.h
 	@tools/check_layers.sh $(B)
 # Clang's warnings beside gcc's.  Dependencies are gcc's business.
-clang_flags = $(filter-out -MMD -MP -maccumulate%,$(1))
+clang_flags = $(filter-out -MMD -MP -maccumulate% -mindirect-branch%,$(1))
 lint-clang: $(B)/gen/guest_acpi.h $(B)/gen/font.h
 	@clang $(call clang_flags,$(hypervisor_cflags)) -Wno-unknown-attributes -fsyntax-only $(filter %.c,$(hypervisor_src))
 	@clang $(call clang_flags,$(boot_cflags)) -fsyntax-only $(boot_src)

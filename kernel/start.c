@@ -140,6 +140,8 @@ _Noreturn void kernel_main(const struct mull_boot_info *boot)
 		panic("%s cannot be switched on", virt->name);
 	read_package(boot);
 	manage_start(&package.machine);
+	arch_mitigate(package.machine.mitigations);
+	arch_mitigate_cpu();
 	if (package.machine.service_cpu < arch_cpu_count())
 		cpu_loop_set_service(package.machine.service_cpu);
 	log_write("%lu MiB free for guests, %lu KiB used by the hypervisor",
@@ -160,5 +162,6 @@ _Noreturn void kernel_cpu_main(void)
 	if (virt->cpu_enable() != ERR_NONE)
 		panic("%s cannot be switched on, on CPU %u", virt->name,
 		      arch_cpu_index());
+	arch_mitigate_cpu();
 	cpu_loop();
 }

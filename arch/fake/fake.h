@@ -36,6 +36,7 @@ extern uint32_t fake_cpu;	/* the running one */
 extern uint32_t fake_cpu_count; /* 1 */
 extern uint32_t fake_kicks[MULL_CPU_MAX];
 extern uint32_t fake_idles;	      /* calls of arch_idle() */
+extern uint32_t fake_leaves;	      /* calls of arch_leave_vm() */
 extern void (*fake_interrupts)(void); /* arch_take_interrupts(); may be NULL */
 extern void (*fake_interrupt_handler[16])(void); /* by ISA line */
 extern bool fake_fpu_open; /* between arch_fpu_begin() and arch_fpu_end() */

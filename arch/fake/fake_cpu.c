@@ -7,6 +7,7 @@ uint32_t fake_cpu;
 uint32_t fake_cpu_count = 1;
 uint32_t fake_kicks[MULL_CPU_MAX];
 uint32_t fake_idles;
+uint32_t fake_leaves;
 void (*fake_interrupts)(void);
 void (*fake_interrupt_handler[16])(void);
 bool fake_fpu_open;
@@ -86,6 +87,20 @@ FAKE enum error arch_set_guest_xcr0(struct vcpu *vcpu, uint64_t value)
 	if (!fake_guest_xcr0_error)
 		fake_guest_xcr0 = value;
 	return fake_guest_xcr0_error;
+}
+
+FAKE void arch_mitigate(enum mull_mitigations mode)
+{
+	(void)mode;
+}
+
+FAKE void arch_mitigate_cpu(void)
+{
+}
+
+FAKE void arch_leave_vm(void)
+{
+	fake_leaves++;
 }
 
 FAKE void arch_stop_others(void)

@@ -177,6 +177,22 @@ const void *page_table_view(uint32_t slot, hpa_t address)
 	return window + (address.value - frame.value);
 }
 
+/* Through the window for copies, which shows nothing of the image behind it. */
+void page_table_write_image(const char *at, const uint8_t *bytes, size_t size)
+{
+	uint64_t physical = arch_physical(at).value;
+
+	for (size_t i = 0; i < size; i++) {
+		hpa_t frame = hpa(round_down(physical + i, FRAME_SIZE));
+		uint8_t *window = arch_window(frame);
+
+		window[physical + i - frame.value] = bytes[i];
+	}
+	cpu_self()->window_frame = 0;
+	*entry_for(window_address(cpu_self()->index, 0), 2) = 0;
+	invalidate_page(window_address(cpu_self()->index, 0));
+}
+
 uint64_t page_table_root(void)
 {
 	return arch_physical(root).value;

@@ -9,6 +9,7 @@
 #include <mullion/address.h>
 #include <mullion/boot_info.h>
 #include <mullion/error.h>
+#include <mullion/package.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -80,6 +81,14 @@ void arch_fpu_end(void);
 /* XSETBV of a guest whose vCPU runs here; an error means #GP(0). */
 struct vcpu;
 enum error arch_set_guest_xcr0(struct vcpu *vcpu, uint64_t value);
+
+/* Close what leaks by speculation: once on the boot CPU, then on each CPU,
+ * before a guest runs there. */
+void arch_mitigate(enum mull_mitigations mode);
+void arch_mitigate_cpu(void);
+/* Another VM's vCPU comes next on this CPU: branches that the last VM has
+ * trained are forgotten. */
+void arch_leave_vm(void);
 
 /* Make every other CPU stop for ever: a panic. */
 void arch_stop_others(void);

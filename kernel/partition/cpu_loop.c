@@ -111,6 +111,8 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
 {
 	struct vm_exit exit;
 
+	if (queue->current && queue->current->vm != vcpu->vm)
+		arch_leave_vm();
 	queue->current = vcpu;
 	panic_running(vcpu);
 	do {

@@ -37,7 +37,8 @@ def mullctl_arguments(setup, scenario, backend):
         words.append(setup.tree / "guests/linux/demo.yaml")
     elif scenario.vms:
         manifest = setup.folder / (scenario.name + ".yaml")
-        manifest.write_text("vms:\n" + setup.fill_in(scenario.vms))
+        manifest.write_text("machine: {%s}\nvms:\n" % scenario.machine +
+                            setup.fill_in(scenario.vms))
         words.append(manifest)
     return words
 

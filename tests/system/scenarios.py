@@ -15,6 +15,7 @@ class Scenario:
     name: str
     command: str = ""        # options of mullctl run
     vms: str = ""            # the manifest's VMs, in YAML
+    machine: str = ""        # and its machine's words
     options: str = ""        # of mullctl run, beside the manifest
     typed: tuple = ()        # pairs: when this is seen, type that
     expect: tuple = ()       # on the consoles
@@ -125,6 +126,25 @@ SCENARIOS = (
         name="selftest-4", command="--kernel $guests/selftest.elf "
         "--memory 64MiB --cpus 4", expect=(r"^DONE \d+ 0",),
         seconds=2 * GUEST),
+    Scenario(
+        name="mitigations-all", machine="mitigations: all",
+        vms="  selftest: {memory: 64MiB, cpus: [0, 1], "
+        "kernel: $guests/selftest.elf}\n"
+        "  kicks: {memory: 16MiB, cpus: [2, 3], kernel: $guests/kicks.elf, "
+        "cmdline: 'kicks=500'}\n",
+        expect=(of("selftest", r"DONE \d+ 0"),
+                of("kicks", "PASS 500 of 500 kicks arrive")),
+        expect_log=(r"\] mitigations: retpolines.*, RSB refill.*, fence at "
+                    r"exits, BHB loop, VERW", r"spy, since this processor "
+                    r"lacks IBPB between VMs \(Spectre v2\)"),
+        vmx_too=True),
+    Scenario(
+        name="mitigations-off", machine="mitigations: off, share-cpus: true",
+        vms=vm("one", 0, "counter", "count=3 period=100") +
+        vm("two", 0, "counter", "count=3 period=100"),
+        expect=(of("one", "counter: 3"), of("two", "counter: 3")),
+        expect_log=(r"\] mitigations: off by the manifest; needed: "
+                    r"retpolines \(Spectre v2\), RSB refill",)),
     Scenario(
         name="memory-above-4GiB", command="--kernel $guests/selftest.elf "
         "--memory 4608MiB --machine-memory 6GiB --cmdline only=memory",

@@ -87,7 +87,7 @@ static int new_cpus(void **state)
 	home = used += 4;
 	fake_cpu_count = MULL_CPU_MAX;
 	cpu_loop_set_service(MULL_CPU_MAX - 1);
-	polls = idles = runs = 0;
+	polls = idles = runs = fake_leaves = 0;
 	more_to_poll = needs_polling = false;
 	on_idle = NULL;
 	return 0;
@@ -374,12 +374,27 @@ static void neighbours_take_turns(void **state)
 	}
 	assert_in_range(first, 190, 210);
 	assert_in_range(turns, 36, 44);
+	assert_int_equal(fake_leaves, turns);
 	vm_end(other, MULL_END_POWEROFF, 0, "off");
 	runs = 300;
 	loop_on(home);
 	for (uint32_t i = 300; i < 400; i++)
 		assert_ptr_equal(ran[i], vm->vcpus[0]);
 	assert_true(deadlines[399] == ARCH_NO_DEADLINE);
+}
+
+/* What one has trained, the other may use: they are one VM's. */
+static void siblings_take_turns_without_a_guard(void **state)
+{
+	(void)state;
+	make_vm(0, 2, true);
+	start();
+	vm->vcpus[1]->state = VCPU_RUNNABLE;
+	fake_virt.run = spin;
+	loop_on(home);
+	assert_ptr_equal(ran[0]->vm, vm);
+	assert_int_equal(runs, 400);
+	assert_int_equal(fake_leaves, 0);
 }
 
 /* Exits of one's own do not make a slot longer. */
@@ -427,6 +442,7 @@ int main(void)
 		TEST(a_halted_vcpu_wakes_by_its_timer),
 		TEST(an_nmi_behind_an_exception_is_soon),
 		TEST(neighbours_take_turns),
+		TEST(siblings_take_turns_without_a_guard),
 		TEST(a_slot_ends_at_its_end),
 	};
 

@@ -54,7 +54,8 @@ void svm_want_window(struct vcpu *vcpu, bool want);
 
 /* svm_fast.c: what svm_enter.S calls at each exit; enum fast_exit.  Chosen at
  * start: whether the processor gives the next RIP. */
-extern uint32_t (*svm_fast)(struct vcpu *vcpu);
+uint32_t svm_fast_by_view(struct vcpu *vcpu);
+uint32_t svm_fast_by_hardware(struct vcpu *vcpu);
 void svm_fast_start(bool has_next_rip);
 
 /* svm_state.c */

@@ -11,10 +11,12 @@
  * V_INTR_MASKING), off again before the flag is set.  Guest RAX, RSP, RIP and
  * RFLAGS are in the VMCB; svm_run.c moves them.
  *
- * svm_fast() is called at each exit with the guest's FS, GS, TR and SYSCALL
+ * svm_fast_by_view() or its like is called at each exit with the guest's FS, GS, TR and SYSCALL
  * registers still loaded, which the hypervisor does not use.  While it answers
  * FAST_RESUME the guest goes on at once; registers that C preserves stay the
  * guest's and are saved only on the long way.
+ *
+ * svm_fast_call and svm_entry_guard are sites of mitigation_patch.c.
  */
 	.set	GPR, 0
 	.set	CALLED_OFF, 0		/* enum svm_entry; the others are */
@@ -22,6 +24,7 @@
 	.text
 	.globl svm_enter
 	.globl svm_vmrun, svm_after_vmrun
+	.globl svm_fast_call, svm_entry_guard
 	.balign 16
 svm_enter:
 	push	%rbx
@@ -36,6 +39,8 @@ svm_enter:
 	clgi
 	cmpb	$0, (%rcx)
 	jne	9f
+svm_entry_guard:
+	.nops	5
 	mov	%rsi, %rax
 	mov	GPR + 1 * 8(%rdi), %rcx
 	mov	GPR + 2 * 8(%rdi), %rdx
@@ -84,7 +89,8 @@ svm_after_vmrun:
 	mov	%r10, GPR + 10 * 8(%rax)
 	mov	%r11, GPR + 11 * 8(%rax)
 	mov	%rax, %rdi
-	call	*svm_fast
+svm_fast_call:
+	call	svm_fast_by_view	/* see svm_fast_start() */
 	cmp	$FAST_RESUME, %eax
 	je	svm_resume
 

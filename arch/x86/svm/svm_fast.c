@@ -5,9 +5,12 @@
  * is counted by `make bench`: look at the disassembly after a change.
  */
 #include "svm.h"
+#include "../mitigation.h"
 #include "../registers.h"
 #include <mullion/fast_exit.h>
 #include <string.h>
+
+extern const char svm_fast_call[]; /* svm_enter.S */
 
 #define RFLAGS_TF BIT(8)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
@@ -144,19 +147,23 @@ static ALWAYS_INLINE uint32_t fast(struct vcpu *vcpu, bool by_hardware)
 		       on_fast_msr_read(vcpu, vmcb, by_hardware);
 }
 
-static uint32_t fast_by_view(struct vcpu *vcpu)
+uint32_t svm_fast_by_view(struct vcpu *vcpu)
 {
 	return fast(vcpu, false);
 }
 
-static uint32_t fast_by_hardware(struct vcpu *vcpu)
+uint32_t svm_fast_by_hardware(struct vcpu *vcpu)
 {
 	return fast(vcpu, true);
 }
 
-uint32_t (*svm_fast)(struct vcpu *vcpu) = fast_by_view;
-
+/* By direct calls, which a guest cannot train to go elsewhere. */
 void svm_fast_start(bool has_next_rip)
 {
-	svm_fast = has_next_rip ? fast_by_hardware : fast_by_view;
+	const char *function = (const char *)(has_next_rip ?
+						      svm_fast_by_hardware :
+						      svm_fast_by_view);
+
+	mitigation_branch(svm_fast_call, BRANCH_CALL, function);
+	mitigation_branch(guarded_call, BRANCH_CALL, function);
 }

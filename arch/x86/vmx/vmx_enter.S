@@ -15,6 +15,9 @@
  * vmx_fast() is called at each exit.  While it answers FAST_RESUME the guest
  * goes on at once; registers that C preserves stay the guest's and are saved
  * only on the long way.
+ *
+ * vmx_fast_call, vmx_entry_guard, vmx_enter_undo and vmx_fast_undo are sites of
+ * mitigation_patch.c.  None is where an NMI moves RIP: RSP is another inside.
  */
 	.set	GPR, 0
 	.set	HOST_RSP, 0x6c14
@@ -27,6 +30,7 @@
 	.globl vmx_enter, vmx_exit
 	.globl vmx_enter_look, vmx_enter_failed, vmx_enter_abort
 	.globl vmx_fast_look, vmx_fast_failed, vmx_fast_abort
+	.globl vmx_fast_call, vmx_entry_guard, vmx_enter_undo, vmx_fast_undo
 	.balign 16
 vmx_enter:
 	push	%rbx
@@ -39,10 +43,12 @@ vmx_enter:
 	push	%rdx			/* 8(%rsp): kicked */
 	push	%rdi			/* (%rsp): vcpu */
 	cmp	%rsp, (%rcx)		/* the same as at the last entry? */
-	je	vmx_enter_look
+	je	vmx_entry_guard
 	mov	%rsp, (%rcx)
 	mov	$HOST_RSP, %eax
 	vmwrite	%rsp, %rax
+vmx_entry_guard:
+	.nops	5
 vmx_enter_look:
 	cmpb	$0, (%rdx)
 	jne	vmx_enter_abort
@@ -67,10 +73,13 @@ vmx_enter_look:
 	jmp	vmx_enter_failed
 1:	vmlaunch
 vmx_enter_failed:
-	mov	$REFUSED, %eax
-	jmp	8f
+	mov	$REFUSED, %r8d
+	jmp	vmx_enter_undo
 vmx_enter_abort:
-	mov	$ABORTED, %eax
+	mov	$ABORTED, %r8d
+vmx_enter_undo:
+	.nops	5
+	mov	%r8d, %eax
 	jmp	8f
 	.balign 16
 vmx_exit:
@@ -88,6 +97,7 @@ vmx_exit:
 	mov	%rax, %rdi
 	pop	%rax
 	mov	%rax, GPR + 0 * 8(%rdi)
+vmx_fast_call:
 	call	vmx_fast
 	cmp	$FAST_RESUME, %eax
 	jne	7f
@@ -108,10 +118,13 @@ vmx_fast_look:
 	mov	GPR + 7 * 8(%rdi), %rdi
 	vmresume
 vmx_fast_failed:
-	mov	$REFUSED, %eax
-	jmp	6f
+	mov	$REFUSED, %r8d
+	jmp	vmx_fast_undo
 vmx_fast_abort:
-	mov	$HANDLED, %eax
+	mov	$HANDLED, %r8d
+vmx_fast_undo:
+	.nops	5
+	mov	%r8d, %eax
 	jmp	6f
 7:	inc	%eax			/* EXITED or HANDLED */
 6:	mov	(%rsp), %rdi
