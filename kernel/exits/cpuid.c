@@ -36,13 +36,14 @@ enum { EAX, EBX, ECX, EDX };
 #define EDX_APIC BIT(9)
 #define EDX_HTT BIT(28)
 /* Leaf 7: no TSC_ADJUST, SGX, HLE, RTM, MPX, PQM, PQE, PT, PKU, LA57, RDPID
- * (needs TSC_AUX), AMX; no speculation control yet. */
+ * (needs TSC_AUX), AMX; of speculation MD_CLEAR, since VERW needs nobody's
+ * help, but nothing that needs SPEC_CTRL and its like. */
 #define LEAF_7_EBX \
 	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | \
 	 BITS(21, 16) | BIT(23) | BIT(24) | BIT(28) | BIT(29) | BIT(30) | \
 	 BIT(31))
 #define LEAF_7_ECX (BIT(1) | BIT(2) | BIT(6) | BITS(12, 8) | BIT(14))
-#define LEAF_7_EDX (BIT(2) | BIT(3) | BIT(4))
+#define LEAF_7_EDX (BIT(2) | BIT(3) | BIT(4) | BIT(10))
 /* XCR0: x87, SSE, AVX, AVX-512. */
 #define LEAF_D_EAX (BITS(2, 0) | BITS(7, 5))
 /* Leaf 0xd.1: XSAVEOPT, XSAVEC, XGETBV with ECX = 1; no XSAVES. */

@@ -108,6 +108,8 @@ static void what_is_the_hypervisors_is_hidden(void **state)
 	assert_int_equal(ask(7, 0)[ECX] & (BIT(3) | BIT(16) | BIT(22) | BIT(7)),
 			 0);
 	assert_int_equal(ask(7, 0)[EDX] & BITS(26, 24), 0); /* AMX */
+	/* MD_CLEAR, but no IBRS, L1D_FLUSH, ARCH_CAPABILITIES */
+	assert_int_equal(ask(7, 0)[EDX] & (BIT(10) | BITS(31, 26)), BIT(10));
 	/* SVM; RDTSCP */
 	assert_int_equal(ask(0x80000001, 0)[ECX] & BIT(2), 0);
 	assert_int_equal(ask(0x80000001, 0)[EDX] & BIT(27), 0);
