@@ -40,7 +40,7 @@ static const struct {
 	  "RSB refill (Spectre RSB), IBRS at exits (Spectre v2, Retbleed), "
 	  "IBPB between VMs (Spectre v2), VERW (MDS), L1D flush (L1TF)",
 	  "threads of a core apart (MDS, L1TF)" },
-	{ "Skylake-X, first microcode; Bochs 2.7 skylake_x",
+	{ "Skylake-X, first microcode",
 	  { INTEL, 0x50654, 1, { [LEAF_7_EBX] = 0xd19f4fbb } },
 	  "retpolines (Spectre v2), RSB refill (Spectre RSB)",
 	  "IBPB between VMs (Spectre v2), VERW (MDS, TAA), L1D flush (L1TF)" },
