@@ -159,9 +159,9 @@ _Noreturn void kernel_cpu_main(void)
 {
 	while (!atomic_load(&guests_may_run))
 		arch_pause();
+	arch_mitigate_cpu(); /* before anything that has been patched */
 	if (virt->cpu_enable() != ERR_NONE)
 		panic("%s cannot be switched on, on CPU %u", virt->name,
 		      arch_cpu_index());
-	arch_mitigate_cpu();
 	cpu_loop();
 }

@@ -177,7 +177,8 @@ const void *page_table_view(uint32_t slot, hpa_t address)
 	return window + (address.value - frame.value);
 }
 
-/* Through the window for copies, which shows nothing of the image behind it. */
+/* Through the window for copies, which is closed behind it.  INVLPG is
+ * serializing, so that this CPU fetches the new code. */
 void page_table_write_image(const char *at, const uint8_t *bytes, size_t size)
 {
 	uint64_t physical = arch_physical(at).value;
