@@ -36,6 +36,10 @@ const char *error_text(enum error error)
 		return "an instruction that is not emulated";
 	case ERR_TIMEOUT:
 		return "no answer in time";
+	case ERR_EXISTS:
+		return "the name is taken";
+	case ERR_WRONG_STATE:
+		return "not possible in the state that it is in";
 	case ERR_COUNT:
 		break;
 	}

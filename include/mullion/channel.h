@@ -27,10 +27,11 @@ enum mull_frame_type {
 	MULL_FRAME_LOG = 2,	/* text: a piece of the hypervisor's log */
 	MULL_FRAME_CONSOLE = 3, /* bytes that VM @stream printed */
 	MULL_FRAME_EVENT = 4,	/* struct mull_event about VM @stream */
-	MULL_FRAME_REPLY = 5,	/* struct mull_reply */
+	MULL_FRAME_REPLY = 5,	/* struct mull_reply, data */
 	/* to the hypervisor */
-	MULL_FRAME_INPUT = 16,	 /* bytes typed to VM @stream's console */
-	MULL_FRAME_REQUEST = 17, /* struct mull_request */
+	MULL_FRAME_INPUT = 16,	     /* bytes typed to VM @stream's console */
+	MULL_FRAME_REQUEST = 17,     /* struct mull_request, data */
+	MULL_FRAME_UPLOAD_DATA = 18, /* struct mull_upload_data */
 };
 
 struct mull_frame_header {
@@ -53,9 +54,11 @@ enum mull_vm_state {
 	MULL_VM_STOPPED = 1,  /* by its own power-off or by command */
 	MULL_VM_STARTING = 2, /* memory is prepared, images are loaded */
 	MULL_VM_RUNNING = 3,
-	MULL_VM_STOPPING = 4, /* its vCPUs are asked to leave the guest */
-	MULL_VM_CRASHED = 5,  /* ended with a fault; see the reason */
-	MULL_VM_REFUSED = 6,  /* its description or images are at fault */
+	MULL_VM_STOPPING = 4,  /* its vCPUs are asked to leave the guest */
+	MULL_VM_CRASHED = 5,   /* ended with a fault; see the reason */
+	MULL_VM_REFUSED = 6,   /* its description or images are at fault */
+	MULL_VM_PAUSED = 7,    /* by command, or at a breakpoint */
+	MULL_VM_DESTROYED = 8, /* it is gone, and its number is free */
 };
 
 enum mull_end_reason {
@@ -68,6 +71,7 @@ enum mull_end_reason {
 	MULL_END_BAD_IMAGE = 6,	 /* it could not be loaded */
 	MULL_END_EXIT_CODE = 7,	 /* an SDK guest ended itself; see the code */
 	MULL_END_ALL_HALTED = 8, /* all vCPUs halted with interrupts off */
+	MULL_END_BREAKPOINT = 9, /* paused by a debugger's; code: the vCPU */
 };
 
 /* Sent at each change of a VM's state. */
@@ -81,13 +85,7 @@ struct mull_event {
 	char words[160];   /* the reason in words */
 };
 
-enum mull_command {
-	MULL_COMMAND_POWER_BUTTON = 1, /* press VM @vm's ACPI power button */
-	MULL_COMMAND_RESET = 2,	       /* reset VM @vm */
-	MULL_COMMAND_STOP = 3,	       /* end VM @vm at once */
-	MULL_COMMAND_START = 4,	       /* start VM @vm */
-};
-
+/* The commands and the records that go with them: <mullion/control.h>. */
 struct mull_request {
 	uint32_t command; /* enum mull_command */
 	uint32_t vm;

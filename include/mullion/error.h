@@ -21,6 +21,8 @@ enum error {
 	ERR_NOT_MAPPED = 13, /* a guest-virtual address has no translation */
 	ERR_BAD_INSTRUCTION = 14, /* an instruction we do not emulate */
 	ERR_TIMEOUT = 15,	  /* the hardware did not answer in time */
+	ERR_EXISTS = 16,	  /* the name is taken */
+	ERR_WRONG_STATE = 17,	  /* not in the state that the VM is in */
 	ERR_COUNT
 };
 

@@ -3,7 +3,7 @@
 #ifndef MULLION_VM_H
 #define MULLION_VM_H
 
-#include <mullion/channel.h>
+#include <mullion/control.h>
 #include <mullion/guest_memory.h>
 #include <mullion/io_apic.h>
 #include <mullion/load.h>

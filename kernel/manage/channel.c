@@ -3,19 +3,22 @@
  * The line carries frames of <mullion/channel.h>.  Replies and events go
  * first; consoles and the log take turns, a short piece each.
  */
+#include "request.h"
 #include "service.h"
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/frame_pool.h>
+#include <string.h>
 
-#define REPLIES_MAX 32
+/* A client leaves at most MULL_REQUESTS_MAX without their replies. */
+#define REPLIES_MAX 16
 /* What LINE_RECEIVE_MAX bytes can ask for: the shortest frame has 14. */
-#define REPLIES_A_TIME 8
+#define REPLIES_A_TIME 5
 #define LOG_PIECE (2 * LOG_LINE_MAX)
 
 static struct {
-	struct mull_reply queue[REPLIES_MAX];
-	uint32_t first, count;
+	struct answer queue[REPLIES_MAX];
+	uint32_t first, count; /* the last one may be pending */
 } replies;
 
 static bool greeting; /* HELLO is due */
@@ -55,14 +58,22 @@ static size_t make_hello(uint8_t *wire)
 			  sizeof hello, wire);
 }
 
+static bool reply_waits(void)
+{
+	return replies.count && !replies.queue[replies.first].pending;
+}
+
 static size_t make_reply(uint8_t *wire)
 {
-	const struct mull_reply *reply = &replies.queue[replies.first];
+	const struct answer *answer = &replies.queue[replies.first];
+	uint8_t payload[MULL_FRAME_PAYLOAD_MAX];
 
+	memcpy(payload, &answer->reply, sizeof answer->reply);
+	memcpy(payload + sizeof answer->reply, answer->data, answer->length);
 	replies.first = (replies.first + 1) % REPLIES_MAX;
 	replies.count--;
-	return make_frame(MULL_FRAME_REPLY, MULL_STREAM_HYPERVISOR, reply,
-			  sizeof *reply, wire);
+	return make_frame(MULL_FRAME_REPLY, MULL_STREAM_HYPERVISOR, payload,
+			  sizeof answer->reply + answer->length, wire);
 }
 
 static size_t make_log(uint8_t *wire)
@@ -103,7 +114,7 @@ size_t channel_next(uint8_t *wire)
 
 	if (greeting)
 		return make_hello(wire);
-	if (replies.count)
+	if (reply_waits())
 		return make_reply(wire);
 	if (event_take(&stream, &event))
 		return make_frame(MULL_FRAME_EVENT, stream, &event,
@@ -124,19 +135,33 @@ size_t channel_next(uint8_t *wire)
 
 /* ---- receiving ---------------------------------------------------------- */
 
-bool channel_has_room(void)
+static struct answer *last_answer(void)
 {
-	return REPLIES_MAX - replies.count >= REPLIES_A_TIME;
+	return &replies.queue[(replies.first + replies.count - 1) %
+			      REPLIES_MAX];
+}
+
+static bool is_pending(void)
+{
+	return replies.count && last_answer()->pending;
+}
+
+static struct answer *next_answer(void)
+{
+	ASSERT(replies.count < REPLIES_MAX);
+	replies.count++;
+	return last_answer();
 }
 
 static void reply(uint32_t sequence, enum error error)
 {
-	uint32_t at = (replies.first + replies.count) % REPLIES_MAX;
+	struct answer *answer = next_answer();
 
-	ASSERT(replies.count < REPLIES_MAX);
-	replies.queue[at] = (struct mull_reply){ .sequence = sequence,
-						 .error = error };
-	replies.count++;
+	answer->reply = (struct mull_reply){ .sequence = sequence,
+					     .error = error };
+	answer->pending = false;
+	answer->length = 0;
+	answer_words(answer, error, "%s", error_text(error));
 }
 
 /* Every request is answered, and what cannot be understood too; but not what
@@ -153,22 +178,50 @@ static void obey(void *context, const struct mull_frame_header *header,
 		error = console_type(header->stream, payload, length);
 		if (error)
 			reply(header->sequence, error);
-		return;
+	} else if (header->type == MULL_FRAME_REQUEST) {
+		request_obey(header->sequence, payload, length, next_answer());
+	} else {
+		reply(header->sequence, ERR_BAD_REQUEST);
 	}
-	error = header->type == MULL_FRAME_REQUEST ?
-			request_obey(payload, length) :
-			ERR_BAD_REQUEST;
-	reply(header->sequence, error);
 }
 
-void channel_receive(const uint8_t *bytes, size_t length)
+/* Bytes that came and stand behind a request that is still pending. */
+static struct {
+	uint8_t bytes[LINE_RECEIVE_MAX];
+	size_t first, length;
+} held;
+
+static void decode_held(void)
 {
 	static struct frame_decoder decoder = { .on_frame = obey };
 	uint32_t damaged = decoder.damaged;
 
-	frame_decode(&decoder, bytes, length);
+	while (held.length && !is_pending()) {
+		frame_decode(&decoder, held.bytes + held.first++, 1);
+		held.length--;
+	}
 	if (decoder.damaged != damaged &&
 	    log_allowed(LOG_SOURCE_CHANNEL, "channel"))
 		log_write("channel: a damaged frame is dropped, %u so far",
 			  decoder.damaged);
+}
+
+/* A request that waits for another CPU keeps what comes behind it waiting. */
+bool channel_has_room(void)
+{
+	if (is_pending())
+		request_continue(last_answer());
+	if (!is_pending() && held.length)
+		decode_held();
+	return REPLIES_MAX - replies.count >= REPLIES_A_TIME && !is_pending() &&
+	       !held.length;
+}
+
+void channel_receive(const uint8_t *bytes, size_t length)
+{
+	ASSERT(!held.length && length <= sizeof held.bytes);
+	memcpy(held.bytes, bytes, length);
+	held.first = 0;
+	held.length = length;
+	decode_held();
 }

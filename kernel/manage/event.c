@@ -61,7 +61,7 @@ static struct entry describe(const struct vm *vm)
 
 /* ---- the log's line ------------------------------------------------------ */
 
-static const char *state_word(uint32_t state)
+const char *vm_state_word(uint32_t state)
 {
 	switch ((enum mull_vm_state)state) {
 	case MULL_VM_STOPPED:
@@ -76,6 +76,10 @@ static const char *state_word(uint32_t state)
 		return "crashed";
 	case MULL_VM_REFUSED:
 		return "refused";
+	case MULL_VM_PAUSED:
+		return "paused";
+	case MULL_VM_DESTROYED:
+		return "destroyed";
 	}
 	return "in no known state";
 }
@@ -90,16 +94,16 @@ static void log_event(const struct vm *vm, const struct entry *entry)
 	if (entry->ends && event->reason && vm->started_at && tenth) {
 		lasted = (arch_time() - vm->started_at) / tenth;
 		log_write("%s: %s%s%s after %lu.%lu s", event->name,
-			  state_word(event->state), colon, words, lasted / 10,
-			  lasted % 10);
+			  vm_state_word(event->state), colon, words,
+			  lasted / 10, lasted % 10);
 		return;
 	}
 	if (event->state == MULL_VM_RUNNING && event->restarts)
 		log_write("%s: running again, restart %u", event->name,
 			  event->restarts);
 	else
-		log_write("%s: %s%s%s", event->name, state_word(event->state),
-			  colon, words);
+		log_write("%s: %s%s%s", event->name,
+			  vm_state_word(event->state), colon, words);
 }
 
 /* ---- the queue ----------------------------------------------------------- */

@@ -1,59 +1,221 @@
 /* SPDX-License-Identifier: MIT */
-/* What the operator may ask for.  Whatever comes over the line is hostile. */
+/*
+ * What the operator may ask for: one table.  Whatever comes over the line is
+ * hostile: a request is copied, and measured against its command's row, before
+ * its handler sees it.
+ */
+#include "request.h"
 #include "service.h"
 #include <mullion/bits.h>
+#include <mullion/crc32.h>
+#include <stdarg.h>
 #include <string.h>
 
-static enum error press_button(struct vm *vm)
+enum command_flag {
+	ABOUT_VM = 1 << 0, /* number is that of a VM */
+	CHANGES = 1 << 1,  /* asked twice, it must be done once */
+};
+
+static const struct command {
+	request_handler *handle;
+	uint32_t flags; /* enum command_flag */
+	uint32_t data_min, data_max;
+	uint64_t argument_max;
+} commands[] = {
+	[MULL_COMMAND_POWER_BUTTON] = { request_button, ABOUT_VM | CHANGES, 0,
+					0, 0 },
+	[MULL_COMMAND_RESET] = { request_reset, ABOUT_VM | CHANGES, 0, 0, 0 },
+	[MULL_COMMAND_STOP] = { request_stop, ABOUT_VM | CHANGES, 0, 0, 0 },
+	[MULL_COMMAND_START] = { request_start, ABOUT_VM | CHANGES, 0, 0, 0 },
+	[MULL_COMMAND_INFO] = { request_info, 0, 0, 0, 0 },
+	[MULL_COMMAND_LIST] = { request_list, 0, 0, 0, MULL_VM_MAX },
+	[MULL_COMMAND_SHOW] = { request_show, ABOUT_VM, 0, 0,
+				sizeof(struct mull_vm) },
+};
+
+/* ---- requests that came already ------------------------------------------ */
+
+/* A client that misses a reply asks again with the same sequence number; what
+ * changes something is then answered as before, and not done again. */
+#define REMEMBERED 16
+
+static struct memory {
+	bool used;
+	uint32_t crc; /* of the request */
+	struct mull_reply reply;
+} remembered[REMEMBERED];
+
+static const struct memory *recall(uint32_t sequence, uint32_t crc)
 {
-	if (vm->state != MULL_VM_RUNNING)
-		return ERR_BAD_REQUEST;
-	lock_take(&vm->device_lock);
-	platform_press_button(vm);
-	lock_give(&vm->device_lock);
-	return ERR_NONE;
+	for (size_t i = 0; i < REMEMBERED; i++)
+		if (remembered[i].used && remembered[i].crc == crc &&
+		    remembered[i].reply.sequence == sequence)
+			return &remembered[i];
+	return NULL;
 }
 
-static enum error reset_or_stop(struct vm *vm, enum mull_command command)
+static void remember(const struct mull_reply *reply, uint32_t crc)
 {
-	if (vm->state != MULL_VM_RUNNING && vm->state != MULL_VM_STARTING)
-		return ERR_BAD_REQUEST;
-	vm_command(vm, command);
-	return ERR_NONE;
+	static uint32_t next;
+
+	remembered[next++ % REMEMBERED] = (struct memory){ true, crc, *reply };
 }
 
-static enum error start(struct vm *vm)
+/* ---- answers ------------------------------------------------------------- */
+
+static void put_words(struct answer *answer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void put_words(struct answer *answer, const char *format, ...)
 {
-	if (vm->state == MULL_VM_REFUSED)
-		return ERR_BAD_REQUEST;
-	if (vm->state != MULL_VM_STOPPED && vm->state != MULL_VM_CRASHED)
-		return ERR_BUSY;
-	vm_command(vm, MULL_COMMAND_START);
-	return ERR_NONE;
+	va_list arguments;
+
+	va_start(arguments, format);
+	answer->length = format_text_list(
+		(char *)answer->data, sizeof answer->data, format, arguments);
+	va_end(arguments);
 }
 
-enum error request_obey(const void *payload, size_t length)
+enum error answer_words(struct answer *answer, enum error error,
+			const char *format, ...)
 {
-	struct mull_request request;
+	va_list arguments;
+
+	va_start(arguments, format);
+	answer->length = format_text_list(
+		(char *)answer->data, sizeof answer->data, format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+void *answer_add(struct answer *answer, size_t size)
+{
+	void *record = answer->data + answer->length;
+
+	if (sizeof answer->data - answer->length < size)
+		return NULL;
+	memset(record, 0, size);
+	answer->length += size;
+	return record;
+}
+
+/* ---- the request in work -------------------------------------------------- */
+
+/* One at a time: a handler that waits for another CPU keeps the others. */
+static struct {
+	const struct command *command; /* NULL: none */
+	struct asked asked;
+	uint8_t data[MULL_REQUEST_DATA_MAX] __attribute__((aligned(8)));
+	uint32_t crc;
+} work;
+
+static void finish(struct answer *answer, enum error error)
+{
+	if (error != ERR_NONE && answer->length == 0)
+		put_words(answer, "%s", error_text(error));
+	answer->reply.error = error;
+	if (work.command && work.command->flags & CHANGES)
+		remember(&answer->reply, work.crc);
+	work.command = NULL;
+}
+
+static void proceed(struct answer *answer)
+{
+	enum error error;
+
+	answer->pending = false;
+	error = work.command->handle(&work.asked, answer);
+	if (!answer->pending)
+		finish(answer, error);
+}
+
+static const struct command *find(uint32_t number)
+{
+	if (number >= ARRAY_COUNT(commands) || !commands[number].handle)
+		return NULL;
+	return &commands[number];
+}
+
+/* Whether the request keeps to its command's row; the words say what not. */
+static enum error check(const struct command *command, struct answer *answer)
+{
 	const struct console *console;
 
-	if (length != sizeof request)
-		return ERR_BAD_REQUEST;
-	memcpy(&request, payload, sizeof request);
-	if (request.argument) /* no command has one yet */
-		return ERR_BAD_REQUEST;
-	console = console_of(request.vm);
+	if (work.asked.argument > command->argument_max)
+		return answer_words(answer, ERR_BAD_REQUEST,
+				    "the argument 0x%lx is not one of this "
+				    "command's",
+				    work.asked.argument);
+	if (work.asked.length < command->data_min ||
+	    work.asked.length > command->data_max)
+		return answer_words(answer, ERR_BAD_REQUEST,
+				    "%zu bytes of data; the command takes %u "
+				    "to %u",
+				    work.asked.length, command->data_min,
+				    command->data_max);
+	if (!(command->flags & ABOUT_VM))
+		return ERR_NONE;
+	console = console_of(work.asked.number);
 	if (!console)
-		return ERR_NOT_FOUND;
+		return answer_words(answer, ERR_NOT_FOUND,
+				    "there is no VM with number %u",
+				    work.asked.number);
+	work.asked.vm = console->vm;
+	return ERR_NONE;
+}
 
-	switch (request.command) {
-	case MULL_COMMAND_POWER_BUTTON:
-		return press_button(console->vm);
-	case MULL_COMMAND_RESET:
-	case MULL_COMMAND_STOP:
-		return reset_or_stop(console->vm, request.command);
-	case MULL_COMMAND_START:
-		return start(console->vm);
+void request_obey(uint32_t sequence, const void *payload, size_t length,
+		  struct answer *answer)
+{
+	const struct command *command;
+	struct mull_request request;
+	const struct memory *before;
+	enum error error;
+
+	answer->reply = (struct mull_reply){ .sequence = sequence };
+	answer->length = 0;
+	answer->pending = false;
+	if (length < sizeof request ||
+	    length - sizeof request > sizeof work.data) {
+		finish(answer,
+		       answer_words(answer, ERR_BAD_REQUEST,
+				    "%zu bytes are no request", length));
+		return;
 	}
-	return ERR_BAD_REQUEST;
+	memcpy(&request, payload, sizeof request);
+	work.asked = (struct asked){ .number = request.vm,
+				     .argument = request.argument,
+				     .data = work.data,
+				     .length = length - sizeof request };
+	memcpy(work.data, (const uint8_t *)payload + sizeof request,
+	       work.asked.length);
+	work.crc = crc32_ieee(0, payload, length);
+	command = find(request.command);
+	if (!command) {
+		finish(answer,
+		       answer_words(answer, ERR_UNSUPPORTED,
+				    "there is no command %u", request.command));
+		return;
+	}
+	before = command->flags & CHANGES ? recall(sequence, work.crc) : NULL;
+	if (before) {
+		answer->reply = before->reply;
+		if (before->reply.error)
+			put_words(answer, "%s",
+				  error_text((enum error)before->reply.error));
+		return;
+	}
+	error = check(command, answer);
+	if (error != ERR_NONE) {
+		finish(answer, error);
+		return;
+	}
+	work.command = command;
+	proceed(answer);
+}
+
+void request_continue(struct answer *answer)
+{
+	ASSERT(work.command);
+	proceed(answer);
 }

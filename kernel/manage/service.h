@@ -85,13 +85,23 @@ bool consoles_type(void);	 /* whether one's guest does not read */
 
 /* ---- event.c ------------------------------------------------------------ */
 
+const char *vm_state_word(uint32_t state);
+
 /* The next event to send; false: none, or it waits for a console. */
 bool event_take(uint16_t *stream, struct mull_event *event);
 
 /* ---- request.c ---------------------------------------------------------- */
 
-/* Does what @length bytes at @payload, a struct mull_request, ask for. */
-enum error request_obey(const void *payload, size_t length);
+struct answer;
+
+/*
+ * Does what @length bytes at @payload, a struct mull_request and its data, ask
+ * for, and fills @answer.  If that is pending then, request_continue() is to be
+ * called until it is not, and no other request before.
+ */
+void request_obey(uint32_t sequence, const void *payload, size_t length,
+		  struct answer *answer);
+void request_continue(struct answer *answer);
 
 /* ---- channel.c and text.c: what the line carries ------------------------- */
 

@@ -246,6 +246,7 @@ static enum mull_end_policy policy_of(const struct vm *vm)
 	case MULL_END_BAD_EXIT:
 	case MULL_END_ALL_HALTED:
 		return vm->description.on_crash;
+	case MULL_END_BREAKPOINT:
 	case MULL_END_NONE:
 	case MULL_END_COMMAND:
 	case MULL_END_BAD_IMAGE:
@@ -324,6 +325,8 @@ static void obey_stop(struct vm *vm)
 		break;
 	case MULL_VM_STOPPING:
 		break;
+	case MULL_VM_PAUSED:
+	case MULL_VM_DESTROYED:
 	case MULL_VM_STOPPED:
 	case MULL_VM_CRASHED:
 	case MULL_VM_REFUSED:

@@ -12,8 +12,10 @@
 #include "kernel/manage/text.c"
 #include <arch/fake/fake.h>
 #include <cmocka.h>
+#include <mullion/cpu_loop.h>
 #include <mullion/frame_pool.h>
 #include <mullion/framebuffer.h>
+#include <mullion/page.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,6 +249,24 @@ uint64_t frames_free(void)
 {
 	return 5;
 }
+
+uint64_t pages_in_use(void)
+{
+	return 3;
+}
+
+uint32_t cpu_loop_service(void)
+{
+	return 0;
+}
+
+uint32_t vm_home(const struct vm *vm)
+{
+	return vm->index;
+}
+
+static const struct virt_ops fake_ops = { .name = "fake" };
+const struct virt_ops *virt = &fake_ops;
 
 void framebuffer_write(const char *text, size_t length)
 {

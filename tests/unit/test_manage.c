@@ -133,7 +133,10 @@ static uint32_t answer(void)
 		if (frame->header.type != MULL_FRAME_REPLY ||
 		    frame->reply.sequence != sent_sequence)
 			continue;
-		assert_int_equal(frame->length, sizeof frame->reply);
+		assert_true(frame->length >= sizeof frame->reply);
+		/* An error has words. */
+		assert_true(!frame->reply.error ||
+			    frame->length > sizeof frame->reply);
 		assert_int_equal(frame->header.stream, MULL_STREAM_HYPERVISOR);
 		return frame->reply.error;
 	}
@@ -239,18 +242,18 @@ static void what_makes_no_sense_is_refused_with_a_number(void **unused)
 	uint8_t long_request[24] = { MULL_COMMAND_START, 0, 0, 0, 1 };
 
 	(void)unused;
-	assert_int_equal(ask(MULL_COMMAND_STOP, 0, 0), ERR_BAD_REQUEST);
-	assert_int_equal(ask(MULL_COMMAND_RESET, 0, 0), ERR_BAD_REQUEST);
-	assert_int_equal(ask(MULL_COMMAND_POWER_BUTTON, 0, 0), ERR_BAD_REQUEST);
+	assert_int_equal(ask(MULL_COMMAND_STOP, 0, 0), ERR_WRONG_STATE);
+	assert_int_equal(ask(MULL_COMMAND_RESET, 0, 0), ERR_WRONG_STATE);
+	assert_int_equal(ask(MULL_COMMAND_POWER_BUTTON, 0, 0), ERR_WRONG_STATE);
 	state(0, MULL_VM_RUNNING);
-	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_BUSY);
+	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_WRONG_STATE);
 	state(0, MULL_VM_REFUSED);
-	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_BAD_REQUEST);
+	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_WRONG_STATE);
 	assert_int_equal(ask(MULL_COMMAND_START, 2, 0), ERR_NOT_FOUND);
 	assert_int_equal(ask(MULL_COMMAND_START, UINT32_MAX, 0), ERR_NOT_FOUND);
 	assert_int_equal(ask(MULL_COMMAND_START, 1, 1), ERR_BAD_REQUEST);
-	assert_int_equal(ask(0, 1, 0), ERR_BAD_REQUEST);
-	assert_int_equal(ask(5, 1, 0), ERR_BAD_REQUEST);
+	assert_int_equal(ask(0, 1, 0), ERR_UNSUPPORTED);
+	assert_int_equal(ask(UINT32_MAX, 1, 0), ERR_UNSUPPORTED);
 	for (size_t length = 0; length <= sizeof long_request; length++) {
 		if (length == sizeof(struct mull_request))
 			continue;
@@ -262,6 +265,63 @@ static void what_makes_no_sense_is_refused_with_a_number(void **unused)
 	serve(50);
 	assert_int_equal(answer(), ERR_BAD_REQUEST);
 	assert_int_equal(commands + buttons, 0);
+}
+
+/* The client missed the reply and asks again, with the same number. */
+static void what_comes_again_is_answered_and_not_done_again(void **unused)
+{
+	struct mull_request request = { MULL_COMMAND_START, 0, 0 };
+
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		sent_sequence = 76;
+		send(MULL_FRAME_REQUEST, 0, &request, sizeof request);
+		serve(50);
+		assert_int_equal(answer(), ERR_NONE);
+		forget_heard();
+	}
+	assert_int_equal(commands, 1);
+	/* Another request by that number is another one. */
+	request.vm = 1;
+	sent_sequence = 76;
+	send(MULL_FRAME_REQUEST, 0, &request, sizeof request);
+	serve(50);
+	assert_int_equal(answer(), ERR_NONE);
+	assert_int_equal(commands, 2);
+}
+
+static void info_and_list_tell_what_there_is(void **unused)
+{
+	struct mull_request info = { MULL_COMMAND_INFO, 0, 0 };
+	struct mull_request list = { MULL_COMMAND_LIST, 0, 0 };
+	struct mull_vm_status status[2];
+	struct mull_info told;
+
+	(void)unused;
+	state(1, MULL_VM_RUNNING);
+	serve(100);
+	forget_heard();
+	send(MULL_FRAME_REQUEST, 0, &info, sizeof info);
+	serve(200);
+	assert_int_equal(answer(), ERR_NONE);
+	assert_int_equal(heard[0].length,
+			 sizeof(struct mull_reply) + sizeof told);
+	memcpy(&told, heard[0].bytes + sizeof(struct mull_reply), sizeof told);
+	assert_string_equal(told.version, MULL_VERSION);
+	assert_int_equal(told.vm_count, 2);
+
+	forget_heard();
+	send(MULL_FRAME_REQUEST, 0, &list, sizeof list);
+	serve(200);
+	assert_int_equal(answer(), ERR_NONE);
+	assert_int_equal(heard[0].length,
+			 sizeof(struct mull_reply) + sizeof status);
+	memcpy(status, heard[0].bytes + sizeof(struct mull_reply),
+	       sizeof status);
+	assert_int_equal(status[0].number, 0);
+	assert_int_equal(status[1].number, 1);
+	assert_int_equal(status[1].state, MULL_VM_RUNNING);
+	assert_int_equal(heard[0].reply.value, 0);
 }
 
 static void an_echo_of_its_own_frames_is_not_answered(void **unused)
@@ -601,6 +661,8 @@ int main(void)
 		TEST(many_notices_are_one_kick),
 		TEST(commands_reach_their_vm),
 		TEST(what_makes_no_sense_is_refused_with_a_number),
+		TEST(what_comes_again_is_answered_and_not_done_again),
+		TEST(info_and_list_tell_what_there_is),
 		TEST(an_echo_of_its_own_frames_is_not_answered),
 		TEST(each_request_of_a_flood_is_answered),
 		TEST(a_damaged_request_is_not_obeyed),

@@ -58,12 +58,27 @@ static void take_event(struct session *session, size_t vm,
 		session_end(session, guests_status(&session->guests));
 }
 
-static void take_reply(struct session *session, const struct mull_reply *reply)
+/* The reason in words stands behind a reply with an error. */
+static void take_reply(struct session *session, const void *payload,
+		       size_t length)
 {
-	if (!reply->error)
+	struct mull_reply reply;
+	char words[128];
+
+	memcpy(&reply, payload, sizeof reply);
+	if (!reply.error)
 		return;
+	length -= sizeof reply;
+	if (length >= sizeof words)
+		length = sizeof words - 1;
+	memcpy(words, (const uint8_t *)payload + sizeof reply, length);
+	words[length] = 0;
+	for (size_t i = 0; i < length; i++)
+		if (words[i] < ' ' || words[i] > '~')
+			words[i] = '?';
 	screen_end_line(&session->screen);
-	tell("the hypervisor says: %s", error_text((enum error)reply->error));
+	tell("the hypervisor says: %s",
+	     length ? words : error_text((enum error)reply.error));
 }
 
 static void take_hello(struct session *session, const struct mull_hello *hello)
@@ -102,8 +117,8 @@ static void on_frame(void *context, const struct mull_frame_header *header,
 			take_event(session, header->stream, payload);
 		break;
 	case MULL_FRAME_REPLY:
-		if (length == sizeof(struct mull_reply))
-			take_reply(session, payload);
+		if (length >= sizeof(struct mull_reply))
+			take_reply(session, payload, length);
 		break;
 	default: /* of a newer hypervisor */
 		break;

@@ -3,6 +3,7 @@
 #ifndef MULLCTL_SESSION_PARTS_H
 #define MULLCTL_SESSION_PARTS_H
 
+#include <mullion/control.h>
 #include <mullion/frame.h>
 
 #include "emulator.h"

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an operator can ask for over the management channel: the commands, and
+ * the records that go with them.  docs/protocol.md says what each one does.
+ *
+ * A REQUEST frame holds a struct mull_request and then the command's data; a
+ * REPLY frame holds a struct mull_reply and then the answer's data.  When
+ * reply.error is not 0, the data is the reason in words, without a final zero.
+ * Records may grow at their end: a reader takes what it knows.
+ */
+#ifndef MULLION_CONTROL_H
+#define MULLION_CONTROL_H
+
+#include <mullion/channel.h>
+
+#define MULL_REQUEST_DATA_MAX \
+	(MULL_FRAME_PAYLOAD_MAX - sizeof(struct mull_request))
+#define MULL_REPLY_DATA_MAX (MULL_FRAME_PAYLOAD_MAX - sizeof(struct mull_reply))
+
+enum mull_command {
+	/* a VM's life */
+	MULL_COMMAND_POWER_BUTTON = 1, /* press VM @vm's ACPI power button */
+	MULL_COMMAND_RESET = 2,	       /* reset it: it starts anew */
+	MULL_COMMAND_STOP = 3,	       /* end it at once */
+	MULL_COMMAND_START = 4,
+	MULL_COMMAND_PAUSE = 5,
+	MULL_COMMAND_RESUME = 6,
+	MULL_COMMAND_INJECT = 7,   /* argument: vCPU; an NMI */
+	MULL_COMMAND_DESCRIBE = 8, /* argument: offset; data: a piece of the
+				      struct mull_vm for the next CREATE */
+	MULL_COMMAND_CREATE = 9,   /* value: the new VM's number */
+	MULL_COMMAND_DESTROY = 10,
+
+	/* what there is */
+	MULL_COMMAND_INFO = 16,	    /* data: struct mull_info */
+	MULL_COMMAND_LEDGER = 17,   /* argument: first; struct mull_phase[] */
+	MULL_COMMAND_LIST = 18,	    /* argument: first VM number to look at;
+				     data: struct mull_vm_status[];
+				     value: where to go on, or 0: no more */
+	MULL_COMMAND_SHOW = 19,	    /* argument: offset; data: that piece of the
+				     VM's struct mull_vm; value: its size */
+	MULL_COMMAND_VM_STATS = 20, /* argument: vCPU, or MULL_ALL_VCPUS;
+					data: struct mull_vm_stats */
+	MULL_COMMAND_CPU_STATS = 21, /* argument: first CPU;
+					data: struct mull_cpu_stats[];
+					value: where to go on, or 0 */
+	MULL_COMMAND_EVENTS = 22,    /* argument: number of the first event
+					that is wanted; data: struct
+					mull_event[]; value: number of the
+					first one in the data */
+	MULL_COMMAND_LOG = 23,	     /* argument: position in bytes; data: text;
+					value: the text's position */
+	MULL_COMMAND_LOG_PREVIOUS = 24, /* the same of the record that the run
+					   before a warm reset left */
+	MULL_COMMAND_TRACE = 25, /* argument: bits of enum mull_trace to log
+				    from now on; value: those before */
+	MULL_COMMAND_AUDIT = 26, /* argument: 1 begins one, 0 only looks;
+				    data: struct mull_audit */
+
+	/* consoles */
+	MULL_COMMAND_ATTACH = 32,  /* argument: 1: CONSOLE frames of the VM are
+				      sent, 0: no longer; @vm MULL_ALL_VMS */
+	MULL_COMMAND_HISTORY = 33, /* argument: position in bytes; data: what
+				      the console printed there; value: the
+				      data's position */
+
+	/* images */
+	MULL_COMMAND_IMAGES = 40,	/* argument: first number; data: struct
+				     mull_image_status[]; value: where to go
+				     on, or 0 */
+	MULL_COMMAND_UPLOAD = 41,	/* data: struct mull_upload; value: the
+				     offset from which pieces are wanted;
+				     data: struct mull_upload_state */
+	MULL_COMMAND_UPLOAD_END = 42,	/* argument: image number */
+	MULL_COMMAND_IMAGE_READ = 43,	/* @vm: image number; argument: offset;
+					 data: bytes */
+	MULL_COMMAND_IMAGE_DELETE = 44, /* argument: image number */
+
+	/* looking into a VM; it must be paused */
+	MULL_COMMAND_REGISTERS = 48,	 /* argument: vCPU;
+					    data: struct mull_registers */
+	MULL_COMMAND_SET_REGISTERS = 49, /* the same, as request's data */
+	MULL_COMMAND_MEMORY = 50,     /* argument: guest-physical address; data:
+					 uint32_t bytes wanted.  Reply: the
+					 bytes; or none, and value: how many
+					 bytes from there on are zero */
+	MULL_COMMAND_SET_MEMORY = 51, /* argument: guest-physical address;
+					 data: the bytes */
+	MULL_COMMAND_DEBUG = 52,      /* argument: 1: breakpoints and steps
+					 pause the VM, 0: no longer */
+	MULL_COMMAND_STEP = 53,	      /* argument: vCPU: it alone does one
+					 instruction, then the VM is paused */
+
+	/* the machine */
+	MULL_COMMAND_MACHINE = 64, /* argument: enum mull_machine_end */
+};
+
+#define MULL_ALL_VMS 0xffffffffu
+#define MULL_ALL_VCPUS 0xffffffffull
+
+enum mull_machine_end {
+	MULL_MACHINE_POWER_OFF = 1,
+	MULL_MACHINE_REBOOT = 2, /* cold, as far as the machine can */
+	MULL_MACHINE_WARM_RESET = 3,
+};
+
+struct mull_info {
+	char version[32];   /* of the hypervisor */
+	uint32_t interface; /* MULL_INTERFACE */
+	uint32_t cpu_count;
+	uint32_t vm_count; /* VMs that exist */
+	uint32_t service_cpu;
+	uint64_t memory_total;	/* bytes that were given to the hypervisor */
+	uint64_t memory_free;	/* bytes that no VM, image or table has */
+	uint64_t pages_used;	/* bytes of the hypervisor's own structures */
+	uint64_t time_ns;	/* since the hypervisor started */
+	uint64_t wall_clock_ns; /* since 1970, UTC; 0: not known */
+	uint64_t tsc_khz;
+	uint64_t log_position;	 /* bytes ever logged */
+	uint64_t event_count;	 /* events ever */
+	char virtualization[16]; /* "VT-x", "SVM" */
+	char processor[64];
+	char firmware[64];	    /* vendor and revision */
+	char features[256];	    /* of the virtualization, in words */
+	uint8_t package_sha256[32]; /* of the boot package's records */
+};
+/* Commands and records that this build knows; grows with each addition. */
+#define MULL_INTERFACE 2
+
+/* One phase of the start. */
+struct mull_phase {
+	uint64_t time_ns; /* when it ended */
+	char words[56];
+};
+
+struct mull_vm_status {
+	char name[MULL_NAME_MAX];
+	uint32_t number;
+	uint32_t state;	 /* enum mull_vm_state */
+	uint32_t reason; /* enum mull_end_reason */
+	uint32_t code;	 /* of MULL_END_EXIT_CODE */
+	uint32_t restarts;
+	uint32_t vcpu_count;
+	uint32_t flags; /* enum mull_vm_status_flag */
+	uint32_t first_cpu;
+	uint64_t memory_size;	   /* bytes */
+	uint64_t started_ns;	   /* hypervisor's time when it began to run */
+	uint64_t guest_ns;	   /* time of all vCPUs in the guest */
+	uint64_t exits;		   /* of all vCPUs */
+	uint64_t console_position; /* bytes ever printed */
+	uint64_t complaints;	   /* log lines that its guest has caused */
+	char words[160];	   /* why it ended */
+};
+
+enum mull_vm_status_flag {
+	MULL_STATUS_ATTACHED = 1 << 0, /* its console is sent */
+	MULL_STATUS_CREATED = 1 << 1,  /* at run time */
+	MULL_STATUS_DEBUGGED = 1 << 2,
+};
+
+#define MULL_EXIT_KINDS 48
+
+struct mull_vm_stats {
+	uint64_t time_ns;		  /* of the hypervisor, now */
+	uint64_t guest_ns;		  /* in the guest */
+	uint64_t hypervisor_ns;		  /* on its exits */
+	uint64_t interrupts;		  /* that were delivered */
+	uint64_t memory_size;		  /* bytes */
+	uint64_t table_size;		  /* bytes of second-stage tables */
+	uint64_t console_in, console_out; /* bytes */
+	uint64_t reserved[8];		  /* 0 */
+	uint64_t exits[MULL_EXIT_KINDS];  /* by enum exit_kind, names in
+					    exit_kind_name() */
+};
+
+struct mull_cpu_stats {
+	uint32_t cpu;
+	uint32_t vcpu_count; /* pinned here */
+	uint64_t guest_ns;
+	uint64_t hypervisor_ns;
+	uint64_t idle_ns;
+	uint64_t kicks;
+	uint64_t worst_step_ns; /* of the work on VMs and channel */
+};
+
+enum mull_trace {
+	MULL_TRACE_EXIT = 1 << 0,
+	MULL_TRACE_INTERRUPT = 1 << 1,
+	MULL_TRACE_DEVICE = 1 << 2,
+	MULL_TRACE_MANAGE = 1 << 3,
+	MULL_TRACE_ALL = (1 << 4) - 1,
+};
+
+struct mull_audit {
+	uint32_t running; /* 1: not finished yet */
+	uint32_t faults;
+	uint64_t finished_ns; /* hypervisor's time; 0: never */
+	uint64_t frames;      /* whose owners were compared */
+	uint64_t entries;     /* of page tables that were looked at */
+	uint64_t tables;
+	char words[160]; /* the first fault */
+};
+
+#define MULL_IMAGE_UPLOADED 1 /* bit of mull_image_status.flags */
+#define MULL_IMAGE_PARTIAL 2  /* its upload is not finished */
+#define MULL_IMAGE_BROKEN 4   /* refused; cannot be used */
+
+struct mull_image_status {
+	char name[MULL_NAME_MAX];
+	uint32_t number;   /* as in mull_vm.kernel and .initrd */
+	uint32_t kind;	   /* enum mull_image_kind */
+	uint32_t flags;	   /* MULL_IMAGE_UPLOADED ... */
+	uint32_t users;	   /* VMs that name it */
+	uint64_t size;	   /* bytes */
+	uint64_t received; /* bytes that are there */
+	uint8_t sha256[32];
+};
+
+enum mull_compression {
+	MULL_COMPRESSION_NONE = 0,
+	/* Blocks of MULL_BLOCK_SIZE bytes of the image (the last may be
+	 * shorter), each as a uint32_t length and that many bytes: LZ4's block
+	 * format, or the bytes as they are if MULL_BLOCK_STORED is set. */
+	MULL_COMPRESSION_LZ4 = 1,
+};
+#define MULL_BLOCK_SIZE 16384
+#define MULL_BLOCK_STORED 0x80000000u
+
+struct mull_upload {
+	char name[MULL_NAME_MAX];
+	uint64_t size;	    /* bytes of the image */
+	uint64_t wire_size; /* bytes that are sent */
+	uint32_t kind;	    /* enum mull_image_kind */
+	uint32_t compression;
+	uint8_t sha256[32]; /* of the image */
+};
+
+struct mull_upload_state {
+	uint32_t number; /* of the image */
+	uint32_t window; /* bytes that may be on their way */
+};
+
+/* Payload of an UPLOAD_DATA frame, whose stream is the image's number.  Its
+ * REPLY's value is the offset that is wanted next. */
+struct mull_upload_data {
+	uint64_t offset; /* in what is sent */
+	uint8_t bytes[];
+};
+
+/* Segments in the order of enum guest_segment_number: ES CS SS DS FS GS LDTR
+ * TR; attributes as there. */
+struct mull_segment {
+	uint64_t base;
+	uint32_t limit;
+	uint16_t selector;
+	uint16_t attributes;
+};
+
+struct mull_registers {
+	uint64_t gpr[16]; /* RAX RCX RDX RBX RSP RBP RSI RDI R8...R15 */
+	uint64_t rip, rflags;
+	uint64_t cr0, cr2, cr3, cr4, efer;
+	uint64_t dr6, dr7;
+	uint64_t gdt_base, idt_base;
+	uint32_t gdt_limit, idt_limit;
+	struct mull_segment segments[8];
+	uint64_t kernel_gs_base, star, lstar, fmask;
+	uint32_t vcpu;
+	uint32_t halted; /* 1: it waits in HLT; 2: for SIPI */
+};
+
+static_assert(sizeof(struct mull_info) == 544, "wire format");
+static_assert(sizeof(struct mull_phase) == 64, "wire format");
+static_assert(sizeof(struct mull_vm_status) == 272, "wire format");
+static_assert(sizeof(struct mull_vm_stats) == 512, "wire format");
+static_assert(sizeof(struct mull_cpu_stats) == 48, "wire format");
+static_assert(sizeof(struct mull_audit) == 200, "wire format");
+static_assert(sizeof(struct mull_image_status) == 96, "wire format");
+static_assert(sizeof(struct mull_upload) == 88, "wire format");
+static_assert(sizeof(struct mull_upload_state) == 8, "wire format");
+static_assert(sizeof(struct mull_upload_data) == 8, "wire format");
+static_assert(sizeof(struct mull_registers) == 392, "wire format");
+
+#endif

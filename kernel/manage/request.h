@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* How a request is answered: shared by request.c and the request_X.c files,
+ * one for each kind of command. */
+#ifndef MULLION_REQUEST_H
+#define MULLION_REQUEST_H
+
+#include <mullion/control.h>
+#include <mullion/vm.h>
+
+/* A request, copied and with its command's limits checked. */
+struct asked {
+	uint32_t number; /* of the VM, or what the command takes it for */
+	struct vm *vm;	 /* set for commands about a VM */
+	uint64_t argument;
+	const uint8_t *data;
+	size_t length;
+};
+
+struct answer {
+	struct mull_reply reply;
+	size_t length; /* of @data */
+	/* Aligned for the records of control.h. */
+	uint8_t data[MULL_REPLY_DATA_MAX] __attribute__((aligned(8)));
+	/* Another CPU works on it: the handler is called again until not.
+	 * Who has done it calls manage_notify(). */
+	bool pending;
+};
+
+typedef enum error request_handler(const struct asked *asked,
+				   struct answer *answer);
+
+/* An error with words of its own, by format, in place of error_text()'s. */
+enum error answer_words(struct answer *answer, enum error error,
+			const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The records that the answer holds: room for one more, or NULL. */
+void *answer_add(struct answer *answer, size_t size);
+
+/* request_life.c */
+request_handler request_button, request_reset, request_stop, request_start;
+/* request_show.c */
+request_handler request_info, request_list, request_show;
+
+#endif
