@@ -64,6 +64,8 @@
 #define MSR_FS_BASE 0xc0000100
 #define MSR_GS_BASE 0xc0000101
 #define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_TSC_AUX 0xc0000103
+#define CPUID_E1_EDX_RDTSCP BIT(27)
 
 /* Memory types by PAT entry: WB, WT, UC-, UC, WP, WC, UC-, UC.  Entry 5 is
  * WC (write-combining), for the framebuffer; the others are as at reset. */

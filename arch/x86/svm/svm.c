@@ -88,6 +88,9 @@ static enum error svm_cpu_enable(void)
 	cpu->vendor_save_physical = arch_physical(cpu->vendor_save).value;
 	write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_SVME);
 	write_msr(MSR_VM_HSAVE_PA, cpu->host_state_physical);
+	/* RDPID shows it to guests and cannot be intercepted. */
+	if (cpuid(0x80000001, 0).edx & CPUID_E1_EDX_RDTSCP)
+		write_msr(MSR_TSC_AUX, 0);
 	__asm__ volatile("vmsave %%rax"
 			 :
 			 : "a"(cpu->vendor_save_physical)
@@ -141,7 +144,8 @@ void svm_set_controls(struct vcpu *vcpu, struct vmcb *vmcb)
 			    SVM_INTERCEPT_STGI | SVM_INTERCEPT_CLGI |
 			    SVM_INTERCEPT_SKINIT | SVM_INTERCEPT_WBINVD |
 			    SVM_INTERCEPT_MONITOR | SVM_INTERCEPT_MWAIT |
-			    SVM_INTERCEPT_MWAIT_ARMED | SVM_INTERCEPT_XSETBV;
+			    SVM_INTERCEPT_MWAIT_ARMED | SVM_INTERCEPT_XSETBV |
+			    SVM_INTERCEPT_RDTSCP | SVM_INTERCEPT_RDPRU;
 	vmcb->iopm_base = arch_physical(iopm).value;
 	vmcb->msrpm_base = arch_physical(msrpm).value;
 	/* A vCPU is alone on its ASID: its CPU flushes when another enters. */

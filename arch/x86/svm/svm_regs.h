@@ -122,11 +122,13 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_INTERCEPT_STGI BIT(4)
 #define SVM_INTERCEPT_CLGI BIT(5)
 #define SVM_INTERCEPT_SKINIT BIT(6)
+#define SVM_INTERCEPT_RDTSCP BIT(7)
 #define SVM_INTERCEPT_WBINVD BIT(9)
 #define SVM_INTERCEPT_MONITOR BIT(10)
 #define SVM_INTERCEPT_MWAIT BIT(11)
 #define SVM_INTERCEPT_MWAIT_ARMED BIT(12)
 #define SVM_INTERCEPT_XSETBV BIT(13)
+#define SVM_INTERCEPT_RDPRU BIT(14)
 
 /* v_intr */
 #define SVM_V_TPR BITS(7, 0)
@@ -174,11 +176,13 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_EXIT_STGI 0x84
 #define SVM_EXIT_CLGI 0x85
 #define SVM_EXIT_SKINIT 0x86
+#define SVM_EXIT_RDTSCP 0x87
 #define SVM_EXIT_WBINVD 0x89
 #define SVM_EXIT_MONITOR 0x8a
 #define SVM_EXIT_MWAIT 0x8b
 #define SVM_EXIT_MWAIT_ARMED 0x8c
 #define SVM_EXIT_XSETBV 0x8d
+#define SVM_EXIT_RDPRU 0x8e
 #define SVM_EXIT_NESTED_PAGE_FAULT 0x400
 #define SVM_EXIT_INVALID 0xffffffffu /* in the low 32 bits */
 
