@@ -140,6 +140,9 @@ void fpu_use(struct vcpu *vcpu)
 		read_debug_registers(old->debug_registers);
 	}
 	write_xcr0(xcr0_all);
+	/* AMD's XRSTOR may leave where the last x87 instruction and operand
+	 * were, which is the other guest's: "XRSTOR", "FXRSTOR". */
+	__asm__ volatile("fninit");
 	restore(vcpu->fpu);
 	write_xcr0(vcpu->xcr0);
 	write_debug_registers(vcpu->debug_registers);
