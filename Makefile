@@ -101,7 +101,7 @@ sdk_objects := $(patsubst %,$(B)/obj/guest/%.o,$(basename $(wildcard guests/sdk/
 guests: $(patsubst %,$(B)/guests/%.elf,$(guests)) ## build the SDK guests
 # A guest is guests/X.c, with the files of guests/X/ where it has such a folder.
 .SECONDEXPANSION:
-guest_parts = $(patsubst %.c,$(B)/obj/guest/%.o,$(wildcard guests/$(1)/*.c))
+guest_parts = $(patsubst %,$(B)/obj/guest/%.o,$(basename $(wildcard guests/$(1)/*.[cS])))
 $(B)/guests/%.elf: $(B)/obj/guest/guests/%.o $$(call guest_parts,$$*) $(sdk_objects) guests/sdk/guest.lds
 	@mkdir -p $(@D)
 	$(call say,LD,$@)ld -nostdlib -static -z noexecstack --no-warn-rwx-segments -T guests/sdk/guest.lds \

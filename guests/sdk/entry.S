@@ -14,9 +14,13 @@
 3:	.long MULL_GUEST_ABI
 4:
 
+/* A guest that wants all registers as they come has a guest_entry of its own,
+ * which goes on here. */
 	.text
 	.globl _start
+	.weak guest_entry
 _start:
+guest_entry:
 	cld
 	mov $sdk_stacks + SDK_STACK_SIZE, %rsp
 	xor %ebp, %ebp			/* the end of backtraces */

@@ -182,6 +182,16 @@ SCENARIOS = (
         expect_log=(r"\] neighbour: stopped: powered off",),
         status=None),
 
+    # ---- what a guest sees of others ---------------------------------------
+    # One starts again and again, first beside two, then alone.
+    Scenario(
+        name="secrets", machine="share-cpus: true",
+        vms=vm("one", 0, "secret", "secret=1 again=1 rounds=2") +
+        vm("two", 0, "secret", "secret=2 rounds=12"),
+        counts=((r"(?s)(^one +\| DONE .*)+^two +\| DONE .*"
+                 r"(^one +\| DONE .*){3}", 1),),
+        status=None, vmx_too=True),
+
     # ---- how a guest ends, and what mullctl makes of it -------------------
     one("end-power-off", "hostile case=power-off", 0, r"guest: powered off"),
     one("end-code-7", "probe do=end code=7", 64 + 7,
