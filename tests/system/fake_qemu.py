@@ -1,41 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Stands in for qemu in test_mullctl_run.py: speaks the management channel on
-its standard input and output, as docs and <mullion/channel.h> describe it.
-Written without a look at kernel/manage/frame.c: a second opinion."""
+its standard input and output."""
 import os
 import struct
 import subprocess
 import sys
 import time
-import zlib
 
-HELLO, LOG, CONSOLE, EVENT, REPLY, INPUT, REQUEST = 1, 2, 3, 4, 5, 16, 17
+import channel
+from channel import (CONSOLE, EVENT, HELLO, HYPERVISOR, INPUT, LOG, REPLY,
+                     REQUEST)
+
 STOPPED, STARTING, RUNNING, STOPPING, CRASHED, REFUSED = 1, 2, 3, 4, 5, 6
 POWEROFF, RESET, TRIPLE_FAULT, BAD_IMAGE, EXIT_CODE = 1, 2, 3, 6, 7
-HYPERVISOR = 0xFFFF
 sequence = 0
-
-
-def cobs(data):
-    out = bytearray()
-    for part in (data + b"\0").split(b"\0")[:-1]:
-        while len(part) >= 254:
-            out += b"\xff" + part[:254]
-            part = part[254:]
-        out += bytes([len(part) + 1]) + part
-    return bytes(out)
-
-
-def uncobs(data):
-    out = bytearray()
-    while data:
-        code, data = data[0], data[1:]
-        out += data[:code - 1]
-        data = data[code - 1:]
-        if code != 255 and data:
-            out.append(0)
-    return bytes(out)
 
 
 def say(data):
@@ -45,10 +24,8 @@ def say(data):
 
 def frame(kind, stream, payload):
     global sequence
-    raw = struct.pack("<BBHI", 1, kind, stream, sequence) + payload
     sequence += 1
-    raw += struct.pack("<I", zlib.crc32(raw))
-    return b"\0" + cobs(raw) + b"\0"
+    return channel.frame(kind, stream, sequence - 1, payload)
 
 
 def send(kind, stream, payload):
@@ -73,13 +50,12 @@ def hear(kind):
     while True:
         while b"\0" in pending:
             part, pending = pending.split(b"\0", 1)
-            raw = uncobs(part)
-            if len(raw) < 12:
+            if not part:
                 continue
-            assert zlib.crc32(raw[:-4]) == struct.unpack("<I", raw[-4:])[0]
-            version, got, stream, _ = struct.unpack("<BBHI", raw[:8])
-            if version == 1 and got == kind:
-                return stream, raw[8:-4]
+            got = channel.unframe(part)
+            assert got, part
+            if got[0] == kind:
+                return got[1:]
         more = os.read(0, 4096)
         if not more:
             sys.exit(0)

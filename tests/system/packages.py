@@ -9,7 +9,7 @@ import zlib
 MAGIC, VERSION, NO_IMAGE, PAGE = 0x0147504B4C4C554D, 1, 0xFFFFFFFF, 4096
 BZIMAGE, ELF64, INITRD = 1, 2, 3
 STOP, RESTART = 1, 2
-TEXT = 1          # of the serial line
+TEXT, CHANNEL = 1, 2 # of the serial line
 SHARE_CPUS = 1    # of the machine
 VM = struct.Struct("<32s Q 8I 64H 2048s 12I I I")
 IMAGE = struct.Struct("<32s I I Q Q 32s I I")

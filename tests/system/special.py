@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Scenarios that need more than a row of the table."""
 import json
+import os
 import re
 import shutil
 import socket
 import subprocess
 import time
 
+import channel
 import damages
+from packages import CHANNEL
 from process import Process
 
 SECONDS = 120
@@ -209,6 +212,47 @@ def debugger(setup, checks):
     checks.check("start_on_cpu" in process.text(), "gdb shows who called it")
 
 
+# ---- the channel ------------------------------------------------------------
+
+def consoles(process):
+    """What each VM has printed, by its number; and the log."""
+    texts = {}
+    for part in process.out.split(b"\0"):
+        kind, stream, payload = channel.unframe(part) or (None, None, b"")
+        if kind in (channel.CONSOLE, channel.LOG):
+            texts[stream] = texts.get(stream, "") + payload.decode()
+    return texts
+
+
+def wait_for_text(checks, process, stream, pattern, end):
+    while not (seen := re.search(pattern, consoles(process).get(stream, ""))):
+        if time.monotonic() > end or process.process.poll() is not None:
+            break
+        time.sleep(0.2)
+    return checks.check(seen, "seen: " + pattern)
+
+
+def later_guest(setup, checks):
+    """A guest in the frames and on the CPU of one that has ended."""
+    secret = (setup.guests / "secret.elf").read_bytes()
+    folder = boot_folder(setup, "later-guest-disk", damages.package(
+        [damages.Vm(b"first", 0, b"secret=1 rounds=2"),
+         damages.Vm(b"later", 0, b"secret=2 rounds=2", flags=0)],
+        [damages.Image(b"secret.elf", damages.ELF64, secret)],
+        damages.machine(serial_mode=CHANNEL, flags=damages.SHARE_CPUS)))
+    process = Process(qemu("readonly=on,file=fat:%s" % folder), checks.note)
+    end = time.monotonic() + SECONDS
+    try:
+        if wait_for_text(checks, process, channel.HYPERVISOR,
+                         "first: stopped: powered off", end):
+            os.write(process.input, channel.request(1, channel.START, 1))
+            wait_for_text(checks, process, 1, r"DONE \d+ 0", end)
+    finally:
+        process.stop()
+    checks.check_lines(consoles(process).get(0, ""))
+    checks.check_lines(consoles(process).get(1, ""))
+
+
 # ---- the screen -------------------------------------------------------------
 
 class Qmp:
@@ -297,5 +341,6 @@ TESTS = {
     "mistakes": mistakes,
     "end-by-signal": end_by_signal,
     "debugger": debugger,
+    "later-guest": later_guest,
     "screen": screen,
 }

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""The management channel's frames, as docs and <mullion/channel.h> describe
+them.  Written without a look at kernel/manage/frame.c: a second opinion."""
+import struct
+import zlib
+
+HELLO, LOG, CONSOLE, EVENT, REPLY, INPUT, REQUEST = 1, 2, 3, 4, 5, 16, 17
+HYPERVISOR = 0xFFFF
+START = 4 # a request
+
+
+def cobs(data):
+    out = bytearray()
+    for part in (data + b"\0").split(b"\0")[:-1]:
+        while len(part) >= 254:
+            out += b"\xff" + part[:254]
+            part = part[254:]
+        out += bytes([len(part) + 1]) + part
+    return bytes(out)
+
+
+def uncobs(data):
+    out = bytearray()
+    while data:
+        code, data = data[0], data[1:]
+        out += data[:code - 1]
+        data = data[code - 1:]
+        if code != 255 and data:
+            out.append(0)
+    return bytes(out)
+
+
+def frame(kind, stream, sequence, payload):
+    raw = struct.pack("<BBHI", 1, kind, stream, sequence) + payload
+    raw += struct.pack("<I", zlib.crc32(raw))
+    return b"\0" + cobs(raw) + b"\0"
+
+
+def unframe(part):
+    """Kind, stream and payload of what is between two zeros, or None."""
+    raw = uncobs(part)
+    if len(raw) < 12 or raw[-4:] != struct.pack("<I", zlib.crc32(raw[:-4])):
+        return None
+    version, kind, stream, _ = struct.unpack("<BBHI", raw[:8])
+    return (kind, stream, raw[8:-4]) if version == 1 else None
+
+
+def request(sequence, command, vm):
+    return frame(REQUEST, HYPERVISOR, sequence,
+                 struct.pack("<IIQ", command, vm, 0))
