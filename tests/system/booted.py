@@ -7,8 +7,6 @@ import time
 
 from process import Process
 
-BOCHS_PATIENCE = 8 # times slower than QEMU
-
 
 class Setup:
     """Where things are; the same for all tests."""
@@ -27,16 +25,15 @@ class Setup:
             guests=self.guests, kernels=self.kernels, demo=self.demo)
 
 
-def mullctl_arguments(setup, scenario, backend):
-    words = [setup.mullctl, "run", "-v"]
-    if backend == "vmx":
-        words += ["--emulator", "bochs"]
+def mullctl_arguments(setup, scenario, back_end):
+    words = [setup.mullctl, "run", "-v"] + back_end.words
     words += shlex.split(setup.fill_in(scenario.command))
     words += shlex.split(scenario.options)
     if scenario.vms is None:
         words.append(setup.tree / "guests/linux/demo.yaml")
     elif scenario.vms:
-        manifest = setup.folder / (scenario.name + ".yaml")
+        manifest = setup.folder / ("%s-%s.yaml" % (scenario.name,
+                                                    back_end.name))
         manifest.write_text("machine: {%s}\nvms:\n" % scenario.machine +
                             setup.fill_in(scenario.vms))
         words.append(manifest)
@@ -98,10 +95,10 @@ def judge(process, scenario, status, checks):
                      % (status, scenario.status))
 
 
-def run_scenario(setup, scenario, backend, checks):
-    seconds = scenario.seconds * (BOCHS_PATIENCE if backend == "vmx" else 1)
-    process = Process(mullctl_arguments(setup, scenario, backend),
-                      checks.note, scenario.terminal)
+def run_scenario(setup, scenario, back_end, checks):
+    seconds = scenario.seconds * back_end.patience
+    process = Process(mullctl_arguments(setup, scenario, back_end),
+                      checks.note, scenario.terminal, back_end.environment)
     end = time.monotonic() + seconds
     status = None
     try:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One test: its log file, its checks, its verdict."""
+import json
 import re
 import time
 
@@ -19,6 +20,7 @@ class Checks:
         self.failures = []
         self.skipped = ""
         self.start = time.monotonic()
+        self.when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.seconds = 0.0
         folder.mkdir(parents=True, exist_ok=True)
         suffix = "-" + backend if backend else ""
@@ -62,6 +64,10 @@ class Checks:
         self.log.close()
 
     @property
+    def count(self):
+        return self.passed + len(self.failures)
+
+    @property
     def verdict(self):
         if self.failures:
             return "FAIL"
@@ -70,13 +76,28 @@ class Checks:
 
 def print_table(tests):
     width = max([len(test.name) for test in tests] + [4])
-    print("\n%-*s  %-4s  %-7s  %7s  %s" % (width, "test", "on", "verdict",
-                                           "seconds", "checks"))
+    print("\n%-*s  %-11s  %-7s  %7s  %s" % (width, "test", "on", "verdict",
+                                            "seconds", "checks"))
     for test in tests:
-        count = test.passed + len(test.failures)
-        print("%-*s  %-4s  %-7s  %7.1f  %d" % (width, test.name, test.backend,
-                                               test.verdict, test.seconds,
-                                               count))
+        print("%-*s  %-11s  %-7s  %7.1f  %d" % (width, test.name, test.backend,
+                                                test.verdict, test.seconds,
+                                                test.count))
+
+
+def write_table(tests, path):
+    """A JSON array, one object a line.  What other runs left there stays, so
+    that a table can be made in pieces; `when` tells the pieces apart."""
+    try:
+        old = json.loads(path.read_text())
+    except (OSError, ValueError):
+        old = []
+    new = [{"test": test.name, "backend": test.backend,
+            "verdict": test.verdict, "seconds": round(test.seconds, 1),
+            "checks": test.count, "when": test.when} for test in tests]
+    ran = {(row["test"], row["backend"]) for row in new}
+    rows = [row for row in old if (row["test"], row["backend"]) not in ran]
+    path.write_text("[\n" + ",\n".join(map(json.dumps, rows + new)) +
+                    "\n]\n")
 
 
 def print_failures(tests):

@@ -104,9 +104,9 @@ class Process:
         self.stop()
         return status
 
-    def stop(self):
+    def stop(self, gently=True):
         """Ends it, gently first, and everything that it has started."""
-        if self.process.poll() is None:
+        if gently and self.process.poll() is None:
             self.process.terminate()
             try:
                 self.process.wait(10)

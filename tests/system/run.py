@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Runs the tests, two at a time; ends with a table and "N passed, N failed".
-usage: run.py [--all] [--host] [--only PATTERN] [--backends svm,vmx] ..."""
+usage: run.py [--all] [--host] [--only PATTERN] [--backends svm,vmx] ...
+Writes build/system-tests.json, too: a line for each test and back end."""
 import argparse
 import concurrent.futures
 import os
@@ -11,6 +12,7 @@ import sys
 import time
 import traceback
 
+import backends
 import booted
 import checks as checking
 import host
@@ -28,24 +30,26 @@ class Test:
         self.long = long
 
 
-def emulator_tests(setup, backends):
+def emulator_tests(setup, back_ends):
     for row in scenarios.SCENARIOS:
-        for backend in backends:
-            if backend in row.backends:
-                yield Test(row.name,
-                           lambda checks, row=row, backend=backend:
-                           booted.run_scenario(setup, row, backend, checks),
-                           backend, row.long or
-                           (backend == "vmx" and not row.vmx_too))
-    for name, function in special.TESTS.items():
-        if "svm" in backends:
-            yield Test(name, lambda checks, function=function:
-                       function(setup, checks), "svm")
+        for back_end in filter(lambda b: backends.is_on(row, b), back_ends):
+            yield Test(row.name,
+                       lambda checks, row=row, back_end=back_end:
+                       booted.run_scenario(setup, row, back_end, checks),
+                       back_end.name, backends.is_long(row, back_end))
+    for name, row in special.TESTS.items():
+        for back_end in filter(lambda b: backends.is_on(row, b), back_ends):
+            yield Test(name, lambda checks, row=row, back_end=back_end:
+                       row.run(setup, back_end, checks),
+                       back_end.name, backends.is_long(row, back_end))
 
 
 def host_tests(setup, fuzz_seconds):
     for name, run in host.tests(setup, fuzz_seconds):
         yield Test(name, run)
+    for name, function in special.WITHOUT_MACHINE.items():
+        yield Test(name, lambda checks, function=function:
+                   function(setup, checks))
 
 
 def run_test(setup, test):
@@ -70,8 +74,9 @@ def arguments():
     parser.add_argument("--only", default="", metavar="PATTERN",
                         help="only tests whose name matches")
     parser.add_argument("--backends",
-                        default=os.environ.get("BACKENDS", "svm,vmx"),
-                        help="svm (QEMU), vmx (Bochs)")
+                        default=os.environ.get(
+                            "BACKENDS", ",".join(backends.BACK_ENDS)),
+                        help="svm (QEMU), vmx and vmx-skylake (Bochs)")
     parser.add_argument("--jobs", type=int,
                         default=int(os.environ.get("JOBS", "2")))
     parser.add_argument("--list", action="store_true")
@@ -81,10 +86,11 @@ def arguments():
 def main():
     options = arguments()
     setup = booted.Setup(TREE, options.build.resolve())
-    backends = re.split(r"[ ,]+", options.backends.strip())
+    back_ends = [backends.BACK_ENDS[name] for name in
+                 re.split(r"[ ,]+", options.backends.strip())]
     tests = list(host_tests(setup, 120 if options.all else 40))
     if not options.host:
-        tests += emulator_tests(setup, backends)
+        tests += emulator_tests(setup, back_ends)
     tests = [test for test in tests
              if re.search(options.only, test.name)
              and (options.all or not test.long)]
@@ -96,6 +102,7 @@ def main():
         done = list(pool.map(lambda test: run_test(setup, test), tests))
     checking.print_table(done)
     checking.print_failures(done)
+    checking.write_table(done, setup.build / "system-tests.json")
     failed = sum(len(test.failures) for test in done)
     print("%.0f s in all; logs are in %s" % (time.monotonic() - start,
                                              setup.folder))

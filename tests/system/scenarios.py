@@ -29,6 +29,7 @@ class Scenario:
     terminal: bool = False   # keys are typed at a terminal
     backends: tuple = ("svm", "vmx")
     vmx_too: bool = False    # on VT-x in `make test`, not in test-all only
+    skylake_too: bool = False # the same for the second model of VT-x
     long: bool = False       # in `make test-all` only
 
 
@@ -121,7 +122,8 @@ SCENARIOS = (
         status=None, seconds=LINUX),
     Scenario(
         name="selftest-1", command="--kernel $guests/selftest.elf "
-        "--memory 64MiB --cpus 1", expect=(r"^DONE \d+ 0",), vmx_too=True),
+        "--memory 64MiB --cpus 1", expect=(r"^DONE \d+ 0",), vmx_too=True,
+        skylake_too=True),
     Scenario(
         name="selftest-4", command="--kernel $guests/selftest.elf "
         "--memory 64MiB --cpus 4", expect=(r"^DONE \d+ 0",),
