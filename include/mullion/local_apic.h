@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The emulated local APIC of a vCPU: xAPIC registers by MMIO, x2APIC by MSRs.
- * Everything is touched by the vCPU's own CPU only, but for the request
- * registers (IRR and the trigger mode that goes with it), which any CPU may
- * set atomically.  Other CPUs look at the other atomic members to route
- * a message; an old value then counts as an earlier message.  SDM 325384,
- * "Local APIC Register Address Map" and "Local APIC Register Address Map
- * Supported by x2APIC".
+ * The local APIC of a vCPU: xAPIC registers by MMIO, x2APIC by MSRs.  Its
+ * registers are those of VT-x's virtual-APIC page, so that a processor that
+ * can work on them does so in place; else they are emulated, on the same
+ * bytes.  Everything is touched by the vCPU's own CPU (or by the guest, while
+ * it runs there) only, but for what is posted, which any CPU may do.  Other
+ * CPUs look at the other atomic members to route a message; an old value then
+ * counts as an earlier message.  SDM 325384, "Local APIC Register Address Map"
+ * and "Local APIC Register Address Map Supported by x2APIC".
  */
 #ifndef MULLION_LOCAL_APIC_H
 #define MULLION_LOCAL_APIC_H
 
+#include <assert.h>
 #include <mullion/error.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct vcpu;
 
-#define APIC_VECTORS_WORDS 4 /* 256 bits in 64-bit words */
-#define APIC_VECTOR_MIN 16   /* those below are illegal */
+#define APIC_REGISTERS 64
+#define APIC_VECTOR_WORDS 8 /* 256 bits in 32-bit words */
+#define APIC_VECTOR_MIN 16  /* those below are illegal */
 
 enum apic_lvt {
 	LVT_TIMER,
@@ -51,22 +55,45 @@ struct apic_message {
 	bool x2apic; /* @destination is in x2APIC form */
 };
 
+struct apic_register {
+	_Atomic uint32_t value;
+	uint32_t zero[3]; /* an MSR of 64 bits takes one of them */
+};
+
+/*
+ * Interrupts on their way to the vCPU, which its own CPU moves to the IRR
+ * before it enters the guest.  The part that VT-x knows has the shape of its
+ * posted-interrupt descriptor: SDM 326019, "Format of Posted-Interrupt
+ * Descriptor".
+ */
+struct apic_posted {
+	_Atomic uint32_t requests[APIC_VECTOR_WORDS];
+	_Atomic uint32_t outstanding; /* there are some, and it was kicked */
+	uint32_t reserved[7];
+	_Atomic uint32_t level[APIC_VECTOR_WORDS]; /* which are no edges */
+};
+
 struct local_apic {
-	_Atomic uint64_t irr[APIC_VECTORS_WORDS];
-	_Atomic uint64_t tmr[APIC_VECTORS_WORDS];
-	_Atomic uint64_t isr[APIC_VECTORS_WORDS];
-	_Atomic uint64_t base; /* IA32_APIC_BASE */
-	uint32_t id;	       /* the vCPU's number */
-	_Atomic uint32_t tpr, ldr, dfr, svr;
-	uint32_t esr, esr_shown; /* as it grows; as latched by a write */
-	uint32_t icr_low, icr_high;
-	uint32_t lvt[LVT_COUNT]; /* no CMCI: guests have no machine checks */
-	uint32_t divide;
-	uint32_t initial_count;
+	/* By enum apic_register_number in local_apic_parts.h. */
+	struct apic_register registers[APIC_REGISTERS];
+
+	/* The rest of the page is the hypervisor's alone. */
+	struct apic_posted posted __attribute__((aligned(64)));
+	_Atomic uint64_t base;	 /* IA32_APIC_BASE */
+	uint32_t id;		 /* the vCPU's number */
+	uint32_t errors;	 /* become the ESR when that is written */
 	uint64_t timer_deadline; /* arch_time() when it expires next, or
 				    ARCH_NO_DEADLINE */
 	uint64_t tsc_deadline;	 /* IA32_TSC_DEADLINE as written; 0: disarmed */
-};
+	/* IRR, ISR or TMR are not as the processor left them. */
+	bool changed;
+} __attribute__((aligned(4096)));
+static_assert(offsetof(struct local_apic, posted) == 0x400 &&
+		      sizeof(struct local_apic) == 4096,
+	      "one page: SDM 326019, \"Virtual APIC State\"");
+static_assert(offsetof(struct apic_posted, outstanding) == 32 &&
+		      offsetof(struct apic_posted, level) == 64,
+	      "SDM 326019, \"Format of Posted-Interrupt Descriptor\"");
 
 /* Power-on state; vCPU 0 is the bootstrap processor. */
 void local_apic_reset(struct vcpu *vcpu);
@@ -88,9 +115,11 @@ enum error local_apic_msr_read(struct vcpu *vcpu, uint32_t msr,
 enum error local_apic_msr_write(struct vcpu *vcpu, uint32_t msr,
 				uint64_t value);
 
-/* Asks for @vector; any CPU may call it.  The caller kicks the vCPU.  An
- * APIC that software has switched off, and an illegal vector, take nothing. */
-void local_apic_raise(struct local_apic *apic, uint8_t vector, bool level);
+/* Asks for @vector; any CPU may call it.  Returns whether the caller must kick
+ * the vCPU: not when a kick that it has not looked after yet is on its way.
+ * An APIC that software has switched off, and an illegal vector, take nothing.
+ */
+bool local_apic_raise(struct local_apic *apic, uint8_t vector, bool level);
 
 /* Whether @apic is meant by @message (shorthands are the ICR's own). */
 bool local_apic_is_destination(const struct local_apic *apic,
@@ -99,8 +128,10 @@ bool local_apic_is_destination(const struct local_apic *apic,
 /* The processor's priority (PPR); any CPU, see above. */
 uint32_t local_apic_priority(const struct local_apic *apic);
 
-/* The vector to deliver now by priority, or -1; own CPU only. */
-int local_apic_pending(const struct local_apic *apic);
+/* Moves what is posted to the IRR; own CPU only, as all that follows. */
+void local_apic_take_posted(struct local_apic *apic);
+/* The vector to deliver now by priority, or -1. */
+int local_apic_pending(struct local_apic *apic);
 /* Moves it from IRR to ISR: it is being delivered. */
 void local_apic_accept(struct local_apic *apic, uint8_t vector);
 

@@ -9,8 +9,9 @@ bool vm_interrupt_vcpu(struct vcpu *vcpu, const struct apic_message *message)
 	case APIC_LOWEST:
 		if (message->vector < APIC_VECTOR_MIN)
 			return false;
-		local_apic_raise(&vcpu->apic, message->vector, message->level);
-		vcpu_kick(vcpu);
+		if (local_apic_raise(&vcpu->apic, message->vector,
+				     message->level))
+			vcpu_kick(vcpu);
 		return true;
 	case APIC_NMI:
 		vcpu_request(vcpu, VCPU_NMI);

@@ -13,6 +13,9 @@
 #define BROADCAST_X2APIC 0xffffffffu
 #define BROADCAST_XAPIC 0xffu
 #define SVR_AT_RESET 0xffu
+/* "Local APIC Version Register": of an integrated APIC; EOI broadcasts cannot
+ * be suppressed. */
+#define VERSION (0x14u | (LVT_COUNT - 1) << 16)
 #define DFR_FLAT 0xfu /* DFR[31:28]; else the cluster model */
 
 /* SDM 325384, "Interrupt Command Register (ICR)" */
@@ -27,10 +30,19 @@ enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS };
 
 /* ---- state -------------------------------------------------------------- */
 
-static void clear_vectors(_Atomic uint64_t *set)
+void local_apic_show_ids(struct local_apic *apic)
 {
-	for (int i = 0; i < APIC_VECTORS_WORDS; i++)
-		atomic_store(&set[i], 0);
+	uint32_t id = apic->id;
+
+	if (local_apic_in_x2apic(apic)) {
+		local_apic_set(apic, REGISTER_ID, id);
+		/* "Logical x2APIC ID" */
+		local_apic_set(apic, REGISTER_LDR,
+			       id >> 4 << 16 | (uint32_t)BIT(id & 0xf));
+	} else {
+		local_apic_set(apic, REGISTER_ID, id << 24);
+		local_apic_set(apic, REGISTER_LDR, 0);
+	}
 }
 
 void local_apic_init(struct vcpu *vcpu)
@@ -39,19 +51,22 @@ void local_apic_init(struct vcpu *vcpu)
 
 	/* First, so that no other CPU adds a request behind the clearing
 	 * that is meant for the time before. */
-	apic->svr = SVR_AT_RESET;
-	clear_vectors(apic->irr);
-	clear_vectors(apic->tmr);
-	clear_vectors(apic->isr);
-	apic->tpr = 0;
-	apic->ldr = 0;
-	apic->dfr = ~0u;
-	apic->esr = apic->esr_shown = 0;
-	apic->icr_low = apic->icr_high = 0;
+	atomic_store(&apic->registers[REGISTER_SVR].value, SVR_AT_RESET);
+	for (int i = 0; i < APIC_VECTOR_WORDS; i++) {
+		atomic_store(&apic->posted.requests[i], 0);
+		atomic_store(&apic->posted.level[i], 0);
+	}
+	atomic_store(&apic->posted.outstanding, 0);
+	for (uint32_t i = 0; i < APIC_REGISTERS; i++)
+		if (i != REGISTER_SVR)
+			local_apic_set(apic, i, 0);
+	local_apic_show_ids(apic);
+	local_apic_set(apic, REGISTER_VERSION, VERSION);
+	local_apic_set(apic, REGISTER_DFR, ~0u);
 	for (int i = 0; i < LVT_COUNT; i++)
-		apic->lvt[i] = LVT_MASKED;
-	apic->divide = 0;
-	apic->initial_count = 0;
+		local_apic_set(apic, REGISTER_LVT + i, LVT_MASKED);
+	apic->changed = true;
+	apic->errors = 0;
 	apic->timer_deadline = ARCH_NO_DEADLINE;
 	apic->tsc_deadline = 0;
 }
@@ -66,33 +81,76 @@ void local_apic_reset(struct vcpu *vcpu)
 
 /* ---- delivery to the processor ------------------------------------------ */
 
-/* The highest vector in @set, or -1. */
-static int highest(const _Atomic uint64_t *set)
+/* The highest vector in @set (IRR or ISR), or -1. */
+static int highest(const struct local_apic *apic, uint32_t set)
 {
-	for (int i = APIC_VECTORS_WORDS - 1; i >= 0; i--) {
-		uint64_t word = atomic_load_explicit(&set[i],
-						     memory_order_relaxed);
+	/* Each exit of the long way and each end of interrupt pays for it. */
+#pragma GCC unroll 8
+	for (int i = APIC_VECTOR_WORDS - 1; i >= 0; i--) {
+		uint32_t word = local_apic_get(apic, set + i);
 
 		if (word)
-			return i * 64 + 63 - __builtin_clzll(word);
+			return i * 32 + 31 - __builtin_clz(word);
 	}
 	return -1;
 }
 
+static bool has(const struct local_apic *apic, uint32_t set, uint32_t vector)
+{
+	return local_apic_get(apic, set + vector / 32) & BIT(vector % 32);
+}
+
+/* Puts @vector into @set, or takes it out. */
+static void put(struct local_apic *apic, uint32_t set, uint32_t vector, bool in)
+{
+	uint32_t number = set + vector / 32, bit = (uint32_t)BIT(vector % 32);
+	uint32_t word = local_apic_get(apic, number);
+
+	local_apic_set(apic, number, in ? word | bit : word & ~bit);
+	apic->changed = true;
+}
+
+static void take_word(struct local_apic *apic, int word)
+{
+	uint32_t taken = atomic_exchange(&apic->posted.requests[word], 0);
+	uint32_t level = atomic_load(&apic->posted.level[word]) & taken;
+	uint32_t irr = local_apic_get(apic, REGISTER_IRR + word);
+	uint32_t tmr = local_apic_get(apic, REGISTER_TMR + word);
+
+	local_apic_set(apic, REGISTER_IRR + word, irr | taken);
+	local_apic_set(apic, REGISTER_TMR + word, (tmr & ~taken) | level);
+	apic->changed = true;
+}
+
+void local_apic_take_posted(struct local_apic *apic)
+{
+	struct apic_posted *posted = &apic->posted;
+
+	if (!atomic_load(&posted->outstanding))
+		return;
+	/* Before they are looked at: who posts behind that kicks again. */
+	atomic_store(&posted->outstanding, 0);
+	for (int i = 0; i < APIC_VECTOR_WORDS; i++)
+		if (atomic_load(&posted->requests[i]))
+			take_word(apic, i);
+}
+
 uint32_t local_apic_priority(const struct local_apic *apic)
 {
-	int vector = highest(apic->isr);
+	int vector = highest(apic, REGISTER_ISR);
 	uint32_t in_service = vector < 0 ? 0 : (uint32_t)vector;
-	uint32_t task = apic->tpr;
+	uint32_t task = local_apic_get(apic, REGISTER_TPR);
 
 	in_service &= PRIORITY_CLASS;
 	return (task & PRIORITY_CLASS) >= in_service ? task : in_service;
 }
 
-int local_apic_pending(const struct local_apic *apic)
+int local_apic_pending(struct local_apic *apic)
 {
-	int vector = highest(apic->irr);
+	int vector;
 
+	local_apic_take_posted(apic);
+	vector = highest(apic, REGISTER_IRR);
 	if (vector < 0 || !(apic->base & APIC_BASE_ENABLED))
 		return -1;
 	if (((uint32_t)vector & PRIORITY_CLASS) <=
@@ -103,25 +161,19 @@ int local_apic_pending(const struct local_apic *apic)
 
 void local_apic_accept(struct local_apic *apic, uint8_t vector)
 {
-	uint64_t bit = BIT(vector % 64);
-
-	atomic_fetch_and(&apic->irr[vector / 64], ~bit);
-	atomic_fetch_or_explicit(&apic->isr[vector / 64], bit,
-				 memory_order_relaxed);
+	put(apic, REGISTER_IRR, vector, false);
+	put(apic, REGISTER_ISR, vector, true);
 }
 
 void local_apic_end_of_interrupt(struct vcpu *vcpu)
 {
 	struct local_apic *apic = &vcpu->apic;
-	int vector = highest(apic->isr);
-	uint64_t bit;
+	int vector = highest(apic, REGISTER_ISR);
 
 	if (vector < 0)
 		return; /* a spurious interrupt's: there is none to end */
-	bit = BIT(vector % 64);
-	atomic_fetch_and_explicit(&apic->isr[vector / 64], ~bit,
-				  memory_order_relaxed);
-	if (!(apic->tmr[vector / 64] & bit))
+	put(apic, REGISTER_ISR, vector, false);
+	if (!has(apic, REGISTER_TMR, vector))
 		return;
 	lock_take(&vcpu->vm->device_lock);
 	io_apic_end_of_interrupt(vcpu->vm, (uint8_t)vector);
@@ -130,7 +182,7 @@ void local_apic_end_of_interrupt(struct vcpu *vcpu)
 
 uint64_t local_apic_cr8(const struct local_apic *apic)
 {
-	return field_get(PRIORITY_CLASS, apic->tpr);
+	return field_get(PRIORITY_CLASS, local_apic_get(apic, REGISTER_TPR));
 }
 
 void local_apic_set_cr8(struct local_apic *apic, uint64_t cr8)
@@ -138,46 +190,52 @@ void local_apic_set_cr8(struct local_apic *apic, uint64_t cr8)
 	/* The vendor code calls this after each exit: what CR8 does not show
 	 * of the TPR stays while CR8 does. */
 	if (cr8 != local_apic_cr8(apic))
-		apic->tpr = (uint32_t)field_make(PRIORITY_CLASS, cr8);
+		local_apic_set(apic, REGISTER_TPR,
+			       (uint32_t)field_make(PRIORITY_CLASS, cr8));
 }
 
 /* ---- requests ----------------------------------------------------------- */
 
-void local_apic_raise(struct local_apic *apic, uint8_t vector, bool level)
+bool local_apic_raise(struct local_apic *apic, uint8_t vector, bool level)
 {
-	uint64_t bit = BIT(vector % 64);
+	struct apic_posted *posted = &apic->posted;
+	uint32_t bit = (uint32_t)BIT(vector % 32);
 
-	if (vector < APIC_VECTOR_MIN || !(apic->svr & SVR_ENABLED))
-		return;
+	if (vector < APIC_VECTOR_MIN ||
+	    !(local_apic_get(apic, REGISTER_SVR) & SVR_ENABLED))
+		return false;
 	/* Before the request, so that it is there when the request is seen. */
 	if (level)
-		atomic_fetch_or(&apic->tmr[vector / 64], bit);
-	else if (apic->tmr[vector / 64] & bit)
-		atomic_fetch_and(&apic->tmr[vector / 64], ~bit);
-	atomic_fetch_or(&apic->irr[vector / 64], bit);
+		atomic_fetch_or(&posted->level[vector / 32], bit);
+	else if (atomic_load(&posted->level[vector / 32]) & bit)
+		atomic_fetch_and(&posted->level[vector / 32], ~bit);
+	atomic_fetch_or(&posted->requests[vector / 32], bit);
+	return !atomic_exchange(&posted->outstanding, 1);
 }
 
 void local_apic_error(struct local_apic *apic, uint32_t bit)
 {
-	uint8_t vector = apic->lvt[LVT_ERROR] & LVT_VECTOR;
-	bool known = apic->esr & bit;
+	uint32_t entry = local_apic_get(apic, REGISTER_LVT + LVT_ERROR);
+	uint8_t vector = entry & LVT_VECTOR;
+	bool known = apic->errors & bit;
 
-	apic->esr |= bit;
-	if (known || apic->lvt[LVT_ERROR] & LVT_MASKED)
+	apic->errors |= bit;
+	if (known || entry & LVT_MASKED)
 		return;
 	/* An illegal vector here is an error, too: noted, but it must not
 	 * call for the error interrupt again. */
 	if (vector < APIC_VECTOR_MIN)
-		apic->esr |= ESR_RECEIVE_ILLEGAL_VECTOR;
+		apic->errors |= ESR_RECEIVE_ILLEGAL_VECTOR;
 	else
 		local_apic_raise(apic, vector, false);
 }
 
 void local_apic_local(struct local_apic *apic, enum apic_lvt source)
 {
-	uint8_t vector = apic->lvt[source] & LVT_VECTOR;
+	uint32_t entry = local_apic_get(apic, REGISTER_LVT + source);
+	uint8_t vector = entry & LVT_VECTOR;
 
-	if (apic->lvt[source] & LVT_MASKED)
+	if (entry & LVT_MASKED)
 		return;
 	if (vector < APIC_VECTOR_MIN)
 		local_apic_error(apic, ESR_RECEIVE_ILLEGAL_VECTOR);
@@ -196,11 +254,11 @@ static bool x2apic_logical(uint32_t id, uint32_t to)
 /* "Logical Destination Mode" */
 static bool xapic_logical(const struct local_apic *apic, uint32_t to)
 {
-	uint32_t logical = apic->ldr >> 24;
+	uint32_t logical = local_apic_get(apic, REGISTER_LDR) >> 24;
 
 	if (to > 0xff)
 		return false;
-	if (apic->dfr >> 28 == DFR_FLAT)
+	if (local_apic_get(apic, REGISTER_DFR) >> 28 == DFR_FLAT)
 		return logical & to;
 	return logical >> 4 == to >> 4 && logical & to & 0xf;
 }
@@ -251,12 +309,13 @@ static void broadcast(struct vcpu *from, struct apic_message *message,
 void local_apic_send(struct vcpu *vcpu)
 {
 	struct local_apic *apic = &vcpu->apic;
-	uint32_t icr = apic->icr_low;
+	uint32_t icr = local_apic_get(apic, REGISTER_ICR_LOW);
+	uint32_t to = local_apic_get(apic, REGISTER_ICR_HIGH);
 	bool x2apic = local_apic_in_x2apic(apic);
 	/* Trigger mode is INIT's only: other interprocessor interrupts are
 	 * edges. */
 	struct apic_message message = {
-		.destination = x2apic ? apic->icr_high : apic->icr_high >> 24,
+		.destination = x2apic ? to : to >> 24,
 		.vector = icr & ICR_VECTOR,
 		.delivery = (uint8_t)field_get(ICR_DELIVERY, icr),
 		.logical = icr & ICR_LOGICAL,

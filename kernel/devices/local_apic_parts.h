@@ -6,6 +6,31 @@
 #include <mullion/bits.h>
 #include <mullion/local_apic.h>
 
+/* "Local APIC Register Address Map", offset / 16 */
+enum apic_register_number {
+	REGISTER_ID = 0x02,
+	REGISTER_VERSION = 0x03,
+	REGISTER_TPR = 0x08,
+	REGISTER_APR = 0x09,
+	REGISTER_PPR = 0x0a,
+	REGISTER_EOI = 0x0b,
+	REGISTER_REMOTE_READ = 0x0c,
+	REGISTER_LDR = 0x0d,
+	REGISTER_DFR = 0x0e,
+	REGISTER_SVR = 0x0f,
+	REGISTER_ISR = 0x10, /* 8 registers each */
+	REGISTER_TMR = 0x18,
+	REGISTER_IRR = 0x20,
+	REGISTER_ESR = 0x28,
+	REGISTER_ICR_LOW = 0x30,
+	REGISTER_ICR_HIGH = 0x31,
+	REGISTER_LVT = 0x32, /* enum apic_lvt */
+	REGISTER_INITIAL_COUNT = 0x38,
+	REGISTER_CURRENT_COUNT = 0x39,
+	REGISTER_DIVIDE = 0x3e,
+	REGISTER_SELF_IPI = 0x3f,
+};
+
 /* SDM 325384, "IA32_APIC_BASE MSR Supporting x2APIC" */
 #define APIC_BASE_BOOTSTRAP BIT(8)
 #define APIC_BASE_X2APIC BIT(10)
@@ -22,11 +47,27 @@
 #define ESR_RECEIVE_ILLEGAL_VECTOR BIT(6)
 #define ESR_ILLEGAL_REGISTER BIT(7)
 
+static inline uint32_t local_apic_get(const struct local_apic *apic,
+				      uint32_t number)
+{
+	return atomic_load_explicit(&apic->registers[number].value,
+				    memory_order_relaxed);
+}
+
+static inline void local_apic_set(struct local_apic *apic, uint32_t number,
+				  uint32_t value)
+{
+	atomic_store_explicit(&apic->registers[number].value, value,
+			      memory_order_relaxed);
+}
+
 static inline bool local_apic_in_x2apic(const struct local_apic *apic)
 {
 	return apic->base & APIC_BASE_X2APIC;
 }
 
+/* ID and LDR as the mode has them. */
+void local_apic_show_ids(struct local_apic *apic);
 /* The guest made a mistake with its APIC: sets ESR @bit and interrupts. */
 void local_apic_error(struct local_apic *apic, uint32_t bit);
 /* One of the APIC's own sources fires. */

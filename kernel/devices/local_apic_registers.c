@@ -15,35 +15,6 @@
 #define MSR_X2APIC 0x800u
 #define X2APIC_REGISTERS 0x100u
 
-/* "Local APIC Register Address Map", offset / 16 */
-enum apic_register {
-	REGISTER_ID = 0x02,
-	REGISTER_VERSION = 0x03,
-	REGISTER_TPR = 0x08,
-	REGISTER_APR = 0x09,
-	REGISTER_PPR = 0x0a,
-	REGISTER_EOI = 0x0b,
-	REGISTER_REMOTE_READ = 0x0c,
-	REGISTER_LDR = 0x0d,
-	REGISTER_DFR = 0x0e,
-	REGISTER_SVR = 0x0f,
-	REGISTER_ISR = 0x10, /* 8 registers each */
-	REGISTER_TMR = 0x18,
-	REGISTER_IRR = 0x20,
-	REGISTER_ESR = 0x28,
-	REGISTER_ICR_LOW = 0x30,
-	REGISTER_ICR_HIGH = 0x31,
-	REGISTER_LVT = 0x32, /* enum apic_lvt */
-	REGISTER_INITIAL_COUNT = 0x38,
-	REGISTER_CURRENT_COUNT = 0x39,
-	REGISTER_DIVIDE = 0x3e,
-	REGISTER_SELF_IPI = 0x3f,
-};
-
-/* "Local APIC Version Register": of an integrated APIC; EOI broadcasts cannot
- * be suppressed. */
-#define VERSION (0x14u | (LVT_COUNT - 1) << 16)
-
 #define SVR_WRITABLE (SVR_ENABLED | BITS(7, 0))
 #define LDR_WRITABLE BITS(31, 24)
 #define DFR_WRITABLE BITS(31, 28)
@@ -70,75 +41,57 @@ static const uint32_t lvt_writable[LVT_COUNT] = {
 
 /* ---- what both faces have in common ------------------------------------- */
 
-static uint32_t vectors(const _Atomic uint64_t *set, uint32_t part)
-{
-	return (uint32_t)(set[part / 2] >> part % 2 * 32);
-}
-
+/* Beside the identities and the ICR, which the faces show differently. */
 static bool read_common(struct vcpu *vcpu, uint32_t number, uint32_t *value)
 {
 	struct local_apic *apic = &vcpu->apic;
 
 	switch (number) {
-	case REGISTER_VERSION:
-		*value = VERSION;
-		return true;
-	case REGISTER_TPR:
-		*value = apic->tpr;
-		return true;
 	case REGISTER_PPR:
-		*value = local_apic_priority(apic);
-		return true;
-	case REGISTER_SVR:
-		*value = apic->svr;
-		return true;
-	case REGISTER_ISR ... REGISTER_ISR + 7:
-		*value = vectors(apic->isr, number - REGISTER_ISR);
-		return true;
-	case REGISTER_TMR ... REGISTER_TMR + 7:
-		*value = vectors(apic->tmr, number - REGISTER_TMR);
-		return true;
-	case REGISTER_IRR ... REGISTER_IRR + 7:
-		*value = vectors(apic->irr, number - REGISTER_IRR);
-		return true;
-	case REGISTER_ESR:
-		*value = apic->esr_shown;
-		return true;
-	case REGISTER_LVT ... REGISTER_LVT + LVT_COUNT - 1:
-		*value = apic->lvt[number - REGISTER_LVT];
-		return true;
-	case REGISTER_INITIAL_COUNT:
-		*value = apic->initial_count;
-		return true;
+		local_apic_set(apic, number, local_apic_priority(apic));
+		break;
+	case REGISTER_TMR ... REGISTER_IRR + APIC_VECTOR_WORDS - 1:
+		local_apic_take_posted(apic);
+		break;
 	case REGISTER_CURRENT_COUNT:
-		*value = local_apic_timer_count(vcpu);
-		return true;
+		local_apic_set(apic, number, local_apic_timer_count(vcpu));
+		break;
+	case REGISTER_ID:
+	case REGISTER_VERSION:
+	case REGISTER_TPR:
+	case REGISTER_LDR:
+	case REGISTER_SVR:
+	case REGISTER_ISR ... REGISTER_ISR + APIC_VECTOR_WORDS - 1:
+	case REGISTER_ESR:
+	case REGISTER_LVT ... REGISTER_LVT + LVT_COUNT - 1:
+	case REGISTER_INITIAL_COUNT:
 	case REGISTER_DIVIDE:
-		*value = apic->divide;
-		return true;
+		break;
 	default:
 		return false;
 	}
+	*value = local_apic_get(apic, number);
+	return true;
 }
 
 static void write_svr(struct local_apic *apic, uint32_t value)
 {
-	apic->svr = value & SVR_WRITABLE;
-	if (!(value & SVR_ENABLED))
-		for (int i = 0; i < LVT_COUNT; i++)
-			apic->lvt[i] |= LVT_MASKED;
+	local_apic_set(apic, REGISTER_SVR, value & SVR_WRITABLE);
+	if (value & SVR_ENABLED)
+		return;
+	for (int i = REGISTER_LVT; i < REGISTER_LVT + LVT_COUNT; i++)
+		local_apic_set(apic, i, local_apic_get(apic, i) | LVT_MASKED);
 }
 
 static void write_lvt(struct local_apic *apic, enum apic_lvt entry,
 		      uint32_t value)
 {
 	value &= lvt_writable[entry];
-	if (!(apic->svr & SVR_ENABLED))
+	if (!(local_apic_get(apic, REGISTER_SVR) & SVR_ENABLED))
 		value |= LVT_MASKED;
 	if (entry == LVT_TIMER)
 		local_apic_timer_lvt(apic, value);
-	else
-		apic->lvt[entry] = value;
+	local_apic_set(apic, REGISTER_LVT + entry, value);
 }
 
 static bool write_common(struct vcpu *vcpu, uint32_t number, uint32_t value)
@@ -147,7 +100,7 @@ static bool write_common(struct vcpu *vcpu, uint32_t number, uint32_t value)
 
 	switch (number) {
 	case REGISTER_TPR:
-		apic->tpr = value & 0xff;
+		local_apic_set(apic, REGISTER_TPR, value & 0xff);
 		return true;
 	case REGISTER_EOI:
 		local_apic_end_of_interrupt(vcpu);
@@ -156,8 +109,8 @@ static bool write_common(struct vcpu *vcpu, uint32_t number, uint32_t value)
 		write_svr(apic, value);
 		return true;
 	case REGISTER_ESR:
-		apic->esr_shown = apic->esr;
-		apic->esr = 0;
+		local_apic_set(apic, REGISTER_ESR, apic->errors);
+		apic->errors = 0;
 		return true;
 	case REGISTER_LVT ... REGISTER_LVT + LVT_COUNT - 1:
 		write_lvt(apic, number - REGISTER_LVT, value);
@@ -177,28 +130,21 @@ static bool write_common(struct vcpu *vcpu, uint32_t number, uint32_t value)
 
 static uint32_t xapic_read(struct vcpu *vcpu, uint32_t number)
 {
-	struct local_apic *apic = &vcpu->apic;
 	uint32_t value = 0;
 
 	if (read_common(vcpu, number, &value))
 		return value;
 	switch (number) {
-	case REGISTER_ID:
-		return apic->id << 24;
-	case REGISTER_LDR:
-		return apic->ldr;
 	case REGISTER_DFR:
-		return apic->dfr;
 	case REGISTER_ICR_LOW:
-		return apic->icr_low;
 	case REGISTER_ICR_HIGH:
-		return apic->icr_high;
+		return local_apic_get(&vcpu->apic, number);
 	case REGISTER_APR: /* of older processors: nothing is in them */
 	case REGISTER_REMOTE_READ:
 	case REGISTER_EOI:
 		return 0;
 	default:
-		local_apic_error(apic, ESR_ILLEGAL_REGISTER);
+		local_apic_error(&vcpu->apic, ESR_ILLEGAL_REGISTER);
 		return 0;
 	}
 }
@@ -212,17 +158,18 @@ static void xapic_write(struct vcpu *vcpu, uint32_t number, uint32_t value)
 		return;
 	switch (number) {
 	case REGISTER_LDR:
-		apic->ldr = value & LDR_WRITABLE;
+		local_apic_set(apic, number, value & LDR_WRITABLE);
 		return;
 	case REGISTER_DFR:
-		apic->dfr = value | (uint32_t)~DFR_WRITABLE;
+		local_apic_set(apic, number, value | (uint32_t)~DFR_WRITABLE);
 		return;
 	case REGISTER_ICR_LOW:
-		apic->icr_low = value & ~(ICR_RESERVED | ICR_STATUS);
+		local_apic_set(apic, number,
+			       value & ~(ICR_RESERVED | ICR_STATUS));
 		local_apic_send(vcpu);
 		return;
 	case REGISTER_ICR_HIGH:
-		apic->icr_high = value & BITS(31, 24);
+		local_apic_set(apic, number, value & BITS(31, 24));
 		return;
 	case REGISTER_ID: /* read-only, as on today's processors */
 	case REGISTER_APR:
@@ -267,23 +214,15 @@ static enum error x2apic_read(struct vcpu *vcpu, uint32_t number,
 			      uint64_t *value)
 {
 	struct local_apic *apic = &vcpu->apic;
-	uint32_t low = 0;
+	uint32_t low = 0, high = 0;
 
-	switch (number) {
-	case REGISTER_ID:
-		low = apic->id;
-		break;
-	case REGISTER_LDR: /* "Logical x2APIC ID" */
-		low = apic->id >> 4 << 16 | (uint32_t)BIT(apic->id & 0xf);
-		break;
-	case REGISTER_ICR_LOW:
-		*value = (uint64_t)apic->icr_high << 32 | apic->icr_low;
-		return ERR_NONE;
-	default:
-		if (!read_common(vcpu, number, &low))
-			return ERR_BAD_REQUEST;
+	if (number == REGISTER_ICR_LOW) {
+		low = local_apic_get(apic, REGISTER_ICR_LOW);
+		high = local_apic_get(apic, REGISTER_ICR_HIGH);
+	} else if (!read_common(vcpu, number, &low)) {
+		return ERR_BAD_REQUEST;
 	}
-	*value = low;
+	*value = (uint64_t)high << 32 | low;
 	return ERR_NONE;
 }
 
@@ -314,8 +253,10 @@ static enum error x2apic_write(struct vcpu *vcpu, uint32_t number,
 	if (number == REGISTER_ICR_LOW) {
 		if (value & ICR_RESERVED)
 			return ERR_BAD_REQUEST;
-		apic->icr_low = (uint32_t)value & ~(uint32_t)ICR_STATUS;
-		apic->icr_high = (uint32_t)(value >> 32);
+		local_apic_set(apic, REGISTER_ICR_LOW,
+			       (uint32_t)value & ~(uint32_t)ICR_STATUS);
+		local_apic_set(apic, REGISTER_ICR_HIGH,
+			       (uint32_t)(value >> 32));
 		local_apic_send(vcpu);
 		return ERR_NONE;
 	}
@@ -349,6 +290,8 @@ static enum error write_base(struct vcpu *vcpu, uint64_t value)
 	vcpu->apic.base = (base & ~mode_bits) | to;
 	if (!to) /* switched off, it forgets everything */
 		local_apic_init(vcpu);
+	else if (to != from)
+		local_apic_show_ids(&vcpu->apic);
 	return ERR_NONE;
 }
 

@@ -18,9 +18,19 @@
 
 enum timer_mode { ONE_SHOT, PERIODIC, TSC_DEADLINE, RESERVED_MODE };
 
-static enum timer_mode timer_mode(uint32_t lvt)
+static enum timer_mode mode_of(uint32_t entry)
 {
-	return (enum timer_mode)field_get(LVT_TIMER_MODE, lvt);
+	return (enum timer_mode)field_get(LVT_TIMER_MODE, entry);
+}
+
+static enum timer_mode timer_mode(const struct local_apic *apic)
+{
+	return mode_of(local_apic_get(apic, REGISTER_LVT + LVT_TIMER));
+}
+
+static uint32_t initial_count(const struct local_apic *apic)
+{
+	return local_apic_get(apic, REGISTER_INITIAL_COUNT);
 }
 
 static bool counts(enum timer_mode mode)
@@ -31,7 +41,8 @@ static bool counts(enum timer_mode mode)
 /* "Divide Configuration Register": bits 3, 1, 0; 2, 4 ... 128, 1. */
 static uint32_t divide_shift(const struct local_apic *apic)
 {
-	uint32_t code = (apic->divide & 3) | (apic->divide & BIT(3)) >> 1;
+	uint32_t divide = local_apic_get(apic, REGISTER_DIVIDE);
+	uint32_t code = (divide & 3) | (divide & BIT(3)) >> 1;
 
 	return (code + 1) & 7;
 }
@@ -56,7 +67,7 @@ static uint64_t count_to_time(const struct local_apic *apic, uint32_t count)
 {
 	uint64_t ns = (uint64_t)count << divide_shift(apic);
 
-	if (timer_mode(apic->lvt[LVT_TIMER]) == PERIODIC && ns < PERIOD_MIN_NS)
+	if (timer_mode(apic) == PERIODIC && ns < PERIOD_MIN_NS)
 		ns = PERIOD_MIN_NS;
 	return ns_to_time(ns);
 }
@@ -64,7 +75,7 @@ static uint64_t count_to_time(const struct local_apic *apic, uint32_t count)
 static void disarm(struct local_apic *apic)
 {
 	apic->timer_deadline = ARCH_NO_DEADLINE;
-	apic->initial_count = 0;
+	local_apic_set(apic, REGISTER_INITIAL_COUNT, 0);
 	apic->tsc_deadline = 0;
 }
 
@@ -75,8 +86,8 @@ void local_apic_timer(struct vcpu *vcpu, uint64_t now)
 
 	if (deadline == ARCH_NO_DEADLINE || now < deadline)
 		return;
-	if (timer_mode(apic->lvt[LVT_TIMER]) == PERIODIC) {
-		uint64_t period = count_to_time(apic, apic->initial_count);
+	if (timer_mode(apic) == PERIODIC) {
+		uint64_t period = count_to_time(apic, initial_count(apic));
 
 		/* Periods that were missed make one interrupt. */
 		apic->timer_deadline += ((now - deadline) / period + 1) *
@@ -98,21 +109,21 @@ uint32_t local_apic_timer_count(struct vcpu *vcpu)
 
 	local_apic_timer(vcpu, now);
 	if (apic->timer_deadline == ARCH_NO_DEADLINE ||
-	    !counts(timer_mode(apic->lvt[LVT_TIMER])))
+	    !counts(timer_mode(apic)))
 		return 0;
 	left = time_to_ns(apic->timer_deadline - now);
 	left = (left + BIT(shift) - 1) >> shift;
 	/* A stretched period is longer than its count. */
-	return left > apic->initial_count ? apic->initial_count :
+	return left > initial_count(apic) ? initial_count(apic) :
 					    (uint32_t)left;
 }
 
 void local_apic_timer_start(struct local_apic *apic, uint32_t count)
 {
-	if (!counts(timer_mode(apic->lvt[LVT_TIMER])))
+	if (!counts(timer_mode(apic)))
 		return;
 	disarm(apic);
-	apic->initial_count = count;
+	local_apic_set(apic, REGISTER_INITIAL_COUNT, count);
 	if (count)
 		apic->timer_deadline = arch_time() + count_to_time(apic, count);
 }
@@ -122,26 +133,24 @@ void local_apic_timer_divide(struct vcpu *vcpu, uint32_t value)
 	struct local_apic *apic = &vcpu->apic;
 	uint32_t left = local_apic_timer_count(vcpu);
 
-	apic->divide = value;
+	local_apic_set(apic, REGISTER_DIVIDE, value);
 	if (left)
 		apic->timer_deadline = arch_time() + count_to_time(apic, left);
 }
 
 void local_apic_timer_lvt(struct local_apic *apic, uint32_t value)
 {
-	enum timer_mode from = timer_mode(apic->lvt[LVT_TIMER]);
-	enum timer_mode to = timer_mode(value);
+	enum timer_mode from = timer_mode(apic), to = mode_of(value);
 
 	if (from != to && !(counts(from) && counts(to)))
 		disarm(apic);
-	apic->lvt[LVT_TIMER] = value;
 }
 
 void local_apic_timer_set_deadline(struct vcpu *vcpu, uint64_t tsc)
 {
 	struct local_apic *apic = &vcpu->apic;
 
-	if (timer_mode(apic->lvt[LVT_TIMER]) != TSC_DEADLINE)
+	if (timer_mode(apic) != TSC_DEADLINE)
 		return;
 	apic->tsc_deadline = tsc;
 	apic->timer_deadline = tsc ? tsc : ARCH_NO_DEADLINE;

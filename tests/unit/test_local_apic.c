@@ -46,6 +46,7 @@ static void an_init_undoes_everything(void **state)
 	write_at(0x3e0, 3);
 	write_at(0x380, 1000);
 	local_apic_raise(apic, 0x41, true);
+	local_apic_take_posted(apic);
 	local_apic_accept(apic, 0x41);
 	write_at(0x80, 0x55);
 	read_all(changed);
@@ -72,6 +73,66 @@ static void an_init_keeps_id_and_base(void **state)
 	assert_int_equal(apic->base, X2APIC | 0x100);
 	assert_int_equal(read_msr(0x80f), 0xff);
 	assert_int_equal(read_msr(0x6e0), 0);
+}
+
+static uint32_t word_at(uint32_t offset)
+{
+	uint32_t word;
+
+	memcpy(&word, (const char *)apic + offset, sizeof word);
+	return word;
+}
+
+/* SDM 326019, "Virtual APIC State": a processor works on the same bytes. */
+static void registers_lie_where_a_processor_looks_for_them(void **state)
+{
+	(void)state;
+	write_at(0x80, 0x31);
+	write_at(0x320, 0x700ee);
+	write_at(0x380, 77);
+	assert_int_equal(word_at(0x80), 0x31);
+	assert_int_equal(word_at(0xf0), 0x1ff);
+	assert_int_equal(word_at(0x320), 0x700ee);
+	assert_int_equal(word_at(0x380), 0);
+	write_at(0x320, 0x200ee);
+	write_at(0x380, 77);
+	assert_int_equal(word_at(0x380), 77);
+	local_apic_raise(apic, 0x93, true);
+	assert_int_equal(word_at(0x240), 0); /* only its own CPU moves it */
+	assert_int_equal(word_at(0x400 + 4 * 4), 1 << 0x13);
+	assert_int_equal(word_at(0x400 + 32), 1);
+	local_apic_take_posted(apic);
+	assert_int_equal(word_at(0x240), 1 << 0x13);
+	assert_int_equal(word_at(0x1c0), 1 << 0x13);
+	assert_int_equal(word_at(0x400 + 4 * 4), 0);
+	assert_int_equal(word_at(0x400 + 32), 0);
+	local_apic_accept(apic, 0x93);
+	assert_int_equal(word_at(0x240), 0);
+	assert_int_equal(word_at(0x140), 1 << 0x13);
+}
+
+/* An MSR of 64 bits shows the three words behind a register's own. */
+static void nothing_is_kept_behind_a_register(void **state)
+{
+	(void)state;
+	for (uint32_t offset = 0; offset < 0x400; offset += 16)
+		write_at(offset, ~0u);
+	for (uint32_t offset = 0; offset < 0x400; offset += 4)
+		if (offset % 16)
+			assert_int_equal(word_at(offset), 0);
+}
+
+static void identities_are_shown_as_the_mode_has_them(void **state)
+{
+	(void)state;
+	apic->id = 5;
+	go_x2apic(1);
+	assert_int_equal(word_at(0x20), 5);
+	assert_int_equal(word_at(0xd0), 0x20);
+	assert_int_equal(write_msr(MSR_BASE, 0xfee00000), ERR_NONE);
+	assert_int_equal(write_msr(MSR_BASE, ENABLED), ERR_NONE);
+	assert_int_equal(word_at(0x20), 5 << 24);
+	assert_int_equal(word_at(0xd0), 0);
 }
 
 /* ---- priorities --------------------------------------------------------- */
@@ -174,6 +235,7 @@ static void the_end_of_an_edge_does_not(void **state)
 	io_apic_set_line(&vm, 5, true);
 	local_apic_raise(apic, 0x41, true); /* another one is a level */
 	local_apic_raise(apic, 0x42, false);
+	assert_int_equal(local_apic_pending(apic), 0x42);
 	local_apic_accept(apic, 0x42);
 	write_at(0xb0, 0);
 	assert_int_equal(read_at(0x220), 1 << 1); /* 0x41 alone */
@@ -327,6 +389,9 @@ int main(void)
 		TEST(a_reset_leaves_what_the_manual_says),
 		TEST(an_init_undoes_everything),
 		TEST(an_init_keeps_id_and_base),
+		TEST(registers_lie_where_a_processor_looks_for_them),
+		TEST(nothing_is_kept_behind_a_register),
+		TEST(identities_are_shown_as_the_mode_has_them),
 		TEST(the_highest_vector_is_delivered_first),
 		TEST(a_vector_of_the_same_class_waits),
 		TEST(the_task_priority_holds_vectors_back),

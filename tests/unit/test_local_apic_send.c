@@ -130,8 +130,8 @@ static void cluster_destinations_are_cluster_and_mask(void **state)
 static void x2apic_logical_ids_follow_from_the_id(void **state)
 {
 	(void)state;
-	go_x2apic(2);
 	apic->id = 0x23;
+	go_x2apic(2);
 	assert_int_equal(read_msr(0x802), 0x23);
 	assert_int_equal(read_msr(0x80d), 0x20008);
 	assert_true(is_for(0, 0x2000c, true, true));

@@ -56,7 +56,8 @@ static void the_local_apic_answers(void **state)
 	(void)state;
 	store(0xfee000f0, 0x1ff);
 	assert_int_equal(load(0xfee000f0), 0x1ff);
-	vcpu.apic.id = 3;
+	vcpu.index = 3;
+	local_apic_reset(&vcpu);
 	assert_int_equal(load(0xfee00020), 3 << 24);
 	assert_int_equal(complaints, 0);
 }
@@ -67,7 +68,8 @@ static void in_x2apic_mode_its_page_is_empty(void **state)
 	vcpu.apic.base |= BIT(10);
 	assert_int_equal(load(0xfee000f0), 0xffffffff);
 	store(0xfee000f0, 0x1ff);
-	assert_int_equal(vcpu.apic.svr, 0xff);
+	vcpu.apic.base &= ~BIT(10);
+	assert_int_equal(load(0xfee000f0), 0xff);
 	vcpu.apic.base &= ~(BIT(10) | BIT(11)); /* switched off */
 	assert_int_equal(load(0xfee000f0), 0xffffffff);
 	assert_int_equal(complaints, 3);

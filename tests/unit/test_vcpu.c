@@ -124,12 +124,15 @@ static void init_makes_it_wait(void **state)
 	ask(second, VCPU_STARTUP);
 	second->has_event = true;
 	second->wants_window = true;
-	second->apic.irr[1] = 1;
+	local_apic_mmio_write(second, 0xf0, 4, 0x1ff);
+	local_apic_raise(&second->apic, 0x41, false);
+	assert_int_equal(local_apic_pending(&second->apic), 0x41);
+	local_apic_raise(&second->apic, 0x42, false);
 	fake_virt.resets = 0;
 	ask(second, VCPU_INIT);
 	assert_int_equal(fake_virt.resets, 1);
 	assert_int_equal(second->state, VCPU_WAITING);
-	assert_int_equal(second->apic.irr[1], 0);
+	assert_int_equal(local_apic_pending(&second->apic), -1);
 	assert_false(second->has_event);
 	assert_false(second->wants_window);
 }
@@ -293,10 +296,10 @@ static void a_window_is_asked_for_and_given_up(void **state)
 	assert_int_equal(fake_virt.injected, 0);
 	assert_true(fake_virt.want_window);
 	assert_true(first->wants_window);
-	first->apic.tpr = 0x50;
+	local_apic_set_cr8(&first->apic, 5);
 	vcpu_prepare(first);
 	assert_false(fake_virt.want_window);
-	first->apic.tpr = 0;
+	local_apic_set_cr8(&first->apic, 0);
 	fake_virt.can_interrupt = true;
 	vcpu_prepare(first);
 	assert_int_equal(fake_virt.injected, 1);
