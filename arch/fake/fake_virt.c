@@ -94,6 +94,12 @@ static void fake_want_window(struct vcpu *vcpu, bool want)
 	fake_virt.want_window = want;
 }
 
+static bool fake_delivers(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return fake_virt.delivers;
+}
+
 static enum error fake_read_msr(struct vcpu *vcpu, uint32_t msr,
 				uint64_t *value)
 {
@@ -158,6 +164,7 @@ const struct virt_ops fake_virt_ops = {
 	.event_pending = fake_event_pending,
 	.can_interrupt = fake_can_interrupt,
 	.want_window = fake_want_window,
+	.delivers = fake_delivers,
 	.read_msr = fake_read_msr,
 	.write_msr = fake_write_msr,
 	.stage2_create = fake_stage2_create,

@@ -60,17 +60,12 @@ struct apic_register {
 	uint32_t zero[3]; /* an MSR of 64 bits takes one of them */
 };
 
-/*
- * Interrupts on their way to the vCPU, which its own CPU moves to the IRR
- * before it enters the guest.  The part that VT-x knows has the shape of its
- * posted-interrupt descriptor: SDM 326019, "Format of Posted-Interrupt
- * Descriptor".
- */
+/* Interrupts on their way to the vCPU, which its own CPU moves to the IRR
+ * before it enters the guest. */
 struct apic_posted {
 	_Atomic uint32_t requests[APIC_VECTOR_WORDS];
-	_Atomic uint32_t outstanding; /* there are some, and it was kicked */
-	uint32_t reserved[7];
 	_Atomic uint32_t level[APIC_VECTOR_WORDS]; /* which are no edges */
+	_Atomic uint32_t words; /* of requests that have some: bits */
 };
 
 struct local_apic {
@@ -78,27 +73,27 @@ struct local_apic {
 	struct apic_register registers[APIC_REGISTERS];
 
 	/* The rest of the page is the hypervisor's alone. */
-	struct apic_posted posted __attribute__((aligned(64)));
+	struct apic_posted posted;
 	_Atomic uint64_t base;	 /* IA32_APIC_BASE */
 	uint32_t id;		 /* the vCPU's number */
 	uint32_t errors;	 /* become the ESR when that is written */
 	uint64_t timer_deadline; /* arch_time() when it expires next, or
 				    ARCH_NO_DEADLINE */
 	uint64_t tsc_deadline;	 /* IA32_TSC_DEADLINE as written; 0: disarmed */
-	/* IRR, ISR or TMR are not as the processor left them. */
-	bool changed;
+	/* IRR or ISR, or the TMR, are not as the processor left them. */
+	bool changed, levels_changed;
 } __attribute__((aligned(4096)));
 static_assert(offsetof(struct local_apic, posted) == 0x400 &&
 		      sizeof(struct local_apic) == 4096,
 	      "one page: SDM 326019, \"Virtual APIC State\"");
-static_assert(offsetof(struct apic_posted, outstanding) == 32 &&
-		      offsetof(struct apic_posted, level) == 64,
-	      "SDM 326019, \"Format of Posted-Interrupt Descriptor\"");
 
 /* Power-on state; vCPU 0 is the bootstrap processor. */
 void local_apic_reset(struct vcpu *vcpu);
 /* What an INIT leaves: the ID and the APIC base stay. */
 void local_apic_init(struct vcpu *vcpu);
+
+/* In x2APIC mode and when it is off, the APIC's page is empty. */
+bool local_apic_is_xapic(const struct local_apic *apic);
 
 /* MMIO access at @offset (0..0xfff); sizes other than 4 read as the manual
  * says or are ignored, never more than the guest's own state is touched. */
@@ -134,6 +129,16 @@ void local_apic_take_posted(struct local_apic *apic);
 int local_apic_pending(struct local_apic *apic);
 /* Moves it from IRR to ISR: it is being delivered. */
 void local_apic_accept(struct local_apic *apic, uint8_t vector);
+
+/* For a processor that works on the registers itself: the highest vector of
+ * the IRR and of the ISR, or 0; those of 64 that are levels by the TMR; and
+ * what it leaves to us when it has ended a level, and when the guest has
+ * written the register at @offset where it does not act by itself. */
+uint8_t local_apic_requested(const struct local_apic *apic);
+uint8_t local_apic_in_service(const struct local_apic *apic);
+uint64_t local_apic_levels(const struct local_apic *apic, uint32_t part);
+void local_apic_ended(struct vcpu *vcpu, uint8_t vector);
+void local_apic_written(struct vcpu *vcpu, uint32_t offset);
 
 /* The timer: raises its vector and sets the next deadline when @now is past
  * timer_deadline; a period so short that it would starve is stretched. */

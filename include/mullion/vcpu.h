@@ -79,7 +79,6 @@ struct vcpu {
 	_Atomic bool stuck;
 	bool wants_window;
 
-	struct local_apic apic;
 	struct guest_clock clock;
 	struct cpuid_line cpuid_lines[CPUID_LINES];
 	uint64_t xcr0;
@@ -91,6 +90,8 @@ struct vcpu {
 
 	uint64_t exits[EXIT_KIND_COUNT];
 	struct vcpu *next; /* on the same CPU */
+
+	struct local_apic apic; /* a page: last, so that there are but two */
 };
 
 /* exits.c: does what the exit asks for. */

@@ -94,6 +94,11 @@ struct virt_ops {
 	/* Exit as soon as it can; or no longer. */
 	void (*want_window)(struct vcpu *vcpu, bool want);
 
+	/* Whether the processor itself delivers what the local APIC requests, in
+	 * the APIC's mode of now: then there is nothing to inject.  NULL: never
+	 * (SVM's AVIC is in no emulator). */
+	bool (*delivers)(struct vcpu *vcpu);
+
 	/* MSRs that the processor switches with the guest (FS_BASE, STAR...):
 	 * ERR_NOT_FOUND for others; ERR_BAD_REQUEST means #GP. */
 	enum error (*read_msr)(struct vcpu *vcpu, uint32_t msr,

@@ -56,7 +56,7 @@ void local_apic_init(struct vcpu *vcpu)
 		atomic_store(&apic->posted.requests[i], 0);
 		atomic_store(&apic->posted.level[i], 0);
 	}
-	atomic_store(&apic->posted.outstanding, 0);
+	atomic_store(&apic->posted.words, 0);
 	for (uint32_t i = 0; i < APIC_REGISTERS; i++)
 		if (i != REGISTER_SVR)
 			local_apic_set(apic, i, 0);
@@ -65,7 +65,7 @@ void local_apic_init(struct vcpu *vcpu)
 	local_apic_set(apic, REGISTER_DFR, ~0u);
 	for (int i = 0; i < LVT_COUNT; i++)
 		local_apic_set(apic, REGISTER_LVT + i, LVT_MASKED);
-	apic->changed = true;
+	apic->changed = apic->levels_changed = true;
 	apic->errors = 0;
 	apic->timer_deadline = ARCH_NO_DEADLINE;
 	apic->tsc_deadline = 0;
@@ -81,8 +81,8 @@ void local_apic_reset(struct vcpu *vcpu)
 
 /* ---- delivery to the processor ------------------------------------------ */
 
-/* The highest vector in @set (IRR or ISR), or -1. */
-static int highest(const struct local_apic *apic, uint32_t set)
+/* The highest vector in @set (IRR or ISR); 0: none, since 0 is illegal. */
+static uint32_t highest(const struct local_apic *apic, uint32_t set)
 {
 	/* Each exit of the long way and each end of interrupt pays for it. */
 #pragma GCC unroll 8
@@ -92,12 +92,25 @@ static int highest(const struct local_apic *apic, uint32_t set)
 		if (word)
 			return i * 32 + 31 - __builtin_clz(word);
 	}
-	return -1;
+	return 0;
 }
 
-static bool has(const struct local_apic *apic, uint32_t set, uint32_t vector)
+uint8_t local_apic_requested(const struct local_apic *apic)
 {
-	return local_apic_get(apic, set + vector / 32) & BIT(vector % 32);
+	return highest(apic, REGISTER_IRR);
+}
+
+uint8_t local_apic_in_service(const struct local_apic *apic)
+{
+	return highest(apic, REGISTER_ISR);
+}
+
+uint64_t local_apic_levels(const struct local_apic *apic, uint32_t part)
+{
+	uint32_t number = REGISTER_TMR + 2 * part;
+
+	return local_apic_get(apic, number) |
+	       (uint64_t)local_apic_get(apic, number + 1) << 32;
 }
 
 /* Puts @vector into @set, or takes it out. */
@@ -118,27 +131,28 @@ static void take_word(struct local_apic *apic, int word)
 	uint32_t tmr = local_apic_get(apic, REGISTER_TMR + word);
 
 	local_apic_set(apic, REGISTER_IRR + word, irr | taken);
-	local_apic_set(apic, REGISTER_TMR + word, (tmr & ~taken) | level);
 	apic->changed = true;
+	if ((tmr & taken) == level)
+		return;
+	local_apic_set(apic, REGISTER_TMR + word, (tmr & ~taken) | level);
+	apic->levels_changed = true;
 }
 
 void local_apic_take_posted(struct local_apic *apic)
 {
-	struct apic_posted *posted = &apic->posted;
+	uint32_t words;
 
-	if (!atomic_load(&posted->outstanding))
+	if (!atomic_load(&apic->posted.words))
 		return;
 	/* Before they are looked at: who posts behind that kicks again. */
-	atomic_store(&posted->outstanding, 0);
-	for (int i = 0; i < APIC_VECTOR_WORDS; i++)
-		if (atomic_load(&posted->requests[i]))
-			take_word(apic, i);
+	words = atomic_exchange(&apic->posted.words, 0);
+	for (; words; words &= words - 1)
+		take_word(apic, __builtin_ctz(words));
 }
 
 uint32_t local_apic_priority(const struct local_apic *apic)
 {
-	int vector = highest(apic, REGISTER_ISR);
-	uint32_t in_service = vector < 0 ? 0 : (uint32_t)vector;
+	uint32_t in_service = highest(apic, REGISTER_ISR);
 	uint32_t task = local_apic_get(apic, REGISTER_TPR);
 
 	in_service &= PRIORITY_CLASS;
@@ -147,16 +161,16 @@ uint32_t local_apic_priority(const struct local_apic *apic)
 
 int local_apic_pending(struct local_apic *apic)
 {
-	int vector;
+	uint32_t vector;
 
 	local_apic_take_posted(apic);
 	vector = highest(apic, REGISTER_IRR);
-	if (vector < 0 || !(apic->base & APIC_BASE_ENABLED))
+	if (vector == 0 || !(apic->base & APIC_BASE_ENABLED))
 		return -1;
-	if (((uint32_t)vector & PRIORITY_CLASS) <=
+	if ((vector & PRIORITY_CLASS) <=
 	    (local_apic_priority(apic) & PRIORITY_CLASS))
 		return -1;
-	return vector;
+	return (int)vector;
 }
 
 void local_apic_accept(struct local_apic *apic, uint8_t vector)
@@ -165,19 +179,23 @@ void local_apic_accept(struct local_apic *apic, uint8_t vector)
 	put(apic, REGISTER_ISR, vector, true);
 }
 
+void local_apic_ended(struct vcpu *vcpu, uint8_t vector)
+{
+	lock_take(&vcpu->vm->device_lock);
+	io_apic_end_of_interrupt(vcpu->vm, vector);
+	lock_give(&vcpu->vm->device_lock);
+}
+
 void local_apic_end_of_interrupt(struct vcpu *vcpu)
 {
 	struct local_apic *apic = &vcpu->apic;
-	int vector = highest(apic, REGISTER_ISR);
+	uint32_t vector = highest(apic, REGISTER_ISR);
 
-	if (vector < 0)
+	if (vector == 0)
 		return; /* a spurious interrupt's: there is none to end */
 	put(apic, REGISTER_ISR, vector, false);
-	if (!has(apic, REGISTER_TMR, vector))
-		return;
-	lock_take(&vcpu->vm->device_lock);
-	io_apic_end_of_interrupt(vcpu->vm, (uint8_t)vector);
-	lock_give(&vcpu->vm->device_lock);
+	if (local_apic_levels(apic, vector / 64) & BIT(vector % 64))
+		local_apic_ended(vcpu, (uint8_t)vector);
 }
 
 uint64_t local_apic_cr8(const struct local_apic *apic)
@@ -210,7 +228,7 @@ bool local_apic_raise(struct local_apic *apic, uint8_t vector, bool level)
 	else if (atomic_load(&posted->level[vector / 32]) & bit)
 		atomic_fetch_and(&posted->level[vector / 32], ~bit);
 	atomic_fetch_or(&posted->requests[vector / 32], bit);
-	return !atomic_exchange(&posted->outstanding, 1);
+	return !atomic_fetch_or(&posted->words, (uint32_t)BIT(vector / 32));
 }
 
 void local_apic_error(struct local_apic *apic, uint32_t bit)

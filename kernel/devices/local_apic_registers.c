@@ -181,7 +181,7 @@ static void xapic_write(struct vcpu *vcpu, uint32_t number, uint32_t value)
 	}
 }
 
-static bool answers_mmio(const struct local_apic *apic)
+bool local_apic_is_xapic(const struct local_apic *apic)
 {
 	return (apic->base & (APIC_BASE_ENABLED | APIC_BASE_X2APIC)) ==
 	       APIC_BASE_ENABLED;
@@ -192,7 +192,7 @@ uint64_t local_apic_mmio_read(struct vcpu *vcpu, uint32_t offset, uint32_t size)
 	uint32_t first = offset % 16;
 	uint32_t value;
 
-	if (!answers_mmio(&vcpu->apic))
+	if (!local_apic_is_xapic(&vcpu->apic))
 		return ~0ull;
 	/* A register is the first 4 of 16 bytes, the rest is undefined. */
 	if (!size || first >= 4 || size > 4 - first)
@@ -204,7 +204,7 @@ uint64_t local_apic_mmio_read(struct vcpu *vcpu, uint32_t offset, uint32_t size)
 void local_apic_mmio_write(struct vcpu *vcpu, uint32_t offset, uint32_t size,
 			   uint64_t value)
 {
-	if (answers_mmio(&vcpu->apic) && size == 4 && offset % 16 == 0)
+	if (local_apic_is_xapic(&vcpu->apic) && size == 4 && offset % 16 == 0)
 		xapic_write(vcpu, offset / 16, (uint32_t)value);
 }
 
@@ -270,6 +270,13 @@ static enum error x2apic_write(struct vcpu *vcpu, uint32_t number,
 		return ERR_BAD_REQUEST;
 	return write_common(vcpu, number, (uint32_t)value) ? ERR_NONE :
 							     ERR_BAD_REQUEST;
+}
+
+void local_apic_written(struct vcpu *vcpu, uint32_t offset)
+{
+	/* One that is refused has said so to the guest by the processor. */
+	x2apic_write(vcpu, offset / 16,
+		     local_apic_get(&vcpu->apic, offset / 16));
 }
 
 /* "Local APIC State Transitions with IA32_APIC_BASE" */

@@ -12,8 +12,6 @@
 #include <mullion/vm.h>
 
 #define VECTOR_UD 6
-#define APIC_BASE_ENABLE BIT(11)
-#define APIC_BASE_X2APIC BIT(10)
 
 static bool is_in(gpa_t at, size_t size, uint64_t page)
 {
@@ -22,20 +20,14 @@ static bool is_in(gpa_t at, size_t size, uint64_t page)
 	return offset < PAGE_SIZE && size <= PAGE_SIZE - offset;
 }
 
-/* In x2APIC mode and when it is off, the APIC's page is empty. */
-static bool has_xapic(const struct vcpu *vcpu)
-{
-	return (vcpu->apic.base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) ==
-	       APIC_BASE_ENABLE;
-}
-
 static uint64_t read_device(void *context, gpa_t at, size_t size)
 {
 	struct vcpu *vcpu = context;
 	struct vm *vm = vcpu->vm;
 	uint64_t value;
 
-	if (is_in(at, size, MULL_GUEST_LOCAL_APIC) && has_xapic(vcpu))
+	if (is_in(at, size, MULL_GUEST_LOCAL_APIC) &&
+	    local_apic_is_xapic(&vcpu->apic))
 		return local_apic_mmio_read(vcpu, at.value & 0xfff, size);
 	if (is_in(at, size, MULL_GUEST_IO_APIC)) {
 		lock_take(&vm->device_lock);
@@ -52,7 +44,8 @@ static void write_device(void *context, gpa_t at, size_t size, uint64_t value)
 	struct vcpu *vcpu = context;
 	struct vm *vm = vcpu->vm;
 
-	if (is_in(at, size, MULL_GUEST_LOCAL_APIC) && has_xapic(vcpu)) {
+	if (is_in(at, size, MULL_GUEST_LOCAL_APIC) &&
+	    local_apic_is_xapic(&vcpu->apic)) {
 		local_apic_mmio_write(vcpu, at.value & 0xfff, size, value);
 		return;
 	}

@@ -244,9 +244,13 @@ static void want_window(struct vcpu *vcpu, bool want)
 
 static void prepare_interrupt(struct vcpu *vcpu)
 {
-	int vector = local_apic_pending(&vcpu->apic);
 	struct guest_event event = { .kind = EVENT_INTERRUPT };
+	int vector = -1;
 
+	if (virt->delivers && virt->delivers(vcpu))
+		local_apic_take_posted(&vcpu->apic);
+	else
+		vector = local_apic_pending(&vcpu->apic);
 	if (vector < 0) {
 		want_window(vcpu, false);
 		return;

@@ -99,13 +99,10 @@ static void registers_lie_where_a_processor_looks_for_them(void **state)
 	assert_int_equal(word_at(0x380), 77);
 	local_apic_raise(apic, 0x93, true);
 	assert_int_equal(word_at(0x240), 0); /* only its own CPU moves it */
-	assert_int_equal(word_at(0x400 + 4 * 4), 1 << 0x13);
-	assert_int_equal(word_at(0x400 + 32), 1);
+	assert_int_equal(word_at(0x1c0), 0);
 	local_apic_take_posted(apic);
 	assert_int_equal(word_at(0x240), 1 << 0x13);
 	assert_int_equal(word_at(0x1c0), 1 << 0x13);
-	assert_int_equal(word_at(0x400 + 4 * 4), 0);
-	assert_int_equal(word_at(0x400 + 32), 0);
 	local_apic_accept(apic, 0x93);
 	assert_int_equal(word_at(0x240), 0);
 	assert_int_equal(word_at(0x140), 1 << 0x13);
@@ -133,6 +130,83 @@ static void identities_are_shown_as_the_mode_has_them(void **state)
 	assert_int_equal(write_msr(MSR_BASE, ENABLED), ERR_NONE);
 	assert_int_equal(word_at(0x20), 5 << 24);
 	assert_int_equal(word_at(0xd0), 0);
+}
+
+static bool changed(void)
+{
+	bool was = apic->changed;
+
+	apic->changed = false;
+	return was;
+}
+
+static bool levels_changed(void)
+{
+	bool was = apic->levels_changed;
+
+	apic->levels_changed = false;
+	return was;
+}
+
+static void a_processor_is_told_what_has_changed(void **state)
+{
+	(void)state;
+	assert_true(changed() && levels_changed());
+	assert_int_equal(local_apic_requested(apic), 0);
+	assert_int_equal(local_apic_in_service(apic), 0);
+	local_apic_raise(apic, 0x52, false);
+	assert_int_equal(local_apic_requested(apic), 0);
+	assert_false(changed());
+	local_apic_take_posted(apic);
+	assert_int_equal(local_apic_requested(apic), 0x52);
+	assert_true(changed() && !levels_changed());
+	local_apic_take_posted(apic);
+	assert_false(changed());
+	local_apic_accept(apic, 0x52);
+	assert_int_equal(local_apic_requested(apic), 0);
+	assert_int_equal(local_apic_in_service(apic), 0x52);
+	assert_true(changed());
+	write_at(0xb0, 0);
+	assert_int_equal(local_apic_in_service(apic), 0);
+	assert_true(changed() && !levels_changed());
+	local_apic_init(&vcpus[0]);
+	assert_true(changed() && levels_changed());
+}
+
+static void a_processor_is_told_which_ends_to_report(void **state)
+{
+	(void)state;
+	levels_changed();
+	local_apic_raise(apic, 0x30, true);
+	local_apic_raise(apic, 0x93, true);
+	local_apic_raise(apic, 0xff, true);
+	local_apic_raise(apic, 0x94, false);
+	local_apic_take_posted(apic);
+	assert_true(levels_changed());
+	assert_true(local_apic_levels(apic, 0) == 1ull << 0x30);
+	assert_true(local_apic_levels(apic, 1) == 0);
+	assert_true(local_apic_levels(apic, 2) == 1ull << 0x13);
+	assert_true(local_apic_levels(apic, 3) == 1ull << 63);
+	local_apic_raise(apic, 0x93, true); /* as before */
+	local_apic_take_posted(apic);
+	assert_false(levels_changed());
+	local_apic_raise(apic, 0x93, false);
+	local_apic_take_posted(apic);
+	assert_true(levels_changed());
+	assert_true(local_apic_levels(apic, 2) == 0);
+}
+
+static void what_a_processor_ended_reaches_the_io_apic(void **state)
+{
+	(void)state;
+	io_apic_write(&vm, 0, 4, 0x10 + 2 * 5);
+	io_apic_write(&vm, 0x10, 4, 0x8041); /* level, to vCPU 0 */
+	io_apic_set_line(&vm, 5, true);
+	assert_int_equal(local_apic_pending(apic), 0x41);
+	memset((char *)apic + 0x200, 0, 0x80); /* delivered and ended */
+	local_apic_ended(&vcpus[0], 0x41);     /* the line is still high */
+	assert_true(kicked_locked);
+	assert_int_equal(local_apic_pending(apic), 0x41);
 }
 
 /* ---- priorities --------------------------------------------------------- */
@@ -392,6 +466,9 @@ int main(void)
 		TEST(registers_lie_where_a_processor_looks_for_them),
 		TEST(nothing_is_kept_behind_a_register),
 		TEST(identities_are_shown_as_the_mode_has_them),
+		TEST(a_processor_is_told_what_has_changed),
+		TEST(a_processor_is_told_which_ends_to_report),
+		TEST(what_a_processor_ended_reaches_the_io_apic),
 		TEST(the_highest_vector_is_delivered_first),
 		TEST(a_vector_of_the_same_class_waits),
 		TEST(the_task_priority_holds_vectors_back),

@@ -306,6 +306,21 @@ static void a_window_is_asked_for_and_given_up(void **state)
 	assert_false(fake_virt.want_window);
 }
 
+static void a_processor_that_delivers_needs_no_injection(void **state)
+{
+	(void)state;
+	fake_virt.can_interrupt = false;
+	local_apic_raise(&first->apic, 0x41, false);
+	vcpu_prepare(first); /* asks for a window */
+	fake_virt.can_interrupt = fake_virt.delivers = true;
+	local_apic_raise(&first->apic, 0x52, false);
+	vcpu_prepare(first);
+	assert_int_equal(fake_virt.injected, 0);
+	assert_false(fake_virt.want_window);
+	assert_int_equal(local_apic_requested(&first->apic), 0x52);
+	assert_true(vcpu_wakes(first));
+}
+
 /* STI; HLT: the processor would halt and wake. */
 static void in_the_shadow_of_sti_a_halt_is_done(void **state)
 {
@@ -537,6 +552,7 @@ int main(void)
 		TEST(one_that_waits_takes_no_nmi),
 		TEST(an_interrupt_goes_from_request_to_service),
 		TEST(a_window_is_asked_for_and_given_up),
+		TEST(a_processor_that_delivers_needs_no_injection),
 		TEST(in_the_shadow_of_sti_a_halt_is_done),
 		TEST(in_the_shadow_anything_else_runs_first),
 		TEST(in_user_mode_a_halt_is_not_done),

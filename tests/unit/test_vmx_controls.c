@@ -56,10 +56,9 @@ static void a_whole_processor_is_taken(void **state)
 	assert_int_equal(
 		controls.processor,
 		0x04006172 | VMX_PROCESSOR_HLT | VMX_PROCESSOR_MWAIT |
-			VMX_PROCESSOR_RDPMC | VMX_PROCESSOR_CR8_LOAD |
-			VMX_PROCESSOR_CR8_STORE | VMX_PROCESSOR_IO_BITMAPS |
-			VMX_PROCESSOR_MSR_BITMAP | VMX_PROCESSOR_MONITOR |
-			VMX_PROCESSOR_SECONDARY);
+			VMX_PROCESSOR_RDPMC | VMX_PROCESSOR_TPR_SHADOW |
+			VMX_PROCESSOR_IO_BITMAPS | VMX_PROCESSOR_MSR_BITMAP |
+			VMX_PROCESSOR_MONITOR | VMX_PROCESSOR_SECONDARY);
 	assert_int_equal(
 		controls.secondary,
 		VMX_SECONDARY_EPT | VMX_SECONDARY_VPID | VMX_SECONDARY_WBINVD |
@@ -72,6 +71,7 @@ static void a_whole_processor_is_taken(void **state)
 						 VMX_ENTRY_LOAD_PAT |
 						 VMX_ENTRY_LOAD_EFER);
 	assert_true(controls.vpid && controls.timer && controls.large_1g);
+	assert_true(controls.interrupts);
 	assert_true(controls.invept_single && controls.invvpid_single);
 	assert_int_equal(controls.timer_shift, 0);
 }
@@ -96,6 +96,22 @@ static void what_is_welcome_may_be_missing(void **state)
 	controls = choose(&have);
 	assert_int_equal(controls.timer_shift, 5);
 	assert_true(controls.secondary & VMX_SECONDARY_ENCLS);
+}
+
+/* The local APIC is the processor's as a whole, or not at all. */
+static void interrupts_are_delivered_with_all_of_it(void **state)
+{
+	static const uint32_t parts[] = { VMX_SECONDARY_X2APIC,
+					  VMX_SECONDARY_APIC_REGISTERS,
+					  VMX_SECONDARY_INTERRUPTS };
+	struct vmx_capabilities have;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(parts); i++) {
+		have = skylake;
+		have.secondary &= ~((uint64_t)parts[i] << 32);
+		assert_false(choose(&have).interrupts);
+	}
 }
 
 /* A VPID whose mappings cannot be flushed is not used. */
@@ -141,10 +157,8 @@ static const struct {
 	  "VT-x without exits for MONITOR" },
 	{ OF(processor), VMX_PROCESSOR_RDPMC << 32,
 	  "VT-x without exits for RDPMC" },
-	{ OF(processor), VMX_PROCESSOR_CR8_LOAD << 32,
-	  "VT-x without exits for writes of CR8" },
-	{ OF(processor), VMX_PROCESSOR_CR8_STORE << 32,
-	  "VT-x without exits for reads of CR8" },
+	{ OF(processor), VMX_PROCESSOR_TPR_SHADOW << 32,
+	  "VT-x without a TPR shadow" },
 	{ OF(processor), VMX_PROCESSOR_IO_BITMAPS << 32,
 	  "VT-x without I/O bitmaps" },
 	{ OF(processor), VMX_PROCESSOR_MSR_BITMAP << 32,
@@ -220,8 +234,8 @@ static void what_is_there_is_described(void **state)
 	assert_int_equal(length, strlen(text));
 	assert_string_equal(text,
 			    "EPT with 2 MiB pages, 1 GiB pages, VPID, "
-			    "preemption timer, x2APIC virtualization (not "
-			    "used), page-modification log (not used), "
+			    "preemption timer, x2APIC and virtual-interrupt "
+			    "delivery, page-modification log (not used), "
 			    "accessed and dirty flags (not used)");
 	have.pin |= VMX_PIN_POSTED << 32;
 	vmx_controls_describe(&have, &controls, text, sizeof text);
@@ -239,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_whole_processor_is_taken),
 		cmocka_unit_test(what_is_welcome_may_be_missing),
+		cmocka_unit_test(interrupts_are_delivered_with_all_of_it),
 		cmocka_unit_test(vpids_need_invvpid),
 		cmocka_unit_test(what_is_missing_is_named),
 		cmocka_unit_test(exits_for_cr3_must_not_be_forced),

@@ -13,10 +13,10 @@
 
 #define IO_BITMAP_PAGES 2
 #define MSR_BITMAP_READ_HIGH 0x400
-#define MSR_BITMAP_WRITE 0x800
 
 /* Shared by all VMs: every port exits; MSRs but the few below, too. */
-static uint8_t *io_bitmaps, *msr_bitmap;
+static uint8_t *io_bitmaps;
+uint8_t *vmx_msr_bitmap;
 static uint32_t vpids_used;
 
 struct vmx_capabilities vmx_capabilities;
@@ -99,8 +99,8 @@ static void pass_msr(uint32_t msr)
 
 	if (msr >= 0xc0000000)
 		byte += MSR_BITMAP_READ_HIGH;
-	msr_bitmap[byte] &= ~(1 << msr % 8);
-	msr_bitmap[byte + MSR_BITMAP_WRITE] &= ~(1 << msr % 8);
+	vmx_msr_bitmap[byte] &= ~(1 << msr % 8);
+	vmx_msr_bitmap[byte + MSR_BITMAP_WRITE] &= ~(1 << msr % 8);
 }
 
 static void make_bitmaps(void)
@@ -113,13 +113,14 @@ static void make_bitmaps(void)
 	};
 
 	io_bitmaps = page_alloc(IO_BITMAP_PAGES);
-	msr_bitmap = page_alloc(1);
-	if (!io_bitmaps || !msr_bitmap)
+	vmx_msr_bitmap = page_alloc(1);
+	if (!io_bitmaps || !vmx_msr_bitmap)
 		panic("no memory for the I/O and MSR bitmaps");
 	memset(io_bitmaps, 0xff, IO_BITMAP_PAGES * PAGE_SIZE);
-	memset(msr_bitmap, 0xff, PAGE_SIZE);
+	memset(vmx_msr_bitmap, 0xff, PAGE_SIZE);
 	for (size_t i = 0; i < ARRAY_COUNT(passed); i++)
 		pass_msr(passed[i]);
+	vmx_apic_start();
 }
 
 /* "VMXON Region", "VMCS Data": the revision comes first. */
@@ -228,7 +229,6 @@ static void set_controls(struct vcpu *vcpu)
 	vmx->processor = vmx->new_processor = controls->processor;
 	vmcs_write(VMCS_PIN, controls->pin);
 	vmcs_write(VMCS_PROCESSOR, controls->processor);
-	vmcs_write(VMCS_SECONDARY, controls->secondary);
 	vmcs_write(VMCS_EXIT, controls->exit);
 	vmcs_write(VMCS_ENTRY, controls->entry);
 	/* #DB and #AC can be raised without end inside the processor, so that
@@ -245,13 +245,13 @@ static void set_controls(struct vcpu *vcpu)
 	vmcs_write(VMCS_IO_BITMAP_A, arch_physical(io_bitmaps).value);
 	vmcs_write(VMCS_IO_BITMAP_B,
 		   arch_physical(io_bitmaps).value + PAGE_SIZE);
-	vmcs_write(VMCS_MSR_BITMAP, arch_physical(msr_bitmap).value);
 	vmx->ept_pointer = ept_pointer(vcpu->vm->stage2);
 	vmcs_write(VMCS_EPT_POINTER, vmx->ept_pointer);
 	if (vmx->vpid)
 		vmcs_write(VMCS_VPID, vmx->vpid);
 	if (controls->secondary & VMX_SECONDARY_ENCLS)
 		vmcs_write(VMCS_ENCLS_BITMAP, ~0ull);
+	vmx_apic_reset(vcpu);
 }
 
 static void set_host_state(void)
@@ -321,6 +321,7 @@ const struct virt_ops vmx_ops = {
 	.event_pending = vmx_event_pending,
 	.can_interrupt = vmx_can_interrupt,
 	.want_window = vmx_want_window,
+	.delivers = vmx_delivers,
 	.read_msr = vmx_read_msr,
 	.write_msr = vmx_write_msr,
 	.stage2_create = ept_create,

@@ -3,6 +3,7 @@
 #define VMX_H
 
 #include "../cpu.h"
+#include "vmcs.h"
 #include "vmx_check.h"
 #include "vmx_controls.h"
 #include "vmx_regs.h"
@@ -29,6 +30,12 @@ struct vmx_vcpu {
 	/* What is in the VMCS, so that only changes are written. */
 	uint64_t rip, rsp, rflags, host_rsp;
 	uint32_t pin, processor, interruptibility;
+
+	/* The local APIC's mode that the controls are for; its registers are in
+	 * struct local_apic. */
+	uint64_t apic_mode;
+	bool delivers; /* the processor delivers interrupts */
+	uint64_t tpr_threshold;
 
 	uint32_t fast_left; /* exits of the short path before the long way */
 
@@ -84,6 +91,7 @@ static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)
 }
 
 /* vmx.c: what all of the back end reads. */
+extern uint8_t *vmx_msr_bitmap;
 extern struct vmx_capabilities vmx_capabilities;
 extern struct vmx_controls vmx_controls;
 /* Makes @vcpu's VMCS this CPU's current one. */
@@ -92,6 +100,14 @@ void vmx_use(struct vcpu *vcpu);
 static inline struct vmx_cpu *vmx_cpu_self(void)
 {
 	return cpu_self()->vendor_save;
+}
+
+static inline void vmcs_write_if_new(uint64_t field, uint64_t *old,
+				     uint64_t value)
+{
+	if (*old != value)
+		vmcs_write(field, value);
+	*old = value;
 }
 
 /* vmx_fast.c: what vmx_enter.S calls at each exit; enum fast_exit. */
@@ -106,6 +122,13 @@ void vmx_want_window(struct vcpu *vcpu, bool want);
 /* Whether @vcpu's unswitched registers are in the processor; no longer. */
 bool vmx_is_owner(const struct vcpu *vcpu);
 void vmx_forget(struct vcpu *vcpu);
+
+/* vmx_apic.c: the local APIC as far as the processor does it. */
+void vmx_apic_start(void);
+void vmx_apic_reset(struct vcpu *vcpu);
+bool vmx_delivers(struct vcpu *vcpu);
+/* Before an entry: what the kernel has changed in the registers. */
+void vmx_apic_write_changes(struct vcpu *vcpu);
 
 /* vmx_state.c */
 void vmx_reset_state(struct vcpu *vcpu);

@@ -22,6 +22,7 @@ struct vmx_controls {
 	bool vpid;
 	bool invvpid_single; /* or only the type for all contexts */
 	bool invept_single;
+	bool interrupts; /* x2APIC and virtual interrupts by the processor */
 	bool timer; /* the preemption timer, which counts TSC >> timer_shift */
 	uint8_t timer_shift;
 };

@@ -149,14 +149,6 @@ static enum error set_cr4(struct vcpu *vcpu, uint64_t value)
 	return error;
 }
 
-static enum error set_cr8(struct vcpu *vcpu, uint64_t value)
-{
-	if (value & ~BITS(3, 0))
-		return ERR_BAD_REQUEST;
-	local_apic_set_cr8(&vcpu->apic, value);
-	return ERR_NONE;
-}
-
 static enum error move_to(struct vcpu *vcpu, uint64_t number, uint64_t value)
 {
 	if (!is_64_bit(vmcs_read(VMCS_GUEST_EFER)))
@@ -166,8 +158,6 @@ static enum error move_to(struct vcpu *vcpu, uint64_t number, uint64_t value)
 		return set_cr0(vcpu, value);
 	case 4:
 		return set_cr4(vcpu, value);
-	case 8:
-		return set_cr8(vcpu, value);
 	default: /* no other exits */
 		return ERR_BAD_REQUEST;
 	}
@@ -175,16 +165,9 @@ static enum error move_to(struct vcpu *vcpu, uint64_t number, uint64_t value)
 
 enum error vmx_cr_access(struct vcpu *vcpu, uint64_t qualification)
 {
-	uint64_t number = field_get(VMX_CR_NUMBER, qualification);
-	uint64_t *gpr = &vcpu->gpr[field_get(VMX_CR_REGISTER, qualification)];
-
-	switch (field_get(VMX_CR_ACCESS, qualification)) {
-	case VMX_CR_MOV_TO:
-		return move_to(vcpu, number, *gpr);
-	case VMX_CR_MOV_FROM: /* of CR8 alone */
-		*gpr = local_apic_cr8(&vcpu->apic);
-		return ERR_NONE;
-	default: /* CLTS and LMSW reach no bit that is ours */
+	/* CLTS and LMSW reach no bit that is ours; reads do not exit. */
+	if (field_get(VMX_CR_ACCESS, qualification) != VMX_CR_MOV_TO)
 		return ERR_BAD_REQUEST;
-	}
+	return move_to(vcpu, field_get(VMX_CR_NUMBER, qualification),
+		       vcpu->gpr[field_get(VMX_CR_REGISTER, qualification)]);
 }

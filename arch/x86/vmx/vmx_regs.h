@@ -63,8 +63,7 @@
 #define VMX_PROCESSOR_RDPMC BIT(11)
 #define VMX_PROCESSOR_CR3_LOAD BIT(15)
 #define VMX_PROCESSOR_CR3_STORE BIT(16)
-#define VMX_PROCESSOR_CR8_LOAD BIT(19)
-#define VMX_PROCESSOR_CR8_STORE BIT(20)
+#define VMX_PROCESSOR_TPR_SHADOW BIT(21)
 #define VMX_PROCESSOR_NMI_WINDOW BIT(22)
 #define VMX_PROCESSOR_IO_BITMAPS BIT(25)
 #define VMX_PROCESSOR_MSR_BITMAP BIT(28)
@@ -76,9 +75,15 @@
 #define VMX_SECONDARY_VPID BIT(5)
 #define VMX_SECONDARY_WBINVD BIT(6)
 #define VMX_SECONDARY_UNRESTRICTED BIT(7)
+#define VMX_SECONDARY_APIC_REGISTERS BIT(8)
+#define VMX_SECONDARY_INTERRUPTS BIT(9) /* "virtual-interrupt delivery" */
 #define VMX_SECONDARY_INVPCID BIT(12)
 #define VMX_SECONDARY_ENCLS BIT(15)
 #define VMX_SECONDARY_PML BIT(17)
+/* What a guest in x2APIC mode is entered with where there is all of it. */
+#define VMX_SECONDARY_X2APIC_ALL \
+	(VMX_SECONDARY_X2APIC | VMX_SECONDARY_APIC_REGISTERS | \
+	 VMX_SECONDARY_INTERRUPTS)
 /* "VM-Exit Controls", "VM-Entry Controls" */
 #define VMX_EXIT_SAVE_DEBUG BIT(2)
 #define VMX_EXIT_HOST_64 BIT(9)
@@ -90,11 +95,15 @@
 #define VMX_ENTRY_LOAD_PAT BIT(14)
 #define VMX_ENTRY_LOAD_EFER BIT(15)
 
+/* "MSR-Bitmap Address": the bits for writes, from this byte on */
+#define MSR_BITMAP_WRITE 0x800
+
 /* VMCS fields.  Those of a segment register are at the first one's number
  * plus twice the register's: ES, CS, SS, DS, FS, GS, LDTR, TR. */
 enum vmcs_field {
 	VMCS_VPID = 0x0000,
 	VMCS_GUEST_SELECTOR = 0x0800,
+	VMCS_INTERRUPT_STATUS = 0x0810,
 	VMCS_HOST_ES_SELECTOR = 0x0c00,
 	VMCS_HOST_CS_SELECTOR = 0x0c02,
 	VMCS_HOST_SS_SELECTOR = 0x0c04,
@@ -105,7 +114,9 @@ enum vmcs_field {
 	VMCS_IO_BITMAP_A = 0x2000,
 	VMCS_IO_BITMAP_B = 0x2002,
 	VMCS_MSR_BITMAP = 0x2004,
+	VMCS_VIRTUAL_APIC = 0x2012,
 	VMCS_EPT_POINTER = 0x201a,
+	VMCS_EOI_EXITS = 0x201c, /* four, in steps of 2 */
 	VMCS_ENCLS_BITMAP = 0x202e,
 	VMCS_GUEST_PHYSICAL = 0x2400,
 	VMCS_LINK_POINTER = 0x2800,
@@ -129,6 +140,7 @@ enum vmcs_field {
 	VMCS_ENTRY_EVENT = 0x4016,
 	VMCS_ENTRY_ERROR_CODE = 0x4018,
 	VMCS_ENTRY_LENGTH = 0x401a,
+	VMCS_TPR_THRESHOLD = 0x401c,
 	VMCS_SECONDARY = 0x401e,
 	VMCS_INSTRUCTION_ERROR = 0x4400,
 	VMCS_REASON = 0x4402,
@@ -222,7 +234,9 @@ enum vmx_reason {
 	VMX_REASON_EXCEPTION = 0,
 	VMX_REASON_CR = 28,
 	VMX_REASON_IO = 30,
+	VMX_REASON_EOI = 45,
 	VMX_REASON_EPT_VIOLATION = 48,
+	VMX_REASON_APIC_WRITE = 56,
 };
 
 /* "Exit Qualification for Control-Register Accesses" */
@@ -230,7 +244,6 @@ enum vmx_reason {
 #define VMX_CR_ACCESS BITS(5, 4)
 #define VMX_CR_REGISTER BITS(11, 8)
 #define VMX_CR_MOV_TO 0
-#define VMX_CR_MOV_FROM 1
 
 /* "Exit Qualification for I/O Instructions" */
 #define VMX_IO_SIZE_MINUS_ONE BITS(2, 0)
@@ -246,6 +259,10 @@ enum vmx_reason {
 #define VMX_EPT_LINEAR_VALID BIT(7)
 #define VMX_EPT_TRANSLATED BIT(8)
 #define VMX_EPT_IRET BIT(12)
+
+/* "Guest Interrupt Status" */
+#define VMX_STATUS_REQUESTED BITS(7, 0)
+#define VMX_STATUS_IN_SERVICE BITS(15, 8)
 
 /* "Exit Qualification for Debug Exceptions" */
 #define VMX_DEBUG_CAUSES (BITS(3, 0) | BIT(13) | BIT(14))

@@ -166,13 +166,6 @@ static void write_event(struct vmx_vcpu *vmx)
 	vmcs_write(VMCS_ENTRY_EVENT, vmx->event);
 }
 
-static void write_if_new(uint64_t field, uint64_t *old, uint64_t value)
-{
-	if (*old != value)
-		vmcs_write(field, value);
-	*old = value;
-}
-
 /* What the kernel has changed since the exit. */
 static void write_changes(struct vcpu *vcpu)
 {
@@ -181,15 +174,16 @@ static void write_changes(struct vcpu *vcpu)
 	offer_nmi(vcpu);
 	settle_skipped(vcpu);
 	write_single_step(vcpu);
-	write_if_new(VMCS_GUEST_RIP, &vmx->rip, vcpu->rip);
-	write_if_new(VMCS_GUEST_RSP, &vmx->rsp, vcpu->gpr[RSP]);
-	write_if_new(VMCS_GUEST_RFLAGS, &vmx->rflags, vcpu->rflags);
+	vmcs_write_if_new(VMCS_GUEST_RIP, &vmx->rip, vcpu->rip);
+	vmcs_write_if_new(VMCS_GUEST_RSP, &vmx->rsp, vcpu->gpr[RSP]);
+	vmcs_write_if_new(VMCS_GUEST_RFLAGS, &vmx->rflags, vcpu->rflags);
 	if (vmx->interruptibility != vmx->new_interruptibility)
 		vmcs_write(VMCS_INTERRUPTIBILITY, vmx->new_interruptibility);
 	vmx->interruptibility = vmx->new_interruptibility;
 	if (vmx->processor != vmx->new_processor)
 		vmcs_write(VMCS_PROCESSOR, vmx->new_processor);
 	vmx->processor = vmx->new_processor;
+	vmx_apic_write_changes(vcpu);
 	write_event(vmx);
 }
 
@@ -296,17 +290,27 @@ static void give_back(struct vmx_vcpu *vmx, const struct vmx_raw *raw)
 static void finish(struct vcpu *vcpu, const struct vmx_raw *raw,
 		   struct vm_exit *exit)
 {
-	if (raw->reason == VMX_REASON_CR) {
+	switch (raw->reason) {
+	case VMX_REASON_CR:
 		if (vmx_cr_access(vcpu, raw->qualification) == ERR_NONE)
 			vcpu_skip(vcpu, exit);
 		else
 			exit->kind = EXIT_BAD_STATE;
-	} else if (field_get(VMX_EVENT_VECTOR, raw->event) == VECTOR_MC) {
-		panic("machine check while vCPU %u of VM %u ran, MCG_STATUS "
-		      "0x%lx",
-		      vcpu->index, vcpu->vm->index, read_msr(MSR_MCG_STATUS));
-	} else {
+		break;
+	case VMX_REASON_EOI:
+		local_apic_ended(vcpu, (uint8_t)raw->qualification);
+		break;
+	case VMX_REASON_APIC_WRITE:
+		local_apic_written(vcpu, raw->qualification & 0xff0);
+		break;
+	default:
+		if (field_get(VMX_EVENT_VECTOR, raw->event) == VECTOR_MC)
+			panic("machine check while vCPU %u of VM %u ran, "
+			      "MCG_STATUS 0x%lx",
+			      vcpu->index, vcpu->vm->index,
+			      read_msr(MSR_MCG_STATUS));
 		give_back(vmx_of(vcpu), raw);
+		break;
 	}
 }
 
