@@ -2,7 +2,8 @@
 /*
  * Interrupts sent to another vCPU at every moment of its way out of the guest
  * and into it again: one that is lost there never comes, since the receiver
- * then waits without an exit.  "kicks=N" says how many moments there are.
+ * then waits without an exit.  "kicks=N" says how many moments there are,
+ * "x2apic=1" that both vCPUs have their local APIC in that mode.
  */
 #include "sdk.h"
 
@@ -27,11 +28,18 @@ static void spin_ticks(uint64_t ticks)
 		;
 }
 
+static void use_mode(void)
+{
+	if (option_number("x2apic", 0))
+		apic_use_x2apic(true);
+}
+
 /* On vCPU 1: one exit a kick, a little later each time, and then none. */
 static void receive(void *kicks)
 {
 	uint64_t count = (uint64_t)kicks;
 
+	use_mode();
 	interrupts_on();
 	for (uint64_t i = 1; i <= count; i++) {
 		started = i;
@@ -87,6 +95,7 @@ int guest_main(void)
 
 	report(smp_start() >= 2, "there is a second vCPU");
 	interrupt_handle(VECTOR_KICK, on_kick);
+	use_mode();
 	measure();
 	if (!smp_run(1, receive, (void *)(uint64_t)kicks))
 		return report_done();

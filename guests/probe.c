@@ -5,6 +5,7 @@
  *   zero     looks whether its memory is zero, fills it, resets itself
  *   button   waits for the power button, then powers off
  *   ticks    what a round trip to the hypervisor takes, in TSC ticks
+ *   ipis     sends itself 1,000 interrupts by x2APIC's register for that
  *   echo     repeats each line that is typed; "end" ends it
  */
 #include "sdk.h"
@@ -12,6 +13,7 @@
 #define VECTOR_EVENT 0x50
 #define ZERO_FROM MIB(4) /* behind this image and the loader's data */
 #define ROUNDS 20
+#define IPIS 1000
 
 static int do_end(void)
 {
@@ -79,6 +81,30 @@ static int do_ticks(void)
 	return 0;
 }
 
+static volatile uint32_t ipis;
+
+static void on_ipi(struct interrupt_frame *frame)
+{
+	(void)frame;
+	ipis += apic_read(APIC_TASK_PRIORITY) == 0x10;
+}
+
+/* What exits meanwhile is for the hypervisor's log to say. */
+static int do_ipis(void)
+{
+	interrupt_handle(VECTOR_EVENT, on_ipi);
+	if (!apic_use_x2apic(true))
+		return 1;
+	interrupts_on();
+	for (int i = 0; i < IPIS; i++) {
+		apic_write(APIC_TASK_PRIORITY, 0x10);
+		apic_write(APIC_SELF_IPI, VECTOR_EVENT);
+	}
+	interrupts_off();
+	report(ipis == IPIS, "%u of %u interrupts came", ipis, IPIS);
+	return report_done();
+}
+
 static int do_echo(void)
 {
 	char line[64];
@@ -110,7 +136,7 @@ static const struct task {
 	int (*run)(void);
 } tasks[] = {
 	{ "end", do_end },     { "zero", do_zero }, { "button", do_button },
-	{ "ticks", do_ticks }, { "echo", do_echo },
+	{ "ticks", do_ticks }, { "ipis", do_ipis }, { "echo", do_echo },
 };
 
 int guest_main(void)

@@ -5,8 +5,6 @@
 #define APIC_PAGE ((volatile uint8_t *)MULL_GUEST_LOCAL_APIC)
 #define IO_APIC_PAGE ((volatile uint8_t *)MULL_GUEST_IO_APIC)
 #define SWEEP 0x1000
-#define IO_APIC_PIN 0x10
-#define IO_APIC_LEVEL BIT(15)
 #define VECTOR_LEVEL 0x61
 #define LEVEL_ROUNDS 2000
 #define UART_INTERRUPTS (MULL_GUEST_UART_PORT + 1)

@@ -4,7 +4,6 @@
 
 #define IO_APIC_INDEX MULL_GUEST_IO_APIC
 #define IO_APIC_DATA (MULL_GUEST_IO_APIC + 0x10)
-#define IO_APIC_PIN 0x10 /* index of pin 0's low half */
 #define IO_APIC_MASKED BIT(16)
 
 uint32_t io_apic_read(uint32_t reg)

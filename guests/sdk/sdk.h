@@ -148,6 +148,9 @@ void apic_write(enum apic_register reg, uint32_t value);
 /* @command: IPI_ bits and vector; @to: APIC id, unused with a shorthand. */
 void apic_send(uint32_t to, uint32_t command);
 
+#define IO_APIC_PIN 0x10 /* index of pin 0's low half */
+#define IO_APIC_LEVEL BIT(15)
+
 /* Routes a pin to this vCPU, edge-triggered. */
 void io_apic_route(uint32_t pin, uint8_t vector);
 void io_apic_mask(uint32_t pin);

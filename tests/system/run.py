@@ -76,7 +76,8 @@ def arguments():
     parser.add_argument("--backends",
                         default=os.environ.get(
                             "BACKENDS", ",".join(backends.BACK_ENDS)),
-                        help="svm (QEMU), vmx and vmx-skylake (Bochs)")
+                        help="svm (QEMU), vmx, vmx-skylake and "
+                        "vmx-cannonlake (Bochs)")
     parser.add_argument("--jobs", type=int,
                         default=int(os.environ.get("JOBS", "2")))
     parser.add_argument("--list", action="store_true")

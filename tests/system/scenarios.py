@@ -128,6 +128,16 @@ SCENARIOS = (
         name="selftest-4", command="--kernel $guests/selftest.elf "
         "--memory 64MiB --cpus 4", expect=(r"^DONE \d+ 0",),
         seconds=2 * GUEST),
+    # A processor without virtual-interrupt delivery.
+    Scenario(
+        name="selftest-2", command="--kernel $guests/selftest.elf "
+        "--memory 64MiB --cpus 2", expect=(r"^DONE \d+ 0",),
+        expect_log=(r"exits:.* interrupt-window",),
+        never=(r"VT-x: .*virtual-interrupt delivery",),
+        backends=("vmx-without-delivery",), seconds=2 * GUEST),
+    one("interrupts-by-processor", "probe do=ipis", 0,
+        r"exits:(?!.*interrupt-window).* msr-write \d\d?\b",
+        backends=("vmx",), vmx_too=True),
     Scenario(
         name="mitigations-all", machine="mitigations: all",
         vms="  selftest: {memory: 64MiB, cpus: [0, 1], "
