@@ -6,6 +6,7 @@
 #define MULLION_GUEST_CLOCK_H
 
 #include <mullion/error.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vcpu;
@@ -19,8 +20,9 @@ struct vcpu;
 void guest_clock_start(uint64_t wall_clock_seconds);
 
 /* The guest writes the address of its clock (bit 0: on) or of its wall clock;
- * an error means #GP(0). */
-enum error guest_clock_write(struct vcpu *vcpu, uint64_t value);
+ * an error means #GP(0).  @stopped: it was written before; tell the guest that
+ * it stood still since. */
+enum error guest_clock_write(struct vcpu *vcpu, uint64_t value, bool stopped);
 enum error guest_clock_write_wall(struct vcpu *vcpu, uint64_t value);
 
 #endif

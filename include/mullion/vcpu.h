@@ -38,10 +38,13 @@ enum vcpu_request {
 	VCPU_STARTUP = 1 << 2, /* SIPI; vector in vcpu->startup_vector */
 	VCPU_NMI = 1 << 3,
 	VCPU_BEGIN = 1 << 4, /* its VM starts: power-on state */
+	VCPU_PAUSE = 1 << 5, /* leave the guest, as it is */
+	VCPU_RESUME = 1 << 6,
 };
 
 enum vcpu_state {
 	VCPU_PARKED,  /* its VM is not running */
+	VCPU_PAUSED,  /* requests wait, and so does its timer */
 	VCPU_WAITING, /* for SIPI */
 	VCPU_RUNNABLE,
 	VCPU_HALTED, /* HLT, until an interrupt */
@@ -72,7 +75,7 @@ struct vcpu {
 	struct vm *vm;
 	uint32_t index; /* in its VM; its APIC ID */
 	uint32_t cpu;	/* physical */
-	enum vcpu_state state;
+	enum vcpu_state state, paused_in;
 	_Atomic uint32_t requests; /* enum vcpu_request */
 	_Atomic uint32_t startup_vector;
 	/* Only another vCPU's request can make it go on. */

@@ -50,6 +50,7 @@ struct vm {
 	struct vcpu *vcpus[MULL_VCPU_MAX];
 	uint32_t vcpu_count;
 	_Atomic uint32_t parked; /* vCPUs that are out of the guest */
+	_Atomic uint32_t paused; /* vCPUs that are, too, and will go on */
 
 	/* Guards the shared devices below; never held with another lock. */
 	struct lock device_lock;
@@ -63,6 +64,7 @@ struct vm {
 	uint32_t phase_frame;  /* next frame to treat */
 	uint32_t phase_offset; /* bytes of it that are done */
 	bool restart;	       /* what comes after the end */
+	bool pausing;	       /* its vCPUs are asked to, or have, paused */
 	struct package *package;
 	struct load load;
 	_Atomic uint32_t

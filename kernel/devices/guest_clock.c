@@ -9,6 +9,7 @@
 #define NS_A_SECOND 1000000000ull
 #define CLOCK_ON BIT(0)
 #define FLAG_TSC_STABLE 1
+#define FLAG_STOPPED 2 /* cleared by the guest */
 
 /* struct pvclock_vcpu_time_info of KVM's contract. */
 struct clock_page {
@@ -73,21 +74,21 @@ void guest_clock_start(uint64_t wall_clock_seconds)
 	choose_scale(arch_time_khz() * 1000);
 }
 
-enum error guest_clock_write(struct vcpu *vcpu, uint64_t value)
+enum error guest_clock_write(struct vcpu *vcpu, uint64_t value, bool stopped)
 {
 	struct clock_page page = {
 		.tsc_timestamp = vcpu->vm->started_at,
 		.tsc_to_system_mul = source.multiplier,
 		.tsc_shift = source.shift,
-		.flags = FLAG_TSC_STABLE,
+		.flags = FLAG_TSC_STABLE | (stopped ? FLAG_STOPPED : 0),
 	};
 	gpa_t at = gpa(value & ~CLOCK_ON);
 
 	vcpu->clock.msr = value;
 	if (!(value & CLOCK_ON))
 		return ERR_NONE;
-	/* The rate never changes, so the page is written once; it is valid
-	 * when the version is even again. */
+	/* The rate never changes; the page is valid when the version is even
+	 * again. */
 	vcpu->clock.version += 2;
 	page.version = vcpu->clock.version - 1;
 	if (at.value & 3 || guest_write(&vcpu->vm->memory, at, &page,

@@ -110,7 +110,7 @@ static enum error read_clock(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 static enum error write_clock(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	(void)msr;
-	return guest_clock_write(vcpu, value);
+	return guest_clock_write(vcpu, value, false);
 }
 
 static enum error write_wall(struct vcpu *vcpu, uint32_t msr, uint64_t value)

@@ -107,6 +107,13 @@ static bool runs(const struct console *console)
 	return console->vm->state == MULL_VM_RUNNING;
 }
 
+/* It does not take bytes now, but will. */
+static bool keeps(const struct console *console)
+{
+	return console->vm->state == MULL_VM_STARTING ||
+	       console->vm->state == MULL_VM_PAUSED;
+}
+
 /* Said once, until the guest has read all. */
 static void say_dropped(struct console *console, const char *why)
 {
@@ -123,7 +130,7 @@ enum error console_type(uint32_t stream, const uint8_t *bytes, size_t length)
 
 	if (!console)
 		return ERR_NOT_FOUND;
-	if (!runs(console) && console->vm->state != MULL_VM_STARTING) {
+	if (!runs(console) && !keeps(console)) {
 		say_dropped(console, "the VM does not run");
 		return ERR_NONE;
 	}
@@ -160,7 +167,7 @@ void consoles_offer_input(void)
 			continue;
 		if (runs(console))
 			offer(console);
-		else if (console->vm->state != MULL_VM_STARTING)
+		else if (!keeps(console))
 			console->input_count = 0; /* its reader is gone */
 	}
 }

@@ -24,9 +24,11 @@ static const struct command {
 } commands[] = {
 	[MULL_COMMAND_POWER_BUTTON] = { request_button, ABOUT_VM | CHANGES, 0,
 					0, 0 },
-	[MULL_COMMAND_RESET] = { request_reset, ABOUT_VM | CHANGES, 0, 0, 0 },
-	[MULL_COMMAND_STOP] = { request_stop, ABOUT_VM | CHANGES, 0, 0, 0 },
-	[MULL_COMMAND_START] = { request_start, ABOUT_VM | CHANGES, 0, 0, 0 },
+	[MULL_COMMAND_RESET] = { request_life, ABOUT_VM | CHANGES, 0, 0, 0 },
+	[MULL_COMMAND_STOP] = { request_life, ABOUT_VM | CHANGES, 0, 0, 0 },
+	[MULL_COMMAND_START] = { request_life, ABOUT_VM | CHANGES, 0, 0, 0 },
+	[MULL_COMMAND_PAUSE] = { request_life, ABOUT_VM | CHANGES, 0, 0, 0 },
+	[MULL_COMMAND_RESUME] = { request_life, ABOUT_VM | CHANGES, 0, 0, 0 },
 	[MULL_COMMAND_INFO] = { request_info, 0, 0, 0, 0 },
 	[MULL_COMMAND_LIST] = { request_list, 0, 0, 0, MULL_VM_MAX },
 	[MULL_COMMAND_SHOW] = { request_show, ABOUT_VM, 0, 0,
@@ -183,10 +185,13 @@ void request_obey(uint32_t sequence, const void *payload, size_t length,
 		return;
 	}
 	memcpy(&request, payload, sizeof request);
-	work.asked = (struct asked){ .number = request.vm,
-				     .argument = request.argument,
-				     .data = work.data,
-				     .length = length - sizeof request };
+	work.asked = (struct asked){
+		.command = (enum mull_command)request.command,
+		.number = request.vm,
+		.argument = request.argument,
+		.data = work.data,
+		.length = length - sizeof request
+	};
 	memcpy(work.data, (const uint8_t *)payload + sizeof request,
 	       work.asked.length);
 	work.crc = crc32_ieee(0, payload, length);

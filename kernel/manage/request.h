@@ -9,6 +9,7 @@
 
 /* A request, copied and with its command's limits checked. */
 struct asked {
+	enum mull_command command;
 	uint32_t number; /* of the VM, or what the command takes it for */
 	struct vm *vm;	 /* set for commands about a VM */
 	uint64_t argument;
@@ -38,7 +39,7 @@ enum error answer_words(struct answer *answer, enum error error,
 void *answer_add(struct answer *answer, size_t size);
 
 /* request_life.c */
-request_handler request_button, request_reset, request_stop, request_start;
+request_handler request_button, request_life;
 /* request_show.c */
 request_handler request_info, request_list, request_show;
 

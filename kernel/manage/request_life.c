@@ -22,33 +22,21 @@ enum error request_button(const struct asked *asked, struct answer *answer)
 	return ERR_NONE;
 }
 
-static bool lives(const struct vm *vm)
-{
-	return vm->state == MULL_VM_RUNNING || vm->state == MULL_VM_STARTING;
-}
+/* For what the VM's home CPU does: the states in which it makes sense. */
+#define IN(state) (1u << MULL_VM_##state)
 
-enum error request_reset(const struct asked *asked, struct answer *answer)
+static const uint32_t makes_sense[] = {
+	[MULL_COMMAND_RESET] = IN(STARTING) | IN(RUNNING) | IN(PAUSED),
+	[MULL_COMMAND_STOP] = IN(STARTING) | IN(RUNNING) | IN(PAUSED),
+	[MULL_COMMAND_START] = IN(STOPPED) | IN(CRASHED),
+	[MULL_COMMAND_PAUSE] = IN(RUNNING),
+	[MULL_COMMAND_RESUME] = IN(PAUSED),
+};
+
+enum error request_life(const struct asked *asked, struct answer *answer)
 {
-	if (!lives(asked->vm))
+	if (!(1u << asked->vm->state & makes_sense[asked->command]))
 		return wrong_state(asked, answer);
-	vm_command(asked->vm, MULL_COMMAND_RESET);
-	return ERR_NONE;
-}
-
-enum error request_stop(const struct asked *asked, struct answer *answer)
-{
-	if (!lives(asked->vm))
-		return wrong_state(asked, answer);
-	vm_command(asked->vm, MULL_COMMAND_STOP);
-	return ERR_NONE;
-}
-
-enum error request_start(const struct asked *asked, struct answer *answer)
-{
-	struct vm *vm = asked->vm;
-
-	if (vm->state != MULL_VM_STOPPED && vm->state != MULL_VM_CRASHED)
-		return wrong_state(asked, answer);
-	vm_command(vm, MULL_COMMAND_START);
+	vm_command(asked->vm, asked->command);
 	return ERR_NONE;
 }

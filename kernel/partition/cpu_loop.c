@@ -59,7 +59,9 @@ static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
 
 	if (vcpu) {
 		do {
-			limit = earlier(limit, vcpu->apic.timer_deadline);
+			if (vcpu->state != VCPU_PAUSED)
+				limit = earlier(limit,
+						vcpu->apic.timer_deadline);
 			vcpu = vcpu->next;
 		} while (vcpu != queue->vcpus);
 	}
@@ -80,7 +82,7 @@ static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
 	vcpu = first;
 	do {
 		vcpu_obey(vcpu);
-		if (vcpu->state != VCPU_PARKED)
+		if (vcpu->state > VCPU_PAUSED)
 			local_apic_timer(vcpu, arch_time());
 		if (vcpu->state == VCPU_HALTED && vcpu_wakes(vcpu)) {
 			vcpu->state = VCPU_RUNNABLE;

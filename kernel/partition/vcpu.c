@@ -3,6 +3,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/cpuid.h>
+#include <mullion/guest_clock.h>
 #include <mullion/guest_walk.h>
 #include <mullion/log.h>
 #include <mullion/vm.h>
@@ -127,23 +128,45 @@ static void park(struct vcpu *vcpu)
 	arch_kick(vm_home(vcpu->vm));
 }
 
+static void pause(struct vcpu *vcpu)
+{
+	vcpu->paused_in = vcpu->state;
+	vcpu->state = VCPU_PAUSED;
+	atomic_fetch_add(&vcpu->vm->paused, 1);
+	arch_kick(vm_home(vcpu->vm));
+}
+
+static void resume(struct vcpu *vcpu)
+{
+	vcpu->state = vcpu->paused_in;
+	guest_clock_write(vcpu, vcpu->clock.msr, true);
+}
+
 void vcpu_obey(struct vcpu *vcpu)
 {
-	uint32_t requests;
+	/* What the guest asked for waits until it goes on. */
+	uint32_t guests = VCPU_INIT | VCPU_STARTUP | VCPU_NMI;
+	uint32_t requests = atomic_load(&vcpu->requests);
 
-	if (atomic_load(&vcpu->requests) == 0)
+	if (vcpu->state == VCPU_PAUSED && requests & VCPU_RESUME)
+		resume(vcpu);
+	if (vcpu->state == VCPU_PAUSED)
+		requests &= ~guests;
+	if (requests == 0)
 		return;
 	/* Before the requests go: see all_stuck(). */
 	atomic_store(&vcpu->stuck, false);
 	/* Looked at and taken at once: an INIT that comes meanwhile is not
 	 * taken together with a SIPI that was sent before it. */
-	requests = atomic_fetch_and(&vcpu->requests, VCPU_NMI);
+	requests = atomic_fetch_and(&vcpu->requests,
+				    vcpu->state == VCPU_PAUSED ? guests :
+								 VCPU_NMI);
 	/* A guest may end before all of its vCPUs have begun. */
 	if (requests & VCPU_BEGIN)
 		begin(vcpu);
 	if (requests & VCPU_PARK)
 		park(vcpu);
-	if (vcpu->state == VCPU_PARKED)
+	if (vcpu->state <= VCPU_PAUSED)
 		return;
 	if (requests & VCPU_INIT)
 		take_init(vcpu);
@@ -151,7 +174,9 @@ void vcpu_obey(struct vcpu *vcpu)
 		take_startup(vcpu);
 	if (vcpu->state == VCPU_WAITING) /* takes no NMI, now or later */
 		atomic_fetch_and(&vcpu->requests, ~VCPU_NMI);
-	if (vcpu->state != VCPU_RUNNABLE)
+	if (requests & VCPU_PAUSE)
+		pause(vcpu);
+	else if (vcpu->state != VCPU_RUNNABLE)
 		vcpu_halted(vcpu);
 }
 

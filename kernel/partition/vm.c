@@ -178,10 +178,18 @@ static void begin_load(struct vm *vm)
 	begin_phase(vm, PHASE_LOAD);
 }
 
+static void request_all(struct vm *vm, enum vcpu_request request)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		vcpu_request(vm->vcpus[i], request);
+}
+
 static void begin_running(struct vm *vm)
 {
 	atomic_store(&vm->ending, MULL_END_NONE);
 	atomic_store(&vm->parked, 0);
+	atomic_store(&vm->paused, 0);
+	vm->pausing = false;
 	vm->end_words[0] = 0;
 	vm->started_at = arch_time();
 	lock_take(&vm->device_lock);
@@ -197,8 +205,7 @@ static void begin_running(struct vm *vm)
 		atomic_store(&vm->vcpus[i]->stuck, false);
 		atomic_store(&vm->vcpus[i]->requests, 0);
 	}
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		vcpu_request(vm->vcpus[i], VCPU_BEGIN);
+	request_all(vm, VCPU_BEGIN);
 }
 
 static void load_piece(struct vm *vm)
@@ -230,8 +237,7 @@ void vm_end(struct vm *vm, enum mull_end_reason reason, uint32_t code,
 	va_end(arguments);
 	vm->end_code = code;
 	atomic_store(&vm->state, MULL_VM_STOPPING);
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		vcpu_request(vm->vcpus[i], VCPU_PARK);
+	request_all(vm, VCPU_PARK);
 }
 
 static enum mull_end_policy policy_of(const struct vm *vm)
@@ -317,6 +323,7 @@ static void obey_stop(struct vm *vm)
 {
 	switch ((enum mull_vm_state)atomic_load(&vm->state)) {
 	case MULL_VM_RUNNING:
+	case MULL_VM_PAUSED:
 		vm->restart = false;
 		vm_end(vm, MULL_END_COMMAND, 0, STOP_WORDS);
 		break;
@@ -325,7 +332,6 @@ static void obey_stop(struct vm *vm)
 		break;
 	case MULL_VM_STOPPING:
 		break;
-	case MULL_VM_PAUSED:
 	case MULL_VM_DESTROYED:
 	case MULL_VM_STOPPED:
 	case MULL_VM_CRASHED:
@@ -333,6 +339,13 @@ static void obey_stop(struct vm *vm)
 		take_command(vm, MULL_COMMAND_STOP);
 		break;
 	}
+}
+
+static bool lives(const struct vm *vm)
+{
+	uint32_t state = atomic_load(&vm->state);
+
+	return state == MULL_VM_RUNNING || state == MULL_VM_PAUSED;
 }
 
 static bool rests(const struct vm *vm)
@@ -343,19 +356,35 @@ static bool rests(const struct vm *vm)
 	       state == MULL_VM_REFUSED;
 }
 
+static void obey_pause(struct vm *vm)
+{
+	if (take_command(vm, MULL_COMMAND_PAUSE) && !vm->pausing &&
+	    atomic_load(&vm->state) == MULL_VM_RUNNING) {
+		vm->pausing = true;
+		request_all(vm, VCPU_PAUSE);
+	}
+	if (take_command(vm, MULL_COMMAND_RESUME) &&
+	    atomic_load(&vm->state) == MULL_VM_PAUSED) {
+		vm->pausing = false;
+		atomic_store(&vm->paused, 0);
+		set_state(vm, MULL_VM_RUNNING);
+		request_all(vm, VCPU_RESUME);
+	}
+}
+
 static void obey_commands(struct vm *vm)
 {
 	if (atomic_load(&vm->commands) == 0)
 		return;
 	if (has_command(vm, MULL_COMMAND_STOP))
 		obey_stop(vm);
-	if (take_command(vm, MULL_COMMAND_RESET) &&
-	    atomic_load(&vm->state) == MULL_VM_RUNNING) {
+	if (take_command(vm, MULL_COMMAND_RESET) && lives(vm)) {
 		vm->restart = true;
 		vm_end(vm, MULL_END_COMMAND, 0, "reset by command");
 	}
 	if (take_command(vm, MULL_COMMAND_START) && rests(vm))
 		vm_start(vm);
+	obey_pause(vm);
 }
 
 void vm_command(struct vm *vm, enum mull_command command)
@@ -367,6 +396,10 @@ void vm_command(struct vm *vm, enum mull_command command)
 bool vm_work(struct vm *vm)
 {
 	obey_commands(vm);
+	/* None of its vCPUs can end it any more, when all have paused. */
+	if (vm->pausing && atomic_load(&vm->paused) == vm->vcpu_count &&
+	    atomic_load(&vm->state) == MULL_VM_RUNNING)
+		set_state(vm, MULL_VM_PAUSED);
 	if (vm->phase == PHASE_IDLE &&
 	    atomic_load(&vm->state) == MULL_VM_STOPPING) {
 		begin_phase(vm, PHASE_PARK);

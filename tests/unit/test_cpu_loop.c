@@ -325,6 +325,30 @@ static void a_halted_vcpu_wakes_by_its_timer(void **state)
 	assert_int_equal(fake_virt.event.vector, 0x41);
 }
 
+static void a_paused_guest_runs_on_no_clock(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_NMI, EXIT_KIND_COUNT };
+	struct vcpu *vcpu;
+
+	(void)state;
+	make_vm(0, 1, false);
+	start();
+	vcpu = vm->vcpus[0];
+	vcpu->apic.timer_deadline = fake_time + 5000;
+	vm_command(vm, MULL_COMMAND_PAUSE);
+	run_from(home, script);
+	assert_int_equal(runs, 0);
+	assert_int_equal(vm->state, MULL_VM_PAUSED);
+	assert_true(fake_deadline == ARCH_NO_DEADLINE);
+	fake_time += 10000;
+	loop_on(home);
+	assert_int_equal(vcpu->apic.timer_deadline, fake_time - 5000);
+	vm_command(vm, MULL_COMMAND_RESUME);
+	run_from(home, script);
+	assert_int_equal(runs, 2);
+	assert_true(vcpu->apic.timer_deadline == ARCH_NO_DEADLINE); /* fired */
+}
+
 /* The exception goes in first; the NMI must not wait for the next exit. */
 static void an_nmi_behind_an_exception_is_soon(void **state)
 {
@@ -440,6 +464,7 @@ int main(void)
 		TEST(the_next_timer_is_the_deadline),
 		TEST(the_timer_of_one_that_ended_is_none),
 		TEST(a_halted_vcpu_wakes_by_its_timer),
+		TEST(a_paused_guest_runs_on_no_clock),
 		TEST(an_nmi_behind_an_exception_is_soon),
 		TEST(neighbours_take_turns),
 		TEST(siblings_take_turns_without_a_guard),

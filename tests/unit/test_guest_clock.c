@@ -32,7 +32,7 @@ static void start_at(uint64_t khz)
 {
 	fake_time_khz = khz;
 	guest_clock_start(1700000000);
-	assert_int_equal(guest_clock_write(&vcpu, PAGE | 1), ERR_NONE);
+	assert_int_equal(guest_clock_write(&vcpu, PAGE | 1, false), ERR_NONE);
 }
 
 /* As the guest's kernel computes it. */
@@ -89,7 +89,7 @@ static void its_page_is_as_kvm_writes_it(void **state)
 	assert_int_equal(clock.system_time, 0);
 	assert_int_equal(clock.flags, 1);
 	assert_int_equal(vcpu.clock.msr, PAGE | 1);
-	assert_int_equal(guest_clock_write(&vcpu, PAGE | 1), ERR_NONE);
+	assert_int_equal(guest_clock_write(&vcpu, PAGE | 1, false), ERR_NONE);
 	assert_int_equal(info().version, 4);
 }
 
@@ -97,10 +97,23 @@ static void switched_off_it_writes_nothing(void **state)
 {
 	(void)state;
 	guest_clock_start(0);
-	assert_int_equal(guest_clock_write(&vcpu, PAGE), ERR_NONE);
+	assert_int_equal(guest_clock_write(&vcpu, PAGE, false), ERR_NONE);
 	assert_int_equal(info().multiplier, 0);
 	assert_int_equal(vcpu.clock.msr, PAGE);
-	assert_int_equal(guest_clock_write(&vcpu, ~1ull), ERR_NONE);
+	assert_int_equal(guest_clock_write(&vcpu, ~1ull, false), ERR_NONE);
+}
+
+static void after_a_pause_it_says_so(void **state)
+{
+	(void)state;
+	start_at(1000000);
+	guest_clock_write(&vcpu, vcpu.clock.msr, true);
+	assert_int_equal(info().flags, 3);
+	assert_int_equal(info().version, 4);
+	assert_int_equal(info().tsc_timestamp, vm.started_at);
+	guest_clock_write(&vcpu, PAGE, false); /* a guest without a clock */
+	guest_clock_write(&vcpu, vcpu.clock.msr, true);
+	assert_int_equal(info().version, 4);
 }
 
 static void wild_addresses_are_faults(void **state)
@@ -113,14 +126,15 @@ static void wild_addresses_are_faults(void **state)
 	(void)state;
 	guest_clock_start(0);
 	for (size_t i = 0; i < ARRAY_COUNT(addresses); i++) {
-		assert_int_not_equal(guest_clock_write(&vcpu, addresses[i] | 1),
-				     ERR_NONE);
+		assert_int_not_equal(
+			guest_clock_write(&vcpu, addresses[i] | 1, false),
+			ERR_NONE);
 		assert_int_equal(vcpu.clock.msr, 0);
 		assert_int_not_equal(
 			guest_clock_write_wall(&vcpu, addresses[i]), ERR_NONE);
 	}
 	assert_int_equal(complaints, 2 * ARRAY_COUNT(addresses));
-	assert_int_equal(guest_clock_write(&vcpu, (RAM_BYTES - 32) | 1),
+	assert_int_equal(guest_clock_write(&vcpu, (RAM_BYTES - 32) | 1, false),
 			 ERR_NONE);
 	assert_int_equal(guest_clock_write_wall(&vcpu, RAM_BYTES - 12),
 			 ERR_NONE);
@@ -134,7 +148,8 @@ static void it_may_lie_across_pages(void **state)
 
 	(void)state;
 	guest_clock_start(0);
-	assert_int_equal(guest_clock_write(&vcpu, (MIB(2) - 16) | 1), ERR_NONE);
+	assert_int_equal(guest_clock_write(&vcpu, (MIB(2) - 16) | 1, false),
+			 ERR_NONE);
 	assert_int_equal(guest_read(&vm.memory, gpa(MIB(2) - 16), bytes, 32),
 			 ERR_NONE);
 	assert_int_equal(bytes[0], 2);
@@ -180,6 +195,7 @@ int main(void)
 		TEST(it_is_right_at_any_rate),
 		TEST(its_page_is_as_kvm_writes_it),
 		TEST(switched_off_it_writes_nothing),
+		TEST(after_a_pause_it_says_so),
 		TEST(wild_addresses_are_faults),
 		TEST(it_may_lie_across_pages),
 		TEST(the_wall_clock_is_that_of_the_vms_start),

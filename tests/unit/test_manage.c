@@ -228,11 +228,19 @@ static void commands_reach_their_vm(void **unused)
 	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_NONE);
 	assert_int_equal(last_command, MULL_COMMAND_START);
 	state(0, MULL_VM_RUNNING);
+	assert_int_equal(ask(MULL_COMMAND_PAUSE, 0, 0), ERR_NONE);
+	assert_int_equal(last_command, MULL_COMMAND_PAUSE);
+	assert_int_equal(ask(MULL_COMMAND_RESUME, 0, 0), ERR_WRONG_STATE);
+	state(0, MULL_VM_PAUSED);
+	assert_int_equal(ask(MULL_COMMAND_PAUSE, 0, 0), ERR_WRONG_STATE);
+	assert_int_equal(ask(MULL_COMMAND_RESUME, 0, 0), ERR_NONE);
+	assert_int_equal(last_command, MULL_COMMAND_RESUME);
 	assert_int_equal(ask(MULL_COMMAND_RESET, 0, 0), ERR_NONE);
 	assert_int_equal(last_command, MULL_COMMAND_RESET);
 	assert_int_equal(ask(MULL_COMMAND_STOP, 0, 0), ERR_NONE);
 	assert_int_equal(last_command, MULL_COMMAND_STOP);
-	assert_int_equal(commands, 3);
+	assert_int_equal(commands, 5);
+	state(0, MULL_VM_RUNNING);
 	assert_int_equal(ask(MULL_COMMAND_POWER_BUTTON, 0, 0), ERR_NONE);
 	assert_int_equal(buttons, 1);
 }
@@ -505,7 +513,10 @@ static void input_waits_for_a_vm_that_starts(void **unused)
 {
 	(void)unused;
 	state(0, MULL_VM_STARTING);
-	type(0, "poweroff\r", 9);
+	type(0, "power", 5);
+	serve(20);
+	state(0, MULL_VM_PAUSED);
+	type(0, "off\r", 4);
 	serve(20);
 	assert_int_equal(given_count[0], 0);
 	state(0, MULL_VM_RUNNING);

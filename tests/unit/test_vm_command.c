@@ -110,6 +110,110 @@ static void a_new_start_has_no_old_reason(void **state)
 	assert_int_equal(vm->ending, MULL_END_NONE);
 }
 
+static void pause_all(void)
+{
+	vm_command(vm, MULL_COMMAND_PAUSE);
+	finish();
+}
+
+static void a_pause_keeps_the_guest_as_it_is(void **state)
+{
+	struct vcpu *first = vm->vcpus[0], *second = vm->vcpus[1];
+
+	(void)state;
+	start();
+	first->rip = 0x1234;
+	state_count = 0;
+	vm_command(vm, MULL_COMMAND_PAUSE);
+	work();
+	vcpu_obey(first);
+	work();
+	/* Paused is what has left with all its vCPUs. */
+	assert_int_equal(vm->state, MULL_VM_RUNNING);
+	fake_kicks[0] = 0;
+	vcpu_obey(second);
+	assert_true(fake_kicks[0] > 0);
+	work();
+	EXPECT_STATES(MULL_VM_PAUSED);
+	assert_int_equal(first->state, VCPU_PAUSED);
+	assert_int_equal(vm->ending, MULL_END_NONE);
+	pause_all(); /* once is enough */
+	EXPECT_STATES();
+
+	vm_command(vm, MULL_COMMAND_RESUME);
+	work();
+	EXPECT_STATES(MULL_VM_RUNNING);
+	obey_all();
+	work();
+	EXPECT_STATES();
+	assert_int_equal(first->state, VCPU_RUNNABLE);
+	assert_int_equal(first->rip, 0x1234);
+	assert_int_equal(second->state, VCPU_WAITING);
+	pause_all();
+	EXPECT_STATES(MULL_VM_PAUSED);
+}
+
+/* What the last vCPU that ran still sent to one that had paused. */
+static void signals_wait_for_the_end_of_a_pause(void **state)
+{
+	struct vcpu *second = vm->vcpus[1];
+
+	(void)state;
+	start();
+	pause_all();
+	vcpu_request(second, VCPU_INIT);
+	atomic_store(&second->startup_vector, 0x12);
+	vcpu_request(second, VCPU_STARTUP);
+	vcpu_request(second, VCPU_NMI);
+	obey_all();
+	assert_int_equal(second->state, VCPU_PAUSED);
+	vm_command(vm, MULL_COMMAND_RESUME);
+	work();
+	obey_all();
+	assert_int_equal(second->state, VCPU_RUNNABLE);
+	assert_int_equal(second->requests, 0);
+}
+
+static void a_pause_at_an_odd_time_does_nothing(void **state)
+{
+	(void)state;
+	vm_command(vm, MULL_COMMAND_PAUSE);
+	vm_command(vm, MULL_COMMAND_RESUME);
+	work();
+	start();
+	finish();
+	assert_int_equal(vm->state, MULL_VM_RUNNING);
+	/* It ends while it is asked. */
+	vm_command(vm, MULL_COMMAND_PAUSE);
+	work();
+	vm_end(vm, MULL_END_POWEROFF, 0, "off");
+	finish();
+	assert_int_equal(vm->state, MULL_VM_STOPPED);
+	start();
+	finish();
+	assert_int_equal(vm->state, MULL_VM_RUNNING);
+}
+
+static void a_paused_vm_can_be_stopped_and_reset(void **state)
+{
+	uint32_t free = (uint32_t)frames_free();
+
+	(void)state;
+	start();
+	pause_all();
+	vm_command(vm, MULL_COMMAND_RESET);
+	finish();
+	obey_all();
+	assert_int_equal(vm->state, MULL_VM_RUNNING);
+	assert_int_equal(vm->vcpus[0]->state, VCPU_RUNNABLE);
+	pause_all();
+	assert_int_equal(vm->state, MULL_VM_PAUSED);
+	vm_command(vm, MULL_COMMAND_STOP);
+	finish();
+	assert_int_equal(vm->state, MULL_VM_STOPPED);
+	assert_at_rest(free);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,6 +223,10 @@ int main(void)
 		TEST(stop_is_not_lost_in_a_restart),
 		TEST(commands_at_odd_times_do_nothing),
 		TEST(a_new_start_has_no_old_reason),
+		TEST(a_pause_keeps_the_guest_as_it_is),
+		TEST(signals_wait_for_the_end_of_a_pause),
+		TEST(a_pause_at_an_odd_time_does_nothing),
+		TEST(a_paused_vm_can_be_stopped_and_reset),
 	};
 
 	return cmocka_run_group_tests(tests, start_memory, NULL);
