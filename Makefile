@@ -25,12 +25,14 @@ hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
 	arch/x86/svm/*.c arch/x86/svm/*.S arch/x86/vmx/*.c arch/x86/vmx/*.S) $(driver_src)
 boot_src    := $(wildcard boot/*.c)
 mullctl_src := $(wildcard tools/mullctl/*.c) kernel/partition/description.c \
-	kernel/partition/words.c \
+	kernel/partition/words.c
+libmullctl_src := $(wildcard tools/libmullctl/*.c) \
 	kernel/error.c kernel/manage/frame.c kernel/crc32.c
 # What host tests link: pure code, and fakes in place of the hardware.
 unit_src    := $(kernel_pure) $(driver_src) $(wildcard $(x86_pure)) $(boot_pure) \
 	$(wildcard arch/fake/*.c tests/unit/support_*.c) \
-	$(filter-out tools/mullctl/main.c,$(wildcard tools/mullctl/*.c))
+	$(filter-out tools/mullctl/main.c,$(wildcard tools/mullctl/*.c)) \
+	$(wildcard tools/libmullctl/*.c)
 unit_tests  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 guests      := $(patsubst guests/%.c,%,$(wildcard guests/*.c))
 fuzz_src   := $(kernel_pure) $(x86_pure) $(wildcard arch/fake/*.c)
@@ -42,15 +44,16 @@ boot_cflags := $(common) $(freestanding) -fpic -fshort-wchar \
 	-maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI \
 	-isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 guest_cflags := $(common) $(freestanding) -fno-pic -mcmodel=small -Iguests/sdk
-mullctl_cflags := $(common) -D_GNU_SOURCE -Ikernel/manage
-unit_cflags := $(common) -D_GNU_SOURCE -I$(B)/gen -I. -Itools/mullctl \
+mullctl_cflags := $(common) -D_GNU_SOURCE -Itools/libmullctl
+libmullctl_cflags := $(common) -D_GNU_SOURCE -fPIC
+unit_cflags := $(common) -D_GNU_SOURCE -I$(B)/gen -I. -Itools/mullctl -Itools/libmullctl \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_cflags := $(common) -D_GNU_SOURCE -I$(B)/gen -I. \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 objects = $(patsubst %,$(B)/obj/$(1)/%.o,$(basename $($(1)_src)))
 
-all: $(B)/mullion.efi $(B)/mullctl guests ## build the hypervisor, mullctl and the guests
+all: $(B)/mullion.efi $(B)/mullctl $(B)/libmullctl.so.0 guests ## build the hypervisor, mullctl and the guests
 
 define program
 $(B)/obj/$(1)/%.o: %.c Makefile
@@ -60,7 +63,7 @@ $(B)/obj/$(1)/%.o: %.S Makefile
 	@mkdir -p $$(@D)
 	$$(call say,AS,$$<)$(CC) $($(1)_cflags) -c $$< -o $$@
 endef
-$(foreach p,hypervisor boot mullctl unit guest fuzz,$(eval $(call program,$(p))))
+$(foreach p,hypervisor boot mullctl libmullctl unit guest fuzz,$(eval $(call program,$(p))))
 
 # ---- the hypervisor --------------------------------------------------------
 $(B)/mullion.elf: $(call objects,hypervisor) arch/x86/mullion.lds
@@ -92,9 +95,29 @@ $(B)/mullion.efi: $(call objects,boot) $(B)/kernel_image.o
 		-j .rela -j '.rel.*' -j '.rela.*' -j .reloc \
 		--target efi-app-x86_64 --subsystem=10 $(B)/boot.so $@
 
-# ---- the tool --------------------------------------------------------------
-$(B)/mullctl: $(call objects,mullctl)
+# ---- the tool and its library ----------------------------------------------
+$(B)/libmullctl.a: $(call objects,libmullctl)
+	@rm -f $@
+	$(call say,AR,$@)ar rcs $@ $^
+$(B)/libmullctl.so.0: $(call objects,libmullctl) tools/libmullctl/exports
+	$(call say,LD,$@)$(CC) -shared -Wl,-soname,libmullctl.so.0 \
+		-Wl,--version-script=tools/libmullctl/exports $(filter %.o,$^) -o $@
+$(B)/mullctl: $(call objects,mullctl) $(B)/libmullctl.a
 	$(call say,LD,$@)$(CC) $^ -lyaml -lcrypto -lz -o $@
+
+PREFIX ?= /usr/local
+to = $(DESTDIR)$(PREFIX)
+install: all ## copy mullctl, its library and the hypervisor to PREFIX
+	@install -d $(to)/bin $(to)/lib/pkgconfig $(to)/include/mullion \
+		$(to)/share/man/man1 $(to)/share/mullion
+	install $(B)/mullctl $(to)/bin
+	install -m 644 $(B)/libmullctl.a $(B)/libmullctl.so.0 $(to)/lib
+	ln -sf libmullctl.so.0 $(to)/lib/libmullctl.so
+	install -m 644 tools/libmullctl/mullctl.h $(to)/include
+	install -m 644 $(addprefix include/mullion/,channel.h control.h error.h package.h) $(to)/include/mullion
+	sed 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' tools/libmullctl/mullctl.pc > $(to)/lib/pkgconfig/mullctl.pc
+	$(B)/mullctl man > $(to)/share/man/man1/mullctl.1
+	install -m 644 $(B)/mullion.efi $(to)/share/mullion
 
 # ---- guests ----------------------------------------------------------------
 sdk_objects := $(patsubst %,$(B)/obj/guest/%.o,$(basename $(wildcard guests/sdk/*.c guests/sdk/*.S)))
@@ -188,7 +211,7 @@ clang_flags = $(filter-out -MMD -MP -maccumulate% -mindirect-branch%,$(1))
 lint-clang: $(B)/gen/guest_acpi.h $(B)/gen/font.h
 	@clang $(call clang_flags,$(hypervisor_cflags)) -Wno-unknown-attributes -fsyntax-only $(filter %.c,$(hypervisor_src))
 	@clang $(call clang_flags,$(boot_cflags)) -fsyntax-only $(boot_src)
-	@clang $(call clang_flags,$(mullctl_cflags)) -fsyntax-only $(mullctl_src)
+	@clang $(call clang_flags,$(mullctl_cflags)) -fsyntax-only $(mullctl_src) $(libmullctl_src)
 lint-cppcheck:
 	@cppcheck -q --error-exitcode=1 --inline-suppr --std=c11 -Iinclude \
 		--enable=warning,performance,portability \
@@ -207,7 +230,7 @@ help: ## this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all guests unit help clean setup test-files run gdb test test-all bench \
+.PHONY: all install guests unit help clean setup test-files run gdb test test-all bench \
 	lint lint-format lint-layers lint-clang lint-cppcheck lint-shell \
 	lint-budget lint-tour
 .DELETE_ON_ERROR:

@@ -70,7 +70,8 @@ for folder in $(find include kernel arch drivers -name '*.h' \
 done
 alone boot -ffreestanding -fshort-wchar -DGNU_EFI_USE_MS_ABI \
 	-isystem /usr/include/efi -isystem /usr/include/efi/x86_64
-alone tools/mullctl -D_GNU_SOURCE
+alone tools/libmullctl -D_GNU_SOURCE
+alone tools/mullctl -D_GNU_SOURCE -Itools/libmullctl
 for folder in guests/sdk guests/*/; do
 	test -z "$(find "$folder" -maxdepth 1 -name '*.h')" ||
 		alone "${folder%/}" -ffreestanding -Iguests/sdk

@@ -8,6 +8,7 @@ import time
 import typing
 
 import channel
+import control
 import damages
 import disks
 import machines
@@ -172,6 +173,7 @@ TESTS = {
     # Bochs's serial line cannot be written to without a terminal.
     "later-guest": Special(later_guest, backends=("svm",)),
     "screen": Special(screens.screen),
+    "control": Special(control.control, backends=("svm",)),
 }
 # These boot nothing.
 WITHOUT_MACHINE = {"same-package": disks.same_package, "mistakes": mistakes}

@@ -142,8 +142,10 @@ static int take_words(struct options *options, int argc, char **argv)
 		} else if (operands++ == verb->operand_max) {
 			tell("%s does not take \"%s\"", verb->name, word);
 			return 0;
-		} else {
+		} else if (operands == 1) {
 			options->operand = word;
+		} else {
+			options->second = word;
 		}
 	}
 	if (operands >= verb->operand_min)
@@ -182,6 +184,6 @@ int mullctl(int argc, char **argv)
 		return verb_help(&options);
 	}
 	if (!take_words(&options, argc - 2, argv + 2))
-		return STATUS_MISTAKE;
+		return options.verb->remote ? STATUS_USAGE : STATUS_MISTAKE;
 	return options.verb->run(&options);
 }

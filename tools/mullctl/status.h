@@ -15,6 +15,14 @@ enum status {
 	STATUS_GUEST = 64, /* plus an SDK guest's exit code, at most 63 */
 	STATUS_GUEST_MAX = 127,
 	STATUS_QUIT = 130, /* Ctrl-] q */
+
+	/* of the verbs that speak with a hypervisor */
+	STATUS_FAILED = 1,
+	STATUS_USAGE = 2,
+	STATUS_NOT_FOUND = 3,
+	STATUS_CONFLICT = 4,
+	STATUS_UNREACHABLE = 6,
+	STATUS_TIMED_OUT = 124,
 };
 
 #endif

@@ -78,10 +78,12 @@ static void help_verb(const struct verb *verb)
 		option_shape(row, shape, sizeof shape);
 		print_row(shape, 24, row->help);
 	}
-	if (verb->run != verb_run)
-		return;
-	print_notes("keys:", key_notes, 13);
-	print_notes("exit status:", status_notes, 4);
+	if (verb->run == verb_run)
+		print_notes("keys:", key_notes, 13);
+	if (verb->run == verb_run || verb->remote)
+		print_notes("exit status:",
+			    verb->remote ? remote_status_notes : status_notes,
+			    4);
 }
 
 int verb_help(const struct options *options)
@@ -96,11 +98,12 @@ int verb_help(const struct options *options)
 		return STATUS_OK;
 	}
 	printf("usage: mullctl VERB ...\n"
-	       "Makes, checks and runs partitions of the Mullion "
+	       "Makes, runs and controls partitions of the Mullion "
 	       "hypervisor.\n\nverbs:\n");
 	for (verb = verbs; verb->name; verb++)
-		print_row(verb->name, 5, verb->summary);
-	print_notes("exit status:", status_notes, 4);
+		print_row(verb->name, 10, verb->summary);
+	print_notes("exit status of check, pack and run:", status_notes, 4);
+	print_notes("exit status of the other verbs:", remote_status_notes, 4);
 	print_notes("environment:", environment_notes, 20);
 	printf("\nmullctl help VERB explains a verb; mullctl --version tells "
 	       "the version.\n");
@@ -163,7 +166,7 @@ int verb_man(const struct options *options)
 {
 	(void)options;
 	printf(".TH MULLCTL 1 \"\" \"Mullion %s\"\n"
-	       ".SH NAME\nmullctl \\- make, check and run partitions of the "
+	       ".SH NAME\nmullctl \\- make, run and control partitions of the "
 	       "Mullion hypervisor\n"
 	       ".SH SYNOPSIS\n.B mullctl\n.I VERB\n.RI [ OPTIONS ]\n"
 	       ".SH VERBS\n",
@@ -171,7 +174,8 @@ int verb_man(const struct options *options)
 	for (const struct verb *verb = verbs; verb->name; verb++)
 		troff_verb(verb);
 	troff_notes("KEYS", key_notes);
-	troff_notes("EXIT STATUS", status_notes);
+	troff_notes("EXIT STATUS OF CHECK, PACK AND RUN", status_notes);
+	troff_notes("EXIT STATUS OF THE OTHER VERBS", remote_status_notes);
 	troff_notes("ENVIRONMENT", environment_notes);
 	printf(".SH FILES\nThe manifest is described in docs/manifest.md of "
 	       "the sources.\n");

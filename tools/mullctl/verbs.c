@@ -5,14 +5,14 @@ const struct verb verbs[] = {
 	{ "check", "MANIFEST", 1, 1, "find every mistake in a manifest",
 	  "Reads the manifest and the files that it names and shows every "
 	  "mistake with its line. Nothing is written.",
-	  verb_check },
+	  verb_check, false },
 	{ "pack", "MANIFEST -o DIR|IMAGE", 1, 1,
 	  "make a bootable folder or disk image",
 	  "Puts mullion.efi and everything that the manifest names where a "
 	  "UEFI computer boots from: into a folder (one that exists, or a "
 	  "name that ends in /) to be copied to an EFI system partition, or "
 	  "into a disk image to be written to a USB stick.",
-	  verb_pack },
+	  verb_pack, false },
 	{ "run", "MANIFEST | run --kernel FILE", 0, 1,
 	  "boot it in an emulator, with the consoles here",
 	  "Starts an emulator with the hypervisor and the VMs of the "
@@ -21,14 +21,49 @@ const struct verb verbs[] = {
 	  "line by line with their names. The run ends when every VM that was "
 	  "started has ended. Input that is no terminal goes to the guest as "
 	  "well; it waits until the guest seems to be listening.",
-	  verb_run },
+	  verb_run, false },
+	{ "list", "", 0, 0, "show every VM and its state",
+	  "One line a VM: its processors and memory, how often it was "
+	  "started again, its exits, and why it ended.",
+	  verb_list, true },
+	{ "show", "VM", 1, 1, "show all that is known of a VM",
+	  "Its state and its description. VM is a name or a number here and "
+	  "with all verbs.",
+	  verb_show, true },
+	{ "info", "", 0, 0, "show the machine and the hypervisor",
+	  "Versions, processors, memory, and the phases of the start.",
+	  verb_info, true },
+	{ "start", "VM", 1, 1, "start a VM that has ended",
+	  "Its images are loaded anew. Returns at once, or with --wait when "
+	  "it runs.",
+	  verb_start, true },
+	{ "stop", "VM", 1, 1, "let a VM power itself off, or end it",
+	  "Presses its power button, waits, and ends it if it does not "
+	  "listen; --force ends it at once.",
+	  verb_stop, true },
+	{ "reset", "VM", 1, 1, "let a VM start anew",
+	  "As its reset button would: its images are loaded anew.", verb_reset,
+	  true },
+	{ "pause", "VM", 1, 1, "let a VM stand still",
+	  "Its processors leave the guest; its memory stays.", verb_pause,
+	  true },
+	{ "resume", "VM", 1, 1, "let a paused VM go on",
+	  "The guest's clock tells it that it was stopped.", verb_resume,
+	  true },
+	{ "destroy", "VM", 1, 1, "remove a VM that has ended",
+	  "Its memory and processors are free again, and its number.",
+	  verb_destroy, true },
+	{ "inject", "VM nmi", 2, 2, "send a VM an NMI, for tests",
+	  "To its first processor, or to that of --vcpu.", verb_inject, true },
 	{ "help", "[VERB]", 0, 1, "explain mullctl or one verb",
 	  "Without a verb: the verbs, the exit status and the environment.",
-	  verb_help },
+	  verb_help, false },
 	{ "man", "", 0, 0, "print the manual page mullctl(1)",
-	  "In troff; read it by: mullctl man | man -l -", verb_man },
-	{ NULL, NULL, 0, 0, NULL, NULL, NULL },
+	  "In troff; read it by: mullctl man | man -l -", verb_man, false },
+	{ NULL, NULL, 0, 0, NULL, NULL, NULL, false },
 };
+
+#define REMOTE "list show info start stop reset pause resume destroy inject "
 
 const struct option_row option_rows[] = {
 	{ OPTION_OUTPUT, 'o', "output", "DIR|IMAGE", "pack ",
@@ -64,6 +99,17 @@ const struct option_row option_rows[] = {
 	  "the same instructions take the same time in each run" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "run ",
 	  "end the run after that time" },
+	{ OPTION_CONNECT, 0, "connect", "ADDRESS", REMOTE,
+	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
+	{ OPTION_FORM, 'o', "output", "table|json|yaml", "list show info ",
+	  "table is for people (default)" },
+	{ OPTION_WAIT, 0, "wait", NULL, "start ", "return when it runs" },
+	{ OPTION_FORCE, 0, "force", NULL, "stop ",
+	  "end it without asking the guest" },
+	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "start stop ",
+	  "wait so long (start: 60; stop: 30, until it is ended)" },
+	{ OPTION_VCPU, 0, "vcpu", "N", "inject ",
+	  "the VM's processor, from 0" },
 	{ OPTION_NO_REBOOT, 0, "no-reboot", NULL, "run ",
 	  "a guest that resets itself has ended" },
 	{ OPTION_SERIAL, 0, "serial", "FILE", "run ",
@@ -93,6 +139,17 @@ const struct note status_notes[] = {
 	{ NULL, NULL },
 };
 
+const struct note remote_status_notes[] = {
+	{ "0", "done" },
+	{ "1", "failed: the message says why" },
+	{ "2", "mistakes in the command line" },
+	{ "3", "there is no such VM, image or vCPU" },
+	{ "4", "not possible in the state that it is in, or in use" },
+	{ "6", "the hypervisor cannot be reached, or does not answer" },
+	{ "124", "the time of --timeout has passed" },
+	{ NULL, NULL },
+};
+
 const struct note key_notes[] = {
 	{ "Ctrl-] q", "end the run" },
 	{ "Ctrl-] b", "press the power button of the VM that gets the input" },
@@ -109,6 +166,10 @@ const struct note environment_notes[] = {
 	{ "BOCHS_DISPLAY", "the display_library of bochs (term)" },
 	{ "BOCHS_CPU", "the model that bochs emulates (corei7_haswell_4770)" },
 	{ "OVMF_CODE, OVMF_VARS", "the firmware's two flash images for qemu" },
+	{ "MULLCTL_CONNECT", "where the hypervisor is, when there is no "
+			     "--connect; else \"connect: ADDRESS\" in "
+			     "~/.config/mullctl.yaml" },
+	{ "NO_COLOR", "if not empty, no colours" },
 	{ "TMPDIR", "where the folder of a run is made" },
 	{ NULL, NULL },
 };

@@ -6,6 +6,7 @@
 #ifndef MULLCTL_VERBS_H
 #define MULLCTL_VERBS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -31,6 +32,11 @@ enum option_id {
 	OPTION_GDB,
 	OPTION_KEEP,
 	OPTION_VERBOSE,
+	OPTION_CONNECT,
+	OPTION_FORM,
+	OPTION_WAIT,
+	OPTION_FORCE,
+	OPTION_VCPU,
 	OPTION_COUNT
 };
 
@@ -40,6 +46,7 @@ enum option_id {
 struct options {
 	const struct verb *verb;
 	const char *operand; /* the manifest, or the verb to help with */
+	const char *second;  /* the operand behind it */
 	const char *text[OPTION_COUNT]; /* NULL: not given; "" for a flag */
 	size_t qemu_arg_count;
 	const char *qemu_args[REPEATED_MAX];
@@ -52,6 +59,7 @@ struct verb {
 	const char *summary;
 	const char *description;
 	int (*run)(const struct options *options); /* returns enum status */
+	bool remote; /* speaks with a hypervisor: the exit statuses of those */
 };
 
 struct option_row {
@@ -71,7 +79,8 @@ struct note {
 
 extern const struct verb verbs[];	      /* ends with a NULL name */
 extern const struct option_row option_rows[]; /* ends with a NULL name */
-extern const struct note status_notes[], key_notes[], environment_notes[];
+extern const struct note status_notes[], remote_status_notes[];
+extern const struct note key_notes[], environment_notes[];
 
 /* Whether @option belongs to @verb. */
 int option_is_of(const struct option_row *option, const struct verb *verb);
@@ -84,6 +93,16 @@ int mullctl(int argc, char **argv);
 int verb_check(const struct options *options);
 int verb_pack(const struct options *options);
 int verb_run(const struct options *options);
+int verb_list(const struct options *options);
+int verb_show(const struct options *options);
+int verb_info(const struct options *options);
+int verb_start(const struct options *options);
+int verb_stop(const struct options *options);
+int verb_reset(const struct options *options);
+int verb_pause(const struct options *options);
+int verb_resume(const struct options *options);
+int verb_destroy(const struct options *options);
+int verb_inject(const struct options *options);
 int verb_help(const struct options *options);
 int verb_man(const struct options *options);
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""mullctl's verbs over a channel, against the real hypervisor."""
+import json
+import os
+import re
+import subprocess
+import time
+
+import disks
+import machines
+from process import Process
+
+MANIFEST = """\
+machine: {serial: {mode: channel}}
+vms:
+  steady: {memory: 16MiB, cpus: [0], kernel: $guests/counter.elf, \
+cmdline: 'count=100000 period=200'}
+  short: {memory: 16MiB, cpus: [1], kernel: $guests/counter.elf, \
+cmdline: count=2 period=100}
+"""
+
+
+class Tool:
+    """mullctl at an address."""
+
+    def __init__(self, setup, checks, address):
+        self.mullctl, self.checks, self.address = setup.mullctl, checks, address
+
+    def run(self, *words, status=0, seconds=60):
+        """Output and messages; checks the exit status."""
+        done = subprocess.run(
+            [self.mullctl, *words, "--connect", self.address],
+            capture_output=True, text=True, check=False, timeout=seconds)
+        self.checks.note("$ mullctl %s\n%s%s" % (" ".join(words), done.stdout,
+                                                 done.stderr))
+        self.checks.check(done.returncode == status, "mullctl %s ends with %d"
+                          % (" ".join(words), done.returncode))
+        return done.stdout, done.stderr
+
+    def json(self, *words):
+        return json.loads(self.run(*words, "-o", "json")[0] or "{}")
+
+    def states(self):
+        return {vm["name"]: vm["state"] for vm in self.json("list")["vms"]}
+
+    def wait_for_states(self, **states):
+        end = time.monotonic() + machines.SECONDS
+        while (seen := self.states()) != states and time.monotonic() < end:
+            time.sleep(0.5)
+        self.checks.check(seen == states, "the VMs are %s" % seen)
+
+
+def boot(setup, checks, folder):
+    """QEMU whose serial line is a socket; returns it and the address."""
+    manifest, disk = folder / "two.yaml", folder / "disk.img"
+    manifest.write_text(setup.fill_in(MANIFEST))
+    disks.pack(setup, checks, manifest, "-o", disk, "--format", "fat")
+    words = machines.qemu(disk)
+    # A socket's path is short.
+    line = "/tmp/mullctl-test-%d" % os.getpid()
+    at = words.index("-serial")
+    words[at:at + 2] = ["-chardev", "socket,id=line,server=on,wait=off,path=%s"
+                        % line, "-serial", "chardev:line"]
+    return Process(words, checks.note), "unix:" + line
+
+
+def look(tool, checks):
+    info = tool.json("info")
+    checks.check(info["cpus"] == 2 and info["schema"] == 1,
+                 "info tells of %s CPUs" % info["cpus"])
+    shown = tool.json("show", "steady")
+    checks.check(shown["cmdline"] == "count=100000 period=200"
+                 and shown["vcpus"] == [{"vcpu": 0, "processor": 0}],
+                 "show tells what the manifest says")
+    checks.check(tool.json("show", "1")["name"] == "short",
+                 "a VM's number will do as well")
+    table, _ = tool.run("list")
+    checks.check(re.search(r"^0 +steady +running +1 +16 MiB", table, re.M)
+                 and "\033" not in table, "list shows a table, uncoloured")
+    yaml, _ = tool.run("list", "-o", "yaml")
+    checks.check('  - number: 1\n    name: "short"\n    state: "stopped"'
+                 in yaml, "list shows YAML")
+
+
+def lives(tool, checks):
+    tool.run("start", "steady", status=4)
+    _, words = tool.run("show", "nobody", status=3)
+    checks.check("mullctl list" in words, "the message says what to do next")
+    tool.run("list", "--colour", status=2)
+    _, words = tool.run("stop", "steady", "--timeout", "1")
+    checks.check("did not power itself off" in words,
+                 "stop says that the guest did not listen")
+    tool.wait_for_states(steady="stopped", short="stopped")
+    tool.run("start", "steady", "--wait")
+    tool.wait_for_states(steady="running", short="stopped")
+    tool.run("reset", "steady")
+    tool.wait_for_states(steady="running", short="stopped")
+    tool.run("stop", "steady", "--force")
+    tool.wait_for_states(steady="stopped", short="stopped")
+
+
+def control(setup, _, checks):
+    folder = disks.fresh_folder(setup, checks)
+    process, address = boot(setup, checks, folder)
+    tool = Tool(setup, checks, address)
+    try:
+        # Asks again until the hypervisor speaks.
+        end = time.monotonic() + machines.SECONDS
+        while time.monotonic() < end and subprocess.run(
+                [setup.mullctl, "list", "--connect", address],
+                capture_output=True, check=False).returncode == 6:
+            time.sleep(0.5)
+        tool.wait_for_states(steady="running", short="stopped")
+        look(tool, checks)
+        lives(tool, checks)
+    finally:
+        process.stop()
+    tool.run("list", status=6)

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libmullctl: a client of Mullion's management channel (docs/protocol.md).
+ *
+ * A function returns MULL_OK, an error that the hypervisor answered (above 0:
+ * enum error of <mullion/error.h>), or one of the library's own (below 0);
+ * mull_words() then says what in words.  Nothing here prints, aborts or waits
+ * without a bound.  Whatever comes over the line is hostile: lengths are
+ * checked, texts end and are printable.  One thread at a time a connection.
+ */
+#ifndef MULLCTL_H
+#define MULLCTL_H
+
+#include <mullion/control.h>
+#include <mullion/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum mull_error {
+	MULL_OK = 0,
+	MULL_BAD_ADDRESS = -1, /* not of a form that mull_open() knows */
+	MULL_UNREACHABLE = -2, /* cannot be opened, or has ended */
+	MULL_IN_USE = -3,      /* another client has the line */
+	MULL_NO_ANSWER = -4,   /* all attempts passed */
+	MULL_BAD_ANSWER = -5,  /* not what docs/protocol.md says */
+	MULL_FULL = -6,	       /* as much is under way as may be */
+	MULL_NO_ROOM = -7,     /* no memory */
+};
+
+#define MULL_UNANSWERED_MAX 8 /* requests under way at once */
+
+/* What comes unasked.  A member may be NULL: such frames are dropped. */
+struct mull_handlers {
+	void *context;
+	void (*console)(void *context, uint32_t vm, const void *bytes,
+			size_t length);
+	void (*log)(void *context, const char *text, size_t length);
+	void (*event)(void *context, uint32_t vm,
+		      const struct mull_event *event);
+	void (*hello)(void *context, const struct mull_hello *hello);
+	/* Bytes that are no frame: the firmware's, or a panic's. */
+	void (*text)(void *context, const void *text, size_t length);
+};
+
+struct mull_answer {
+	uint64_t value;
+	size_t length; /* of @data */
+	uint8_t data[MULL_REPLY_DATA_MAX + 8] __attribute__((aligned(8)));
+};
+
+struct mull;
+
+/*
+ * mull_open - connect to a hypervisor
+ * @address: "serial:/dev/ttyUSB0,115200", "unix:PATH" or "tcp:HOST:PORT"
+ * @handlers: copied; NULL: everything that comes unasked is dropped
+ *
+ * Sets @mull in either case (NULL without memory): it holds the words of what
+ * went wrong, and mull_close() releases it.
+ */
+int mull_open(struct mull **mull, const char *address,
+	      const struct mull_handlers *handlers);
+void mull_close(struct mull *mull);
+/* The last failure of @mull in words, in one line. */
+const char *mull_words(const struct mull *mull);
+/* From now on frames go to these. */
+void mull_handle(struct mull *mull, const struct mull_handlers *handlers);
+
+/*
+ * mull_pump - serve the line for at most @milliseconds, or until something came
+ * @other_fd: a file that is waited for as well; -1: none
+ */
+int mull_pump(struct mull *mull, int milliseconds, int other_fd);
+
+/* Called once for each frame posted: error 0 or as above. */
+typedef void mull_done(void *context, int error,
+		       const struct mull_answer *answer);
+
+/*
+ * mull_post - send a frame that is answered, and do not wait
+ *
+ * It is sent again, with the same number, until it is answered or its attempts
+ * have passed; mull_pump() then calls @done.  MULL_FULL when
+ * MULL_UNANSWERED_MAX are under way.
+ */
+int mull_post(struct mull *mull, enum mull_frame_type type, uint16_t stream,
+	      const void *payload, size_t length, mull_done *done,
+	      void *context);
+
+/* A request and its answer; @answer may be NULL. */
+int mull_request(struct mull *mull, enum mull_command command, uint32_t vm,
+		 uint64_t argument, const void *data, size_t length,
+		 struct mull_answer *answer);
+/* One without data. */
+int mull_ask(struct mull *mull, enum mull_command command, uint32_t vm,
+	     uint64_t argument, struct mull_answer *answer);
+
+/* ---- what there is ------------------------------------------------------ */
+
+int mull_info(struct mull *mull, struct mull_info *info);
+int mull_list(struct mull *mull, struct mull_vm_status list[MULL_VM_MAX],
+	      size_t *count);
+/* The VM with that name, or that number; ERR_NOT_FOUND. */
+int mull_find(struct mull *mull, const char *name, struct mull_vm_status *vm);
+int mull_show(struct mull *mull, uint32_t vm, struct mull_vm *description);
+int mull_ledger(struct mull *mull, struct mull_phase *phases, size_t room,
+		size_t *count);
+int mull_vm_stats(struct mull *mull, uint32_t vm, uint64_t vcpu,
+		  struct mull_vm_stats *stats);
+int mull_cpu_stats(struct mull *mull, struct mull_cpu_stats stats[MULL_CPU_MAX],
+		   size_t *count);
+int mull_images(struct mull *mull,
+		struct mull_image_status images[MULL_IMAGE_MAX], size_t *count);
+int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
+		size_t room, size_t *count, uint64_t *first_number);
+/* A piece of a text that grows: MULL_COMMAND_LOG, _LOG_PREVIOUS, _HISTORY. */
+int mull_text(struct mull *mull, enum mull_command command, uint32_t vm,
+	      uint64_t position, struct mull_answer *answer);
+
+/* ---- a VM's life -------------------------------------------------------- */
+
+int mull_power_button(struct mull *mull, uint32_t vm);
+int mull_reset(struct mull *mull, uint32_t vm);
+int mull_stop(struct mull *mull, uint32_t vm);
+int mull_start(struct mull *mull, uint32_t vm);
+int mull_pause(struct mull *mull, uint32_t vm);
+int mull_resume(struct mull *mull, uint32_t vm);
+int mull_inject(struct mull *mull, uint32_t vm, uint32_t vcpu);
+int mull_create(struct mull *mull, const struct mull_vm *description,
+		uint32_t *number);
+int mull_destroy(struct mull *mull, uint32_t vm);
+
+/* ---- consoles ----------------------------------------------------------- */
+
+int mull_attach(struct mull *mull, uint32_t vm, bool attached);
+/* Types to the VM's console: at most MULL_FRAME_PAYLOAD_MAX bytes. */
+int mull_input(struct mull *mull, uint32_t vm, const void *bytes,
+	       size_t length);
+
+#endif

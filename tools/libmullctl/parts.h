@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of libmullctl share. */
+#ifndef MULLCTL_PARTS_H
+#define MULLCTL_PARTS_H
+
+#include <mullion/frame.h>
+
+#include "mullctl.h"
+
+#define WORDS_MAX 256
+
+/* A frame that waits for its reply. */
+struct posted {
+	bool used;
+	uint32_t sequence;
+	int attempts;
+	double due; /* when it is sent again */
+	mull_done *done;
+	void *context;
+	size_t length;
+	uint8_t wire[FRAME_WIRE_MAX];
+};
+
+struct mull {
+	int fd;
+	int lock; /* keeps other clients from the line, or -1 */
+	bool ended;
+	uint32_t sequence;
+	double patience; /* seconds until a frame is sent again */
+	struct mull_handlers handlers;
+	struct frame_decoder decoder;
+	struct mull_answer answer; /* the one that is handed on */
+	struct posted posted[MULL_UNANSWERED_MAX];
+	char words[WORDS_MAX];
+	size_t out_length;
+	uint8_t out[(2 * MULL_UNANSWERED_MAX + 1) * FRAME_WIRE_MAX];
+};
+
+/* Keeps the words and returns @error. */
+int mull_fail(struct mull *mull, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* address.c: opens mull->fd and takes mull->lock. */
+int mull_connect(struct mull *mull, const char *address);
+
+/* Seconds on a clock that nobody sets. */
+double mull_clock(void);
+/* Ends the text in @room bytes, and makes it printable. */
+void mull_clean(char *text, size_t room);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "remote.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "texts.h"
+#include "work.h"
+
+#define LOOK_MILLISECONDS 100
+
+/* What to do about it, behind the words; NULL: the words say it all. */
+static const char *advice(int error)
+{
+	switch (error) {
+	case MULL_UNREACHABLE:
+		return "is the cable plugged in, the emulator running?";
+	case MULL_IN_USE:
+		return "end that one first, or use mullctl run --listen, "
+		       "which serves several";
+	case MULL_NO_ANSWER:
+		return "does Mullion run there, with serial mode channel and "
+		       "this rate?";
+	case ERR_NOT_FOUND:
+		return "mullctl list shows what there is";
+	case ERR_UNSUPPORTED:
+		return "mullctl info shows the hypervisor's version";
+	case ERR_NO_MEMORY:
+		return "mullctl info shows the memory that is free";
+	default:
+		return NULL;
+	}
+}
+
+enum status remote_status(struct mull *mull, int error)
+{
+	const char *more = advice(error);
+
+	if (error == MULL_OK)
+		return STATUS_OK;
+	tell("%s%s%s%s", mull_words(mull), more ? " (" : "", more ? more : "",
+	     more ? ")" : "");
+	switch (error) {
+	case MULL_BAD_ADDRESS:
+		return STATUS_USAGE;
+	case ERR_NOT_FOUND:
+		return STATUS_NOT_FOUND;
+	case MULL_IN_USE:
+	case ERR_BUSY:
+	case ERR_EXISTS:
+	case ERR_WRONG_STATE:
+		return STATUS_CONFLICT;
+	case MULL_UNREACHABLE:
+	case MULL_NO_ANSWER:
+		return STATUS_UNREACHABLE;
+	default:
+		return STATUS_FAILED;
+	}
+}
+
+struct mull *remote_open(const struct options *options,
+			 const struct mull_handlers *handlers,
+			 enum status *status)
+{
+	char *address = config_address(options);
+	struct mull *mull;
+	int error;
+
+	*status = STATUS_USAGE;
+	if (!address)
+		return NULL;
+	error = mull_open(&mull, address, handlers);
+	*status = remote_status(mull, error);
+	free(address);
+	if (*status == STATUS_OK)
+		return mull;
+	mull_close(mull);
+	return NULL;
+}
+
+struct mull *remote_open_vm(const struct options *options,
+			    const struct mull_handlers *handlers,
+			    struct mull_vm_status *vm, enum status *status)
+{
+	struct mull *mull = remote_open(options, handlers, status);
+
+	if (!mull)
+		return NULL;
+	*status = remote_status(mull, mull_find(mull, options->operand, vm));
+	if (*status == STATUS_OK)
+		return mull;
+	mull_close(mull);
+	return NULL;
+}
+
+/* Events may be lost on the line, so the VM itself is looked at. */
+enum status remote_wait(struct mull *mull, struct mull_vm_status *vm,
+			uint32_t states, double seconds)
+{
+	double limit = seconds_now() + seconds;
+
+	for (;;) {
+		double pause = seconds_now() + LOOK_MILLISECONDS / 1000.0;
+		int error = mull_find(mull, vm->name, vm);
+
+		if (error)
+			return remote_status(mull, error);
+		if (vm->state < 32 && states >> vm->state & 1)
+			return STATUS_OK;
+		if (seconds_now() >= limit)
+			return STATUS_TIMED_OUT;
+		while (seconds_now() < pause)
+			if (mull_pump(mull, LOOK_MILLISECONDS, -1))
+				return remote_status(mull, MULL_UNREACHABLE);
+	}
+}
+
+bool remote_timeout(const struct options *options, double otherwise,
+		    double *seconds)
+{
+	const char *text = options->text[OPTION_TIMEOUT];
+	uint64_t number;
+
+	*seconds = otherwise;
+	if (!text)
+		return true;
+	if (!texts_to_number(text, &number) || number > 1000000) {
+		tell("--timeout is a number of seconds, not \"%s\"", text);
+		return false;
+	}
+	*seconds = (double)number;
+	return true;
+}

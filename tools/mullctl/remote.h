@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs that speak with a hypervisor share. */
+#ifndef MULLCTL_REMOTE_H
+#define MULLCTL_REMOTE_H
+
+#include <mullctl.h>
+
+#include "output.h"
+#include "status.h"
+
+/* Connects to where --connect, MULLCTL_CONNECT or the configuration file say;
+ * NULL after a message, and @status is how mullctl ends. */
+struct mull *remote_open(const struct options *options,
+			 const struct mull_handlers *handlers,
+			 enum status *status);
+
+/* Tells what went wrong and what to do about it; the exit status for it. */
+enum status remote_status(struct mull *mull, int error);
+
+/* Connects and finds the VM of the first operand; closed when it fails. */
+struct mull *remote_open_vm(const struct options *options,
+			    const struct mull_handlers *handlers,
+			    struct mull_vm_status *vm, enum status *status);
+
+/* Waits until @vm is in one of the states of the mask @states (1 << state), at
+ * most @seconds; then @vm is as it is now.  STATUS_TIMED_OUT without a message. */
+enum status remote_wait(struct mull *mull, struct mull_vm_status *vm,
+			uint32_t states, double seconds);
+
+/* --timeout, or @otherwise; false after a message. */
+bool remote_timeout(const struct options *options, double otherwise,
+		    double *seconds);
+
+#endif

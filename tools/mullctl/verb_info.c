@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine and the hypervisor. */
+#include <mullion/bits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "remote.h"
+#include "texts.h"
+
+#define PHASES_MAX 256
+
+/* What both sides must agree on, told before it is missed. */
+static void compare_versions(const struct mull_info *info)
+{
+	if (strcmp(info->version, MULL_VERSION) != 0)
+		tell("the hypervisor is version %s, mullctl %s", info->version,
+		     MULL_VERSION);
+	if (info->interface > MULL_INTERFACE)
+		tell("the hypervisor knows more commands (interface %u) than "
+		     "this mullctl (%d): a newer mullctl would show all",
+		     info->interface, MULL_INTERFACE);
+	else if (info->interface < MULL_INTERFACE)
+		tell("the hypervisor knows fewer commands (interface %u) than "
+		     "this mullctl (%d): some verbs will not work",
+		     info->interface, MULL_INTERFACE);
+}
+
+static void put_date(struct output *output, uint64_t nanoseconds)
+{
+	time_t seconds = (time_t)(nanoseconds / 1000000000);
+	char text[32] = "";
+	struct tm date;
+
+	if (nanoseconds && gmtime_r(&seconds, &date))
+		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &date);
+	output_text(output, "date", text);
+}
+
+static void put_hash(struct output *output, const uint8_t hash[32])
+{
+	char text[65];
+
+	for (size_t i = 0; i < 32; i++)
+		sprintf(text + 2 * i, "%02x", hash[i]);
+	output_text(output, "package_sha256", text);
+}
+
+static void put_info(struct output *output, const struct mull_info *info)
+{
+	output_text(output, "version", info->version);
+	output_text(output, "mullctl", MULL_VERSION);
+	output_number(output, "interface", info->interface);
+	output_text(output, "virtualization", info->virtualization);
+	output_text(output, "features", info->features);
+	output_text(output, "processor", info->processor);
+	output_text(output, "firmware", info->firmware);
+	output_number(output, "cpus", info->cpu_count);
+	output_number(output, "service_cpu", info->service_cpu);
+	output_number(output, "tsc_khz", info->tsc_khz);
+	output_size(output, "memory", info->memory_total);
+	output_size(output, "memory_free", info->memory_free);
+	output_size(output, "hypervisor_pages", info->pages_used);
+	output_number(output, "vms", info->vm_count);
+	output_number(output, "events", info->event_count);
+	output_size(output, "logged", info->log_position);
+	output_time(output, "up", info->time_ns);
+	put_date(output, info->wall_clock_ns);
+	put_hash(output, info->package_sha256);
+}
+
+static enum status put_ledger(struct output *output, struct mull *mull)
+{
+	static struct mull_phase phases[PHASES_MAX];
+	size_t count;
+	int error = mull_ledger(mull, phases, PHASES_MAX, &count);
+
+	if (error == ERR_UNSUPPORTED) /* an older hypervisor keeps none */
+		return STATUS_OK;
+	if (error)
+		return remote_status(mull, error);
+	output_list_begin(output, "phases");
+	for (size_t i = 0; i < count; i++) {
+		output_row_begin(output);
+		output_time(output, "time", phases[i].time_ns);
+		output_text(output, "phase", phases[i].words);
+		output_row_end(output);
+	}
+	output_list_end(output);
+	return STATUS_OK;
+}
+
+int verb_info(const struct options *options)
+{
+	struct output output;
+	struct mull_info info;
+	enum status status;
+	struct mull *mull;
+
+	if (!output_begin(&output, options))
+		return STATUS_USAGE;
+	mull = remote_open(options, NULL, &status);
+	if (!mull)
+		return status;
+	status = remote_status(mull, mull_info(mull, &info));
+	if (status == STATUS_OK) {
+		put_info(&output, &info);
+		status = put_ledger(&output, mull);
+	}
+	output_end(&output);
+	mull_close(mull);
+	if (status == STATUS_OK)
+		compare_versions(&info);
+	return status;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Verbs about VMs: what there is, and their lives. */
+#include <mullion/bits.h>
+#include <string.h>
+
+#include "remote.h"
+#include "texts.h"
+
+#define STOP_SECONDS 30 /* for a guest that is asked to power itself off */
+#define END_SECONDS 10	/* for a VM that is ended */
+#define START_SECONDS 60
+
+#define IN(state) (1u << (state))
+#define ENDED (IN(MULL_VM_STOPPED) | IN(MULL_VM_CRASHED) | IN(MULL_VM_REFUSED))
+
+/* ---- list and show ------------------------------------------------------ */
+
+static void put_vm(struct output *output, const struct mull_vm_status *vm)
+{
+	output_number(output, "number", vm->number);
+	output_text(output, "name", vm->name);
+	output_state(output, "state", vm->state);
+	output_number(output, "cpus", vm->vcpu_count);
+	output_size(output, "memory", vm->memory_size);
+	output_number(output, "restarts", vm->restarts);
+	output_number(output, "exits", vm->exits);
+	output_text(output, "reason", vm->words);
+}
+
+int verb_list(const struct options *options)
+{
+	struct mull_vm_status list[MULL_VM_MAX];
+	struct output output;
+	enum status status;
+	struct mull *mull;
+	size_t count;
+
+	if (!output_begin(&output, options))
+		return STATUS_USAGE;
+	mull = remote_open(options, NULL, &status);
+	if (!mull)
+		return status;
+	status = remote_status(mull, mull_list(mull, list, &count));
+	if (status == STATUS_OK) {
+		output_list_begin(&output, "vms");
+		for (size_t i = 0; i < count; i++) {
+			output_row_begin(&output);
+			put_vm(&output, &list[i]);
+			output_row_end(&output);
+		}
+		output_list_end(&output);
+	}
+	output_end(&output);
+	mull_close(mull);
+	return status;
+}
+
+static const char *policy_word(uint32_t policy)
+{
+	return policy == MULL_END_RESTART ? "restart" : "stop";
+}
+
+static void put_description(struct output *output, const struct mull_vm *vm)
+{
+	output_yes(output, "autostart", vm->flags & MULL_VM_AUTOSTART);
+	output_text(output, "on_poweroff", policy_word(vm->on_poweroff));
+	output_text(output, "on_reset", policy_word(vm->on_reset));
+	output_text(output, "on_crash", policy_word(vm->on_crash));
+	output_size(output, "console_buffer", vm->console_size);
+	output_number(output, "kernel_image", vm->kernel);
+	if (vm->initrd != MULL_NO_IMAGE)
+		output_number(output, "initrd_image", vm->initrd);
+	output_text(output, "cmdline", vm->command_line);
+	output_list_begin(output, "vcpus");
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		output_row_begin(output);
+		output_number(output, "vcpu", i);
+		output_number(output, "processor", vm->cpus[i]);
+		output_row_end(output);
+	}
+	output_list_end(output);
+}
+
+int verb_show(const struct options *options)
+{
+	struct mull_vm_status vm;
+	struct mull_vm description;
+	struct output output;
+	enum status status;
+	struct mull *mull;
+
+	if (!output_begin(&output, options))
+		return STATUS_USAGE;
+	mull = remote_open_vm(options, NULL, &vm, &status);
+	if (!mull)
+		return status;
+	status = remote_status(mull, mull_show(mull, vm.number, &description));
+	if (status == STATUS_OK) {
+		put_vm(&output, &vm);
+		output_time(&output, "started", vm.started_ns);
+		output_time(&output, "in_guest", vm.guest_ns);
+		output_size(&output, "printed", vm.console_position);
+		output_number(&output, "complaints", vm.complaints);
+		output_yes(&output, "attached",
+			   vm.flags & MULL_STATUS_ATTACHED);
+		output_yes(&output, "created_at_run_time",
+			   vm.flags & MULL_STATUS_CREATED);
+		put_description(&output, &description);
+	}
+	output_end(&output);
+	mull_close(mull);
+	return status;
+}
+
+/* ---- lives -------------------------------------------------------------- */
+
+static enum status wait_for(struct mull *mull, struct mull_vm_status *vm,
+			    uint32_t states, double seconds)
+{
+	enum status status = remote_wait(mull, vm, states, seconds);
+
+	if (status == STATUS_TIMED_OUT)
+		tell("%s is still %s after %.0f s", vm->name,
+		     output_state_word(vm->state), seconds);
+	return status;
+}
+
+/* Does @act_on to the VM of the operand and, with @states, waits for one. */
+static int act(const struct options *options,
+	       int (*act_on)(struct mull *mull, uint32_t vm), uint32_t states)
+{
+	struct mull_vm_status vm;
+	enum status status;
+	struct mull *mull;
+	double seconds;
+
+	if (!remote_timeout(options, START_SECONDS, &seconds))
+		return STATUS_USAGE;
+	mull = remote_open_vm(options, NULL, &vm, &status);
+	if (!mull)
+		return status;
+	status = remote_status(mull, act_on(mull, vm.number));
+	if (status == STATUS_OK && states)
+		status = wait_for(mull, &vm, states, seconds);
+	mull_close(mull);
+	if (status != STATUS_OK || !states || !(IN(vm.state) & ENDED))
+		return status;
+	tell("%s is %s: %s", vm.name, output_state_word(vm.state), vm.words);
+	return STATUS_FAILED;
+}
+
+int verb_start(const struct options *options)
+{
+	/* A guest may have done its work before it is looked at. */
+	return act(options, mull_start,
+		   options->text[OPTION_WAIT] ?
+			   IN(MULL_VM_RUNNING) | IN(MULL_VM_CRASHED) |
+				   IN(MULL_VM_REFUSED) :
+			   0);
+}
+
+int verb_reset(const struct options *options)
+{
+	return act(options, mull_reset, 0);
+}
+
+int verb_pause(const struct options *options)
+{
+	return act(options, mull_pause, 0);
+}
+
+int verb_resume(const struct options *options)
+{
+	return act(options, mull_resume, 0);
+}
+
+int verb_destroy(const struct options *options)
+{
+	return act(options, mull_destroy, 0);
+}
+
+/* Its power button first; what does not listen to that is ended. */
+static enum status stop(struct mull *mull, struct mull_vm_status *vm,
+			bool force, double seconds)
+{
+	enum status status;
+	int error = ERR_WRONG_STATE;
+
+	if (!force && vm->state == MULL_VM_RUNNING)
+		error = mull_power_button(mull, vm->number);
+	if (error == MULL_OK) {
+		status = remote_wait(mull, vm, ENDED, seconds);
+		if (status != STATUS_TIMED_OUT)
+			return status;
+		tell("%s did not power itself off in %.0f s and is ended",
+		     vm->name, seconds);
+	}
+	status = remote_status(mull, mull_stop(mull, vm->number));
+	if (status != STATUS_OK)
+		return status;
+	return wait_for(mull, vm, ENDED, END_SECONDS);
+}
+
+int verb_stop(const struct options *options)
+{
+	struct mull_vm_status vm;
+	enum status status;
+	struct mull *mull;
+	double seconds;
+
+	if (!remote_timeout(options, STOP_SECONDS, &seconds))
+		return STATUS_USAGE;
+	mull = remote_open_vm(options, NULL, &vm, &status);
+	if (!mull)
+		return status;
+	if (IN(vm.state) & ENDED)
+		tell("%s is %s already", vm.name, output_state_word(vm.state));
+	else
+		status = stop(mull, &vm, options->text[OPTION_FORCE], seconds);
+	mull_close(mull);
+	return status;
+}
+
+int verb_inject(const struct options *options)
+{
+	const char *text = options->text[OPTION_VCPU];
+	struct mull_vm_status vm;
+	enum status status;
+	struct mull *mull;
+	uint64_t vcpu = 0;
+
+	if (strcmp(options->second, "nmi") != 0) {
+		tell("only nmi can be injected, not \"%s\"", options->second);
+		return STATUS_USAGE;
+	}
+	if (text && (!texts_to_number(text, &vcpu) || vcpu >= MULL_VCPU_MAX)) {
+		tell("--vcpu is a number below %d, not \"%s\"", MULL_VCPU_MAX,
+		     text);
+		return STATUS_USAGE;
+	}
+	mull = remote_open_vm(options, NULL, &vm, &status);
+	if (!mull)
+		return status;
+	status = remote_status(mull,
+			       mull_inject(mull, vm.number, (uint32_t)vcpu));
+	mull_close(mull);
+	return status;
+}
