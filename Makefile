@@ -17,7 +17,7 @@ retpolines := -mindirect-branch=thunk-extern -mindirect-branch-register -fno-jum
 
 # ---- sources ---------------------------------------------------------------
 kernel_pure := $(filter-out kernel/string.c,$(wildcard kernel/*.c kernel/*/*.c))
-x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/acpi.c arch/x86/mitigation.c arch/x86/svm/svm_decode.c \
+x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/acpi.c arch/x86/mitigation.c arch/x86/stage2.c arch/x86/svm/svm_decode.c \
 	$(addprefix arch/x86/vmx/,vmx_decode.c vmx_controls.c vmx_check.c vmx_check_segments.c)
 driver_src  := $(wildcard drivers/*.c)
 boot_pure   := $(addprefix boot/,device_path.c elf_image.c memory_map.c page_tables.c text.c wall_clock.c)

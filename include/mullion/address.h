@@ -3,6 +3,7 @@
 #ifndef MULLION_ADDRESS_H
 #define MULLION_ADDRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct {
@@ -31,5 +32,12 @@ static inline hpa_t hpa(uint64_t value)
 {
 	return (hpa_t){ value };
 }
+
+/* One entry of page tables: from @at on, @size bytes are at @to, or nowhere. */
+struct mapping {
+	uint64_t at, size;
+	hpa_t to;
+	bool present;
+};
 
 #endif

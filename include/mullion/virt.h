@@ -111,6 +111,8 @@ struct virt_ops {
 	enum error (*stage2_create)(hpa_t *root);
 	enum error (*stage2_map)(hpa_t root, gpa_t at, hpa_t to, uint64_t size,
 				 enum stage2_rights rights);
+	/* What the processor finds there for @at. */
+	void (*stage2_look)(hpa_t root, gpa_t at, struct mapping *mapping);
 	void (*stage2_destroy)(hpa_t root);
 };
 

@@ -4,6 +4,7 @@
 #include "../cpu.h"
 #include "../fpu.h"
 #include "../registers.h"
+#include "../stage2.h"
 #include <mullion/arch.h>
 #include <mullion/log.h>
 #include <mullion/page.h>
@@ -172,7 +173,8 @@ const struct virt_ops svm_ops = {
 	.want_window = svm_want_window,
 	.read_msr = svm_read_msr,
 	.write_msr = svm_write_msr,
-	.stage2_create = npt_create,
+	.stage2_create = stage2_create,
 	.stage2_map = npt_map,
-	.stage2_destroy = npt_destroy,
+	.stage2_look = stage2_look,
+	.stage2_destroy = stage2_destroy,
 };

@@ -66,10 +66,8 @@ enum error svm_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
 enum error svm_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
 /* npt.c */
-enum error npt_create(hpa_t *root);
 enum error npt_map(hpa_t root, gpa_t at, hpa_t to, uint64_t size,
 		   enum stage2_rights rights);
-void npt_destroy(hpa_t root);
 
 extern const struct virt_ops svm_ops;
 

@@ -4,6 +4,7 @@
 #include "../cpu.h"
 #include "../fpu.h"
 #include "../registers.h"
+#include "../stage2.h"
 #include "vmcs.h"
 #include <mullion/arch.h>
 #include <mullion/log.h>
@@ -326,5 +327,6 @@ const struct virt_ops vmx_ops = {
 	.write_msr = vmx_write_msr,
 	.stage2_create = ept_create,
 	.stage2_map = ept_map,
-	.stage2_destroy = ept_destroy,
+	.stage2_look = stage2_look,
+	.stage2_destroy = stage2_destroy,
 };

@@ -122,6 +122,7 @@ void vmx_want_window(struct vcpu *vcpu, bool want);
 /* Whether @vcpu's unswitched registers are in the processor; no longer. */
 bool vmx_is_owner(const struct vcpu *vcpu);
 void vmx_forget(struct vcpu *vcpu);
+uint64_t vmx_dr6(const struct vcpu *vcpu);
 
 /* vmx_apic.c: the local APIC as far as the processor does it. */
 void vmx_apic_start(void);
@@ -154,7 +155,6 @@ enum error vmx_load_pdptes(struct vcpu *vcpu);
 enum error ept_create(hpa_t *root);
 enum error ept_map(hpa_t root, gpa_t at, hpa_t to, uint64_t size,
 		   enum stage2_rights rights);
-void ept_destroy(hpa_t root);
 uint64_t ept_pointer(hpa_t root);
 /* Changes whenever a translation that was there has gone. */
 uint32_t ept_generation(void);
