@@ -236,6 +236,27 @@ void page_table_check(void)
 		  check_table(root, 4, PTE_WRITE) * 4);
 }
 
+void arch_look(uint64_t address, struct mapping *mapping)
+{
+	uint64_t windows = address - (WINDOW_BASE & BITS(47, 0));
+	uint64_t size = 1ull << 39, value, *table = root;
+
+	for (;; size >>= 9) {
+		value = table[address / size & 511];
+		if (size == PAGE_SIZE || !(value & PTE_PRESENT) ||
+		    value & PTE_LARGE)
+			break;
+		table = table_at(value & PTE_ADDRESS);
+	}
+	*mapping = (struct mapping){
+		.at = round_down(address, size),
+		.size = size,
+		.to = hpa(round_down(value & PTE_ADDRESS, size)),
+		.present = value & PTE_PRESENT &&
+			   windows >= MULL_CPU_MAX * WINDOW_SLOTS * FRAME_SIZE,
+	};
+}
+
 /* After the last CPU has started: nothing is both writable and executable. */
 void page_table_drop_identity(void)
 {

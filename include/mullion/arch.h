@@ -63,6 +63,10 @@ enum arch_map_kind {
 };
 enum error arch_map(hpa_t address, uint64_t size, enum arch_map_kind kind);
 
+/* What the hypervisor's own tables have for @address (48 bits), but nothing
+ * of what its windows show. */
+void arch_look(uint64_t address, struct mapping *mapping);
+
 uint8_t arch_port_in8(uint16_t port);
 void arch_port_out8(uint16_t port, uint8_t value);
 uint32_t arch_port_in32(uint16_t port);

@@ -41,6 +41,15 @@ enum error guest_read(const struct guest_memory *memory, gpa_t from, void *to,
 enum error guest_write(const struct guest_memory *memory, gpa_t to,
 		       const void *from, size_t length);
 
+/*
+ * guest_zeros - how many bytes of guest RAM from @from on are zero
+ * @from: a multiple of 8, or the answer is 0
+ *
+ * Whole 8 bytes, at most @length and not beyond the 2 MiB page.
+ */
+size_t guest_zeros(const struct guest_memory *memory, gpa_t from,
+		   size_t length);
+
 /* Sets @length bytes of guest RAM to zero; errors as guest_write. */
 enum error guest_zero(const struct guest_memory *memory, gpa_t to,
 		      size_t length);

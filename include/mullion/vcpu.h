@@ -4,6 +4,7 @@
 #ifndef MULLION_VCPU_H
 #define MULLION_VCPU_H
 
+#include <mullion/control.h>
 #include <mullion/local_apic.h>
 #include <mullion/virt.h>
 #include <mullion/vm_exit.h>
@@ -40,6 +41,7 @@ enum vcpu_request {
 	VCPU_BEGIN = 1 << 4, /* its VM starts: power-on state */
 	VCPU_PAUSE = 1 << 5, /* leave the guest, as it is */
 	VCPU_RESUME = 1 << 6,
+	VCPU_LOOK = 1 << 7, /* vcpu_look() for the operator */
 };
 
 enum vcpu_state {
@@ -101,8 +103,24 @@ struct vcpu {
 void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
 const char *exit_name(enum exit_kind kind);
 
+/* VCPU_LOOK (kernel/partition/registers.c). */
+void vcpu_exchange(struct vcpu *vcpu);
+
 /* Obeys what other CPUs asked for; own CPU only. */
 void vcpu_obey(struct vcpu *vcpu);
+
+/*
+ * The registers of a vCPU whose VM is paused, which only its own CPU reaches:
+ * VCPU_LOOK has that CPU fill @registers, or take them with @write, and then
+ * tell that it is @done.  One for all, of the request in work.
+ */
+extern struct vcpu_look {
+	struct mull_registers registers;
+	bool write;
+	enum error error; /* of the write */
+	_Atomic bool done;
+} vcpu_look;
+
 /* Hands the vendor what the guest is to take with the next entry. */
 void vcpu_prepare(struct vcpu *vcpu);
 /* Whether a halted vCPU has a reason to go on. */

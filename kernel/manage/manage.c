@@ -209,6 +209,7 @@ bool manage_poll(void)
 	notified = false;
 	was_interrupted = atomic_exchange(&interrupted, false);
 	more = log_draw(DRAW_A_ROUND);
+	more |= audit_step();
 	if (!uart) {
 		consoles_discard();
 		return more || consoles_print();

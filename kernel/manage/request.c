@@ -29,10 +29,22 @@ static const struct command {
 	[MULL_COMMAND_START] = { request_life, ABOUT_VM | CHANGES, 0, 0, 0 },
 	[MULL_COMMAND_PAUSE] = { request_life, ABOUT_VM | CHANGES, 0, 0, 0 },
 	[MULL_COMMAND_RESUME] = { request_life, ABOUT_VM | CHANGES, 0, 0, 0 },
+	[MULL_COMMAND_INJECT] = { request_inject, ABOUT_VM | CHANGES, 0, 0,
+				  MULL_VCPU_MAX - 1 },
+	[MULL_COMMAND_REGISTERS] = { request_registers, ABOUT_VM, 0, 0,
+				     MULL_VCPU_MAX - 1 },
+	[MULL_COMMAND_SET_REGISTERS] = { request_registers, ABOUT_VM | CHANGES,
+					 sizeof(struct mull_registers),
+					 sizeof(struct mull_registers),
+					 MULL_VCPU_MAX - 1 },
+	[MULL_COMMAND_MEMORY] = { request_memory, ABOUT_VM, 4, 4, UINT64_MAX },
+	[MULL_COMMAND_SET_MEMORY] = { request_set_memory, ABOUT_VM | CHANGES, 1,
+				      MULL_REQUEST_DATA_MAX, UINT64_MAX },
 	[MULL_COMMAND_INFO] = { request_info, 0, 0, 0, 0 },
 	[MULL_COMMAND_LIST] = { request_list, 0, 0, 0, MULL_VM_MAX },
 	[MULL_COMMAND_SHOW] = { request_show, ABOUT_VM, 0, 0,
 				sizeof(struct mull_vm) },
+	[MULL_COMMAND_AUDIT] = { request_audit, 0, 0, 0, 1 },
 };
 
 /* ---- requests that came already ------------------------------------------ */
@@ -88,6 +100,12 @@ enum error answer_words(struct answer *answer, enum error error,
 		(char *)answer->data, sizeof answer->data, format, arguments);
 	va_end(arguments);
 	return error;
+}
+
+enum error answer_wrong_state(struct answer *answer, const struct vm *vm)
+{
+	return answer_words(answer, ERR_WRONG_STATE, "%.31s is %s",
+			    vm->description.name, vm_state_word(vm->state));
 }
 
 void *answer_add(struct answer *answer, size_t size)

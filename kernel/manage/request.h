@@ -35,11 +35,18 @@ enum error answer_words(struct answer *answer, enum error error,
 			const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* ERR_WRONG_STATE, with the state in words. */
+enum error answer_wrong_state(struct answer *answer, const struct vm *vm);
+
 /* The records that the answer holds: room for one more, or NULL. */
 void *answer_add(struct answer *answer, size_t size);
 
 /* request_life.c */
 request_handler request_button, request_life;
+/* request_debug.c */
+request_handler request_registers, request_memory, request_set_memory;
+request_handler request_inject;
+request_handler request_audit; /* audit.c */
 /* request_show.c */
 request_handler request_info, request_list, request_show;
 

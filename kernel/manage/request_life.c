@@ -3,19 +3,12 @@
 #include "request.h"
 #include "service.h"
 
-static enum error wrong_state(const struct asked *asked, struct answer *answer)
-{
-	return answer_words(answer, ERR_WRONG_STATE, "%.31s is %s",
-			    asked->vm->description.name,
-			    vm_state_word(asked->vm->state));
-}
-
 enum error request_button(const struct asked *asked, struct answer *answer)
 {
 	struct vm *vm = asked->vm;
 
 	if (vm->state != MULL_VM_RUNNING)
-		return wrong_state(asked, answer);
+		return answer_wrong_state(answer, asked->vm);
 	lock_take(&vm->device_lock);
 	platform_press_button(vm);
 	lock_give(&vm->device_lock);
@@ -36,7 +29,7 @@ static const uint32_t makes_sense[] = {
 enum error request_life(const struct asked *asked, struct answer *answer)
 {
 	if (!(1u << asked->vm->state & makes_sense[asked->command]))
-		return wrong_state(asked, answer);
+		return answer_wrong_state(answer, asked->vm);
 	vm_command(asked->vm, asked->command);
 	return ERR_NONE;
 }

@@ -90,6 +90,10 @@ const char *vm_state_word(uint32_t state);
 /* The next event to send; false: none, or it waits for a console. */
 bool event_take(uint16_t *stream, struct mull_event *event);
 
+/* ---- audit.c ------------------------------------------------------------ */
+
+bool audit_step(void); /* whether it goes on */
+
 /* ---- request.c ---------------------------------------------------------- */
 
 struct answer;

@@ -114,6 +114,19 @@ enum error guest_write(const struct guest_memory *memory, gpa_t to,
 	return ERR_NONE;
 }
 
+size_t guest_zeros(const struct guest_memory *memory, gpa_t from, size_t length)
+{
+	const uint64_t *words;
+	size_t piece, count = 0;
+
+	if (from.value % 8 || !guest_is_ram(memory, from, 8))
+		return 0;
+	words = (const uint64_t *)show(memory, from, length, &piece);
+	while (count < piece / 8 && words[count] == 0)
+		count++;
+	return count * 8;
+}
+
 enum error guest_zero(const struct guest_memory *memory, gpa_t to,
 		      size_t length)
 {

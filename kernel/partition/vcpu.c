@@ -158,14 +158,16 @@ void vcpu_obey(struct vcpu *vcpu)
 	atomic_store(&vcpu->stuck, false);
 	/* Looked at and taken at once: an INIT that comes meanwhile is not
 	 * taken together with a SIPI that was sent before it. */
-	requests = atomic_fetch_and(&vcpu->requests,
-				    vcpu->state == VCPU_PAUSED ? guests :
-								 VCPU_NMI);
+	requests = atomic_fetch_and(
+		&vcpu->requests,
+		vcpu->state == VCPU_PAUSED ? guests | VCPU_RESUME : VCPU_NMI);
 	/* A guest may end before all of its vCPUs have begun. */
 	if (requests & VCPU_BEGIN)
 		begin(vcpu);
 	if (requests & VCPU_PARK)
 		park(vcpu);
+	if (requests & VCPU_LOOK)
+		vcpu_exchange(vcpu);
 	if (vcpu->state <= VCPU_PAUSED)
 		return;
 	if (requests & VCPU_INIT)

@@ -94,9 +94,12 @@ static enum error map_region(struct vm *vm, const struct guest_region *region)
 
 void vm_memory_give(struct vm *vm)
 {
-	if (vm->stage2.value)
-		virt->stage2_destroy(vm->stage2);
+	hpa_t root = vm->stage2;
+
+	/* First, for an audit that walks them meanwhile. */
 	vm->stage2 = hpa(0);
+	if (root.value)
+		virt->stage2_destroy(root);
 	give_frames(vm, vm->frame_count);
 }
 

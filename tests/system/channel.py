@@ -6,7 +6,8 @@ import zlib
 
 HELLO, LOG, CONSOLE, EVENT, REPLY, INPUT, REQUEST = 1, 2, 3, 4, 5, 16, 17
 HYPERVISOR = 0xFFFF
-START = 4 # a request
+START, PAUSE, RESUME, INJECT = 4, 5, 6, 7 # requests
+AUDIT, REGISTERS, SET_REGISTERS, MEMORY, SET_MEMORY = 26, 48, 49, 50, 51
 
 
 def cobs(data):
@@ -45,6 +46,26 @@ def unframe(part):
     return (kind, stream, raw[8:-4]) if version == 1 else None
 
 
-def request(sequence, command, vm):
+def request(sequence, command, vm, argument=0, data=b""):
     return frame(REQUEST, HYPERVISOR, sequence,
-                 struct.pack("<IIQ", command, vm, 0))
+                 struct.pack("<IIQ", command, vm, argument) + data)
+
+
+def reply(stream, sequence):
+    """Error, value and data of the REPLY with this number among the bytes of
+    a stream, or None."""
+    for part in stream.split(b"\0"):
+        kind, _, payload = unframe(part) or (None, None, b"")
+        if kind == REPLY and len(payload) >= 16:
+            number, error, value = struct.unpack("<IIQ", payload[:16])
+            if number == sequence:
+                return error, value, payload[16:]
+    return None
+
+
+def events(stream, vm):
+    """State, reason and code of each."""
+    return [struct.unpack("<III", payload[32:44])
+            for kind, number, payload in
+            (unframe(part) or (None, None, b"") for part in stream.split(b"\0"))
+            if (kind, number) == (EVENT, vm)]

@@ -11,6 +11,7 @@ import channel
 import control
 import damages
 import disks
+import looks
 import machines
 import screens
 from backends import BACK_ENDS
@@ -172,6 +173,7 @@ TESTS = {
     "debugger": Special(debugger, backends=("svm",)),
     # Bochs's serial line cannot be written to without a terminal.
     "later-guest": Special(later_guest, backends=("svm",)),
+    "look-into": Special(looks.look_into, backends=("svm",)),
     "screen": Special(screens.screen),
     "control": Special(control.control, backends=("svm",)),
 }

@@ -70,6 +70,11 @@ static uint64_t read_dr6(void)
 	return value;
 }
 
+uint64_t vmx_dr6(const struct vcpu *vcpu)
+{
+	return vmx_is_owner(vcpu) ? read_dr6() : vmx_of(vcpu)->unswitched.dr6;
+}
+
 static void write_dr6(uint64_t value)
 {
 	__asm__ volatile("mov %0, %%dr6" : : "r"(value));

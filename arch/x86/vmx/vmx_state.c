@@ -74,6 +74,7 @@ void vmx_read_system(struct vcpu *vcpu, struct guest_system *system)
 		.gdt_limit = vmcs_read(VMCS_GUEST_GDTR_LIMIT),
 		.idt_base = vmcs_read(VMCS_GUEST_IDTR_BASE),
 		.idt_limit = vmcs_read(VMCS_GUEST_IDTR_LIMIT),
+		.dr6 = vmx_dr6(vcpu),
 		.dr7 = vmcs_read(VMCS_GUEST_DR7),
 		.pat = vmcs_read(VMCS_GUEST_PAT),
 		.cpl = field_get(VMX_RIGHTS_DPL, ss),

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* The audit walks real second-stage tables, in which faults are planted. */
+#include "kernel/manage/audit.c"
+
+#include "vm_life.h"
+#include <arch/x86/stage2.h>
+
+static struct answer answer;
+static struct mapping own; /* what the hypervisor maps; else nothing */
+
+uint64_t log_time(void)
+{
+	return fake_time;
+}
+
+void *answer_add(struct answer *to, size_t size)
+{
+	to->length = size;
+	return to->data;
+}
+
+void arch_look(uint64_t address, struct mapping *mapping)
+{
+	*mapping = (struct mapping){ .at = round_down(address, FRAME_SIZE),
+				     .size = FRAME_SIZE };
+	if (address == 0) /* all below is nothing */
+		mapping->size = own.at;
+	else if (address == own.at)
+		*mapping = own;
+	else
+		mapping->size = BIT(48) - address;
+}
+
+static enum error map(hpa_t root, gpa_t at, hpa_t to, uint64_t size,
+		      enum stage2_rights rights)
+{
+	bool replaced = false;
+
+	return stage2_map(root, at, to, size,
+			  rights == STAGE2_NONE ? 0 : STAGE2_GRANTS, 3,
+			  &replaced);
+}
+
+static struct virt_ops ops;
+const struct virt_ops *virt = &ops;
+
+static int two_vms(void **state)
+{
+	ops = fake_virt_ops;
+	ops.stage2_create = stage2_create;
+	ops.stage2_map = map;
+	ops.stage2_look = stage2_look;
+	ops.stage2_destroy = stage2_destroy;
+	own = (struct mapping){ .at = GIB(1), .size = FRAME_SIZE };
+	if (fresh(state))
+		return -1;
+	strcpy(describe(1, 1)->name, "other");
+	start();
+	vm = vm_create(&package, 1);
+	start();
+	return 0;
+}
+
+static struct mull_audit audited(void)
+{
+	struct asked asked = { .argument = 1 };
+	struct mull_audit record;
+	int steps = 0;
+
+	assert_int_equal(request_audit(&asked, &answer), ERR_NONE);
+	while (audit_step()) {
+		assert_in_range(steps++, 0, 1000);
+		/* To begin is to look while one runs. */
+		request_audit(&asked, &answer);
+	}
+	asked.argument = 0;
+	request_audit(&asked, &answer);
+	assert_int_equal(answer.length, sizeof record);
+	memcpy(&record, answer.data, sizeof record);
+	assert_false(record.running);
+	assert_int_equal(record.finished_ns, fake_time);
+	return record;
+}
+
+static hpa_t frame_at(uint32_t frame)
+{
+	return hpa((uint64_t)frame << FRAME_SHIFT);
+}
+
+static void no_fault_is_found_where_none_is(void **state)
+{
+	struct mull_audit record = audited();
+
+	(void)state;
+	assert_int_equal(record.faults, 0);
+	assert_string_equal(record.words, "");
+	assert_int_equal(record.frames, 8);
+	assert_int_equal(record.tables, 2 * 3 + 3); /* @own looks like 3 */
+	own.present = true;			    /* a device */
+	own.to = hpa(0xfee00000);
+	assert_int_equal(audited().faults, 0);
+	assert_int_equal(audited().frames, 9);
+}
+
+static void a_frame_of_another_is_found(void **state)
+{
+	char words[160];
+	uint32_t frame = vms[1]->frames[2];
+
+	(void)state;
+	/* 4 KiB of it, in a far corner. */
+	assert_int_equal(map(vms[0]->stage2, gpa(GIB(513) + 0x3000),
+			     hpa(frame_at(frame).value + 0x5000), 4096,
+			     STAGE2_ALL),
+			 ERR_NONE);
+	assert_int_equal(audited().faults, 1);
+	format_text(words, sizeof words,
+		    "guest reaches frame %u (0x%lx) at guest-physical "
+		    "0x8040003000; it belongs to other",
+		    frame, frame_at(frame).value);
+	assert_string_equal(audited().words, words);
+	assert_int_equal(map(vms[0]->stage2, gpa(GIB(513) + 0x3000), hpa(0),
+			     4096, STAGE2_NONE),
+			 ERR_NONE);
+	assert_int_equal(audited().faults, 0);
+}
+
+static void what_nobody_owns_is_found(void **state)
+{
+	(void)state;
+	map(vms[1]->stage2, gpa(GIB(2)), hpa(GIB(1)), GIB(1), STAGE2_ALL);
+	assert_int_equal(audited().faults, 1);
+	assert_non_null(strstr(audited().words, "other reaches frame 512 "));
+	assert_non_null(strstr(audited().words, "nobody: it is no free"));
+	map(vms[1]->stage2, gpa(GIB(2)), frame_at(POOL_FRAMES), FRAME_SIZE,
+	    STAGE2_ALL);
+	assert_int_equal(frame_owner_of(POOL_FRAMES), FRAME_FREE);
+}
+
+static void the_hypervisors_memory_is_found(void **state)
+{
+	(void)state;
+	map(vms[0]->stage2, gpa(GIB(5)), vms[0]->stage2, 4096, STAGE2_ALL);
+	assert_non_null(strstr(audited().words, "belongs to the hypervisor"));
+	assert_non_null(strstr(audited().words, "physical 0x140000000;"));
+}
+
+/* A guest that writes its own tables reaches everything. */
+static void a_table_in_the_guests_memory_is_found(void **state)
+{
+	uint64_t *root = arch_direct(vms[0]->stage2);
+
+	(void)state;
+	root[7] = frame_at(vms[1]->frames[0]).value | STAGE2_GRANTS;
+	assert_int_equal(audited().faults, 1);
+	assert_non_null(strstr(audited().words, "belongs to other"));
+	root[7] = 0;
+}
+
+static void guests_memory_in_the_hypervisor_is_found(void **state)
+{
+	(void)state;
+	own.present = true;
+	own.to = frame_at(vms[0]->frames[3]);
+	assert_int_equal(audited().faults, 1);
+	assert_non_null(strstr(audited().words, "the hypervisor reaches"));
+	assert_non_null(strstr(audited().words,
+			       "virtual 0x40000000; it belongs to guest"));
+	own.to = frame_at(POOL_FRAMES);
+	assert_non_null(strstr(audited().words, "nobody: it is free"));
+}
+
+/* Between what is found in its tables and the look at the owners. */
+static void stop_and_look(hpa_t root, gpa_t at, struct mapping *mapping)
+{
+	stage2_look(root, at, mapping);
+	ops.stage2_look = stage2_look;
+	vm = vms[0];
+	vm_command(vm, MULL_COMMAND_STOP);
+	finish();
+	assert_int_equal(vm->state, MULL_VM_STOPPED);
+}
+
+static void a_vm_that_ends_meanwhile_is_no_fault(void **state)
+{
+	struct mull_audit record;
+
+	(void)state;
+	ops.stage2_look = stop_and_look;
+	record = audited();
+	assert_int_equal(vms[0]->state, MULL_VM_STOPPED);
+	assert_int_equal(record.faults, 0);
+	assert_int_equal(record.frames, 4);
+}
+
+#define VMS(name) cmocka_unit_test_setup_teardown(name, two_vms, stop_all)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VMS(no_fault_is_found_where_none_is),
+		VMS(a_frame_of_another_is_found),
+		VMS(what_nobody_owns_is_found),
+		VMS(the_hypervisors_memory_is_found),
+		VMS(a_table_in_the_guests_memory_is_found),
+		VMS(guests_memory_in_the_hypervisor_is_found),
+		VMS(a_vm_that_ends_meanwhile_is_no_fault),
+	};
+
+	return cmocka_run_group_tests(tests, start_memory, NULL);
+}
