@@ -11,6 +11,7 @@ import channel
 import control
 import damages
 import disks
+import line
 import looks
 import machines
 import screens
@@ -176,6 +177,7 @@ TESTS = {
     "look-into": Special(looks.look_into, backends=("svm",)),
     "screen": Special(screens.screen),
     "control": Special(control.control, backends=("svm",)),
+    "line": Special(line.line_test, backends=("svm",)),
 }
 # These boot nothing.
 WITHOUT_MACHINE = {"same-package": disks.same_package, "mistakes": mistakes}
