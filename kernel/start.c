@@ -54,11 +54,14 @@ static void show_screen(const struct mull_framebuffer *screen)
 static void choose_virtualization(void)
 {
 	const char *words = "no virtualization";
+	char features[LOG_LINE_MAX];
 
 	for (size_t i = 0; i < arch_virt_count; i++) {
 		if (arch_virt[i]->probe(&words) == ERR_NONE) {
 			virt = arch_virt[i];
-			log_write("virtualization: %s", virt->name);
+			virt->describe(features, sizeof features);
+			log_write("virtualization: %s, %s", virt->name,
+				  features);
 			return;
 		}
 		log_write("%s: %s", arch_virt[i]->name, words);
@@ -132,13 +135,17 @@ static void start_vms(void)
 
 _Noreturn void kernel_main(const struct mull_boot_info *boot)
 {
+	ledger_start(boot);
 	show_screen(&boot->framebuffer);
 	guest_clock_start(boot->wall_clock);
 	cpuid_start();
 	choose_virtualization();
 	if (virt->cpu_enable() != ERR_NONE)
 		panic("%s cannot be switched on", virt->name);
+	ledger_note(arch_time(), "%s switched on", virt->name);
 	read_package(boot);
+	ledger_note(arch_time(), "package checked");
+	manage_describe(boot, package.sha256);
 	manage_start(&package.machine);
 	arch_mitigate(package.machine.mitigations);
 	arch_mitigate_cpu();
@@ -150,6 +157,7 @@ _Noreturn void kernel_main(const struct mull_boot_info *boot)
 	if (make_vms() == 0)
 		log_write("no VM can be started; what now? Make a package "
 			  "with `mullctl pack MANIFEST -o DIR`");
+	ledger_note(arch_time(), "VMs made");
 	start_vms();
 	atomic_store(&guests_may_run, true);
 	cpu_loop();

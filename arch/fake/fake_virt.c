@@ -13,6 +13,11 @@ static enum error fake_probe(const char **words)
 	return ERR_NONE;
 }
 
+static void fake_describe(char *to, size_t room)
+{
+	snprintf(to, room, "nothing");
+}
+
 static enum error fake_cpu_enable(void)
 {
 	fake_virt.cpus_enabled++;
@@ -153,6 +158,7 @@ static void fake_stage2_destroy(hpa_t root)
 const struct virt_ops fake_virt_ops = {
 	.name = "fake",
 	.probe = fake_probe,
+	.describe = fake_describe,
 	.cpu_enable = fake_cpu_enable,
 	.vcpu_create = fake_vcpu_create,
 	.vcpu_destroy = fake_vcpu_destroy,

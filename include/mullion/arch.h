@@ -22,6 +22,14 @@ uint32_t arch_cpu_count(void);
 uint64_t arch_time(void);
 uint64_t arch_time_khz(void);
 
+/* Nanoseconds, exact enough for a century; 0 before the rate is known. */
+static inline uint64_t arch_time_ns(uint64_t ticks)
+{
+	uint64_t khz = arch_time_khz();
+
+	return !khz ? 0 : ticks / khz * 1000000 + ticks % khz * 1000000 / khz;
+}
+
 #define ARCH_NO_DEADLINE (~0ull)
 
 /* Interrupt this CPU when arch_time() reaches @time. */

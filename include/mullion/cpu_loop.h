@@ -3,6 +3,7 @@
 #ifndef MULLION_CPU_LOOP_H
 #define MULLION_CPU_LOOP_H
 
+#include <mullion/control.h>
 #include <stdint.h>
 
 struct vcpu;
@@ -16,6 +17,10 @@ uint32_t cpu_loop_service(void);
 
 /* The vCPU whose guest this CPU ran last, for messages; NULL: none. */
 struct vcpu *cpu_loop_current(void);
+
+/* All but the number of vCPUs; @time_ns: since the start. */
+void cpu_loop_stats(uint32_t cpu, uint64_t time_ns,
+		    struct mull_cpu_stats *stats);
 
 _Noreturn void cpu_loop(void);
 

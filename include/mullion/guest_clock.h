@@ -19,6 +19,10 @@ struct vcpu;
 /* The date at the hypervisor's start, seconds since 1970 (UTC). */
 void guest_clock_start(uint64_t wall_clock_seconds);
 
+/* Nanoseconds since 1970 at @time, an arch_time(); since the start if the date
+ * was not known. */
+uint64_t guest_clock_wall(uint64_t time);
+
 /* The guest writes the address of its clock (bit 0: on) or of its wall clock;
  * an error means #GP(0).  @stopped: it was written before; tell the guest that
  * it stood still since. */

@@ -12,7 +12,14 @@
 struct vm;
 struct vcpu;
 
-#define LOG_LINE_MAX 256 /* bytes with time and newline */
+#define LOG_LINE_MAX 256 /* bytes with level, time and newline */
+
+/* A format may begin with a level; if not, it is LOG_INFO's. */
+#define LOG_ERROR "<3>"
+#define LOG_WARNING "<4>"
+#define LOG_INFO "<6>"
+#define LOG_TRACE "<7>"
+#define LOG_LEVEL 3 /* bytes of it before a line of the log */
 
 /*
  * log_write - add one line (without the newline) to the log

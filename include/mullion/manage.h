@@ -14,6 +14,9 @@ struct vm;
 /* Before any VM runs: take over the serial line as @machine says.  Until the
  * first manage_poll() each log line goes out at once, by waiting. */
 void manage_start(const struct mull_machine *machine);
+/* What it tells of the machine; both stay where they are. */
+struct mull_boot_info;
+void manage_describe(const struct mull_boot_info *boot, const uint8_t *sha256);
 /* The VMs that it serves: consoles, events, commands; all of them before the
  * first manage_poll(), which announces their number. */
 void manage_add_vm(struct vm *vm);
@@ -42,6 +45,11 @@ void manage_refused(uint32_t index, const char *name, const char *words);
 /* Announces @vm's state (with its reason) to the channel and the log; any
  * CPU.  The end of a VM is told after everything that it has printed. */
 void manage_event(struct vm *vm);
+
+/* A phase of the start ended at @time, an arch_time(); any CPU. */
+void ledger_start(const struct mull_boot_info *boot);
+void ledger_note(uint64_t time, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* A panic speaks: plain text, at once, by polling, after a zero byte. */
 void manage_emergency(const char *text, size_t length);

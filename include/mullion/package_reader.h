@@ -13,7 +13,8 @@ typedef void package_complain(void *context, const char *words);
 
 struct package {
 	const uint8_t *bytes;
-	uint64_t size; /* bytes that are really there */
+	uint64_t size;	    /* bytes that are really there */
+	uint8_t sha256[32]; /* of header, VM and image records */
 	struct mull_machine machine;
 	uint32_t vm_count; /* 0 when the header cannot be used */
 	uint32_t image_count;

@@ -20,8 +20,9 @@ struct vm;
 struct console_ring {
 	uint8_t *bytes;
 	uint32_t size;	       /* a power of two */
-	_Atomic uint32_t head; /* bytes ever written */
-	_Atomic uint32_t tail; /* bytes ever read */
+	bool detached;	       /* nobody reads: it goes round; device_lock */
+	_Atomic uint64_t head; /* bytes ever written */
+	_Atomic uint64_t tail; /* bytes ever read */
 };
 
 /*

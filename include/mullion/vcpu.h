@@ -6,6 +6,7 @@
 
 #include <mullion/control.h>
 #include <mullion/local_apic.h>
+#include <mullion/stopwatch.h>
 #include <mullion/virt.h>
 #include <mullion/vm_exit.h>
 #include <stdatomic.h>
@@ -94,6 +95,9 @@ struct vcpu {
 	struct guest_event event;
 
 	uint64_t exits[EXIT_KIND_COUNT];
+	uint64_t interrupts;   /* that were delivered */
+	struct stopwatch work; /* on its exits */
+	struct stopwatch guest;
 	struct vcpu *next; /* on the same CPU */
 
 	struct local_apic apic; /* a page: last, so that there are but two */
@@ -101,7 +105,6 @@ struct vcpu {
 
 /* exits.c: does what the exit asks for. */
 void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
-const char *exit_name(enum exit_kind kind);
 
 /* VCPU_LOOK (kernel/partition/registers.c). */
 void vcpu_exchange(struct vcpu *vcpu);

@@ -65,6 +65,8 @@ struct virt_ops {
 
 	/* Whether this machine has it; words say what is missing. */
 	enum error (*probe)(const char **words);
+	/* What it has of this machine's features, in words. */
+	void (*describe)(char *to, size_t room);
 	/* Switch it on, on the CPU that calls. */
 	enum error (*cpu_enable)(void);
 

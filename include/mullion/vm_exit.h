@@ -31,6 +31,9 @@ enum exit_kind {
 	EXIT_KIND_COUNT
 };
 
+/* Names that people read; the tool has them, too. */
+const char *exit_kind_name(uint32_t kind);
+
 struct exit_port {
 	uint16_t port;
 	uint8_t size; /* 1, 2 or 4 bytes */

@@ -59,19 +59,17 @@ static void choose_scale(uint64_t hz)
 	source.shift = shift;
 }
 
-/* Exact enough for a century: seconds and the rest apart. */
-static uint64_t to_ns(uint64_t ticks)
-{
-	uint64_t hz = arch_time_khz() * 1000;
-
-	return ticks / hz * NS_A_SECOND + ticks % hz * NS_A_SECOND / hz;
-}
-
 void guest_clock_start(uint64_t wall_clock_seconds)
 {
 	source.wall_seconds = wall_clock_seconds;
 	source.start_time = arch_time();
 	choose_scale(arch_time_khz() * 1000);
+}
+
+uint64_t guest_clock_wall(uint64_t time)
+{
+	return source.wall_seconds * NS_A_SECOND +
+	       arch_time_ns(time - source.start_time);
 }
 
 enum error guest_clock_write(struct vcpu *vcpu, uint64_t value, bool stopped)
@@ -105,11 +103,11 @@ enum error guest_clock_write(struct vcpu *vcpu, uint64_t value, bool stopped)
 
 enum error guest_clock_write_wall(struct vcpu *vcpu, uint64_t value)
 {
-	uint64_t since = to_ns(vcpu->vm->started_at - source.start_time);
+	uint64_t wall = guest_clock_wall(vcpu->vm->started_at);
 	struct wall_page page = {
 		.version = 2,
-		.seconds = source.wall_seconds + since / NS_A_SECOND,
-		.nanoseconds = since % NS_A_SECOND,
+		.seconds = wall / NS_A_SECOND,
+		.nanoseconds = wall % NS_A_SECOND,
 	};
 
 	if (value & 3 || guest_write(&vcpu->vm->memory, gpa(value), &page,

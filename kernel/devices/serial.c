@@ -65,34 +65,35 @@ enum serial_register {
 
 size_t console_free(const struct console_ring *ring)
 {
-	return ring->size - (ring->head - ring->tail);
+	return ring->detached ? ring->size :
+				ring->size - (ring->head - ring->tail);
 }
 
 size_t console_put(struct console_ring *ring, const void *bytes, size_t length)
 {
 	const uint8_t *from = bytes;
-	uint32_t head = ring->head;
+	uint64_t head = ring->head;
 	size_t room = console_free(ring);
 
 	if (length > room)
 		length = room;
 	for (size_t i = 0; i < length; i++)
 		ring->bytes[(head + i) & (ring->size - 1)] = from[i];
-	ring->head = head + (uint32_t)length;
+	ring->head = head + length;
 	return length;
 }
 
 size_t console_take(struct console_ring *ring, void *bytes, size_t room)
 {
 	uint8_t *to = bytes;
-	uint32_t tail = ring->tail;
+	uint64_t tail = ring->tail;
 	size_t length = ring->head - tail;
 
 	if (length > room)
 		length = room;
 	for (size_t i = 0; i < length; i++)
 		to[i] = ring->bytes[(tail + i) & (ring->size - 1)];
-	ring->tail = tail + (uint32_t)length;
+	ring->tail = tail + length;
 	return length;
 }
 
@@ -105,7 +106,7 @@ size_t console_take(struct console_ring *ring, void *bytes, size_t room)
 size_t serial_print(struct vm *vm, const void *bytes, size_t length)
 {
 	struct console_ring *ring = &vm->serial.output;
-	uint32_t head = ring->head;
+	uint64_t head = ring->head;
 	size_t taken = console_put(ring, bytes, length);
 
 	if (taken && ring->tail == head)

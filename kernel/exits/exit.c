@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One table: the name of each kind of exit, and what is done about it. */
+/* One table: what is done about each kind of exit. */
 #include <assert.h>
 #include <mullion/arch.h>
 #include <mullion/bits.h>
@@ -8,6 +8,7 @@
 #include <mullion/guest_walk.h>
 #include <mullion/instruction.h>
 #include <mullion/log.h>
+#include <mullion/trace.h>
 #include <mullion/vm.h>
 
 #define VECTOR_UD 6
@@ -119,41 +120,35 @@ static void on_unknown(struct vcpu *vcpu, const struct vm_exit *exit)
 	       virt->name, exit->raw[0], exit->raw[1], exit->raw[2]);
 }
 
-static const struct exit_action {
-	const char *name;
-	exit_handler *handle;
-} exit_actions[] = {
-	[EXIT_NONE] = { "none", on_nothing },
-	[EXIT_INTERRUPT] = { "interrupt", on_interrupt },
-	[EXIT_NMI] = { "kick", on_kick },
-	[EXIT_WINDOW] = { "interrupt-window", on_window },
-	[EXIT_CPUID] = { "cpuid", on_cpuid },
-	[EXIT_HALT] = { "halt", on_halt },
-	[EXIT_PORT_IO] = { "port-io", on_port_io },
-	[EXIT_MSR_READ] = { "msr-read", on_msr_read },
-	[EXIT_MSR_WRITE] = { "msr-write", on_msr_write },
-	[EXIT_HYPERCALL] = { "hypercall", on_hypercall },
-	[EXIT_MEMORY] = { "memory", on_memory },
-	[EXIT_XSETBV] = { "xsetbv", on_xsetbv },
-	[EXIT_CACHE] = { "cache", on_cache },
-	[EXIT_PRIVILEGED] = { "privileged", on_privileged },
-	[EXIT_COUNTER] = { "counter", on_general_protection },
-	[EXIT_VENDOR] = { "vendor", on_nothing },
-	[EXIT_BAD_STATE] = { "bad-state", on_general_protection },
-	[EXIT_TRIPLE_FAULT] = { "triple-fault", on_triple_fault },
-	[EXIT_ENTRY_FAILED] = { "entry-failed", on_entry_failed },
-	[EXIT_UNKNOWN] = { "unknown", on_unknown },
+static exit_handler *const exit_handlers[] = {
+	[EXIT_NONE] = on_nothing,
+	[EXIT_INTERRUPT] = on_interrupt,
+	[EXIT_NMI] = on_kick,
+	[EXIT_WINDOW] = on_window,
+	[EXIT_CPUID] = on_cpuid,
+	[EXIT_HALT] = on_halt,
+	[EXIT_PORT_IO] = on_port_io,
+	[EXIT_MSR_READ] = on_msr_read,
+	[EXIT_MSR_WRITE] = on_msr_write,
+	[EXIT_HYPERCALL] = on_hypercall,
+	[EXIT_MEMORY] = on_memory,
+	[EXIT_XSETBV] = on_xsetbv,
+	[EXIT_CACHE] = on_cache,
+	[EXIT_PRIVILEGED] = on_privileged,
+	[EXIT_COUNTER] = on_general_protection,
+	[EXIT_VENDOR] = on_nothing,
+	[EXIT_BAD_STATE] = on_general_protection,
+	[EXIT_TRIPLE_FAULT] = on_triple_fault,
+	[EXIT_ENTRY_FAILED] = on_entry_failed,
+	[EXIT_UNKNOWN] = on_unknown,
 };
-static_assert(ARRAY_COUNT(exit_actions) == EXIT_KIND_COUNT,
-	      "every exit kind needs a row");
-
-const char *exit_name(enum exit_kind kind)
-{
-	return kind < EXIT_KIND_COUNT ? exit_actions[kind].name : "?";
-}
+static_assert(ARRAY_COUNT(exit_handlers) == EXIT_KIND_COUNT,
+	      "every exit kind needs a handler");
 
 void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	ASSERT(exit->kind < EXIT_KIND_COUNT);
-	exit_actions[exit->kind].handle(vcpu, exit);
+	TRACE(EXIT, vcpu, "exit %s at 0x%lx", exit_kind_name(exit->kind),
+	      vcpu->rip);
+	exit_handlers[exit->kind](vcpu, exit);
 }

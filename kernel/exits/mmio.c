@@ -9,6 +9,7 @@
 #include <mullion/exits.h>
 #include <mullion/guest.h>
 #include <mullion/log.h>
+#include <mullion/trace.h>
 #include <mullion/vm.h>
 
 #define VECTOR_UD 6
@@ -80,6 +81,8 @@ static void emulate(struct vcpu *vcpu, const struct vm_exit *exit)
 	struct guest_event fault;
 	bool moved;
 
+	TRACE(DEVICE, vcpu, "memory access to 0x%lx",
+	      exit->memory.address.value);
 	virt->read_system(vcpu, &system);
 	switch (emulate_next(&cpu, &vcpu->vm->memory, &mmio,
 			     exit->memory.address, &fault)) {

@@ -4,6 +4,7 @@
 
 #include <mullion/bits.h>
 #include <mullion/exits.h>
+#include <mullion/trace.h>
 #include <mullion/vm.h>
 
 static uint8_t read_uart(struct vm *vm, uint16_t port)
@@ -69,6 +70,8 @@ void on_port_io(struct vcpu *vcpu, const struct vm_exit *exit)
 	const struct exit_port *port = &exit->port;
 	uint64_t *rax = &vcpu->gpr[RAX];
 
+	TRACE(DEVICE, vcpu, "%s port 0x%x", port->in ? "in from" : "out to",
+	      port->port);
 	if (port->string) {
 		port_string(vcpu, exit);
 		return;

@@ -4,6 +4,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/log.h>
+#include <mullion/manage.h>
 #include <string.h>
 
 #define HASH_STEP KIB(1)
@@ -69,6 +70,8 @@ static enum error hash_step(struct load *load, const struct load_image *image,
 		return load_fail(load, ERR_BAD_HASH,
 				 "%s: the SHA-256 does not match the package's",
 				 what);
+	ledger_note(arch_time(), "%.31s: %s's SHA-256 is right",
+		    load->request.vm->name, what);
 	next_phase(work);
 	return ERR_NONE;
 }

@@ -3,6 +3,8 @@
  * The boot package.  A header that cannot be trusted ends the reading; what
  * is wrong with one record costs that image or VM only.
  */
+#include <bearssl.h>
+#include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/crc32.h>
 #include <mullion/log.h>
@@ -356,6 +358,24 @@ static void read_vms(struct reading *reading, const struct mull_limits *limits)
 	}
 }
 
+/* Of the records with the images' hashes in them, so of all that counts. */
+static void hash_records(const struct reading *reading)
+{
+	const struct mull_package_header *header = &reading->header;
+	struct package *package = reading->package;
+	br_sha256_context context;
+
+	arch_fpu_begin(); /* BearSSL's code uses vector registers */
+	br_sha256_init(&context);
+	br_sha256_update(&context, package->bytes, sizeof *header);
+	br_sha256_update(&context, package->bytes + header->vm_offset,
+			 vm_bytes(header));
+	br_sha256_update(&context, package->bytes + header->image_offset,
+			 image_bytes(header));
+	br_sha256_out(&context, package->sha256);
+	arch_fpu_end();
+}
+
 /* ---- the package -------------------------------------------------------- */
 
 enum error package_read(struct package *package, const void *bytes,
@@ -382,6 +402,7 @@ enum error package_read(struct package *package, const void *bytes,
 		read_image(&reading, i);
 	read_machine(&reading, limits);
 	read_vms(&reading, limits);
+	hash_records(&reading);
 	return ERR_NONE;
 }
 

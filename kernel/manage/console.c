@@ -34,16 +34,16 @@ uint32_t console_count(void)
 
 /* ---- output ------------------------------------------------------------- */
 
-static uint32_t held(const struct console *console)
+static uint64_t held(const struct console *console)
 {
 	const struct console_ring *ring = &console->vm->serial.output;
 
-	return ring->head - ring->tail;
+	return ring->detached ? 0 : ring->head - ring->tail;
 }
 
 bool console_ready(struct console *console)
 {
-	uint32_t count = held(console);
+	uint64_t count = held(console);
 
 	if (!count)
 		return false;
@@ -77,19 +77,50 @@ size_t console_fetch(struct console *console, uint8_t *to, size_t room,
 	return count;
 }
 
-bool console_passed(const struct console *console, uint32_t head)
+bool console_passed(const struct console *console, uint64_t head)
 {
-	/* Both count round; the ring is far smaller than their range. */
-	return (int32_t)(console->vm->serial.output.tail - head) >= 0;
+	const struct console_ring *ring = &console->vm->serial.output;
+
+	return ring->detached || ring->tail >= head;
 }
 
-void consoles_discard(void)
+uint64_t console_attach(uint32_t stream, bool attached)
 {
-	uint8_t bytes[CONSOLE_PIECE];
+	uint64_t position = 0;
 
-	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
-		if (consoles[i].vm && held(&consoles[i]))
-			console_fetch(&consoles[i], bytes, sizeof bytes, false);
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
+		struct vm *vm = consoles[i].vm;
+		struct console_ring *ring;
+
+		if (!vm || (stream != i && stream != MULL_ALL_VMS))
+			continue;
+		ring = &vm->serial.output;
+		lock_take(&vm->device_lock);
+		if (ring->detached)
+			ring->tail = ring->head;
+		ring->detached = !attached;
+		position = ring->tail;
+		serial_drained(vm);
+		lock_give(&vm->device_lock);
+	}
+	return position;
+}
+
+size_t console_history(struct vm *vm, uint64_t *position, uint8_t *to,
+		       size_t room)
+{
+	const struct console_ring *ring = &vm->serial.output;
+	size_t count = 0;
+
+	lock_take(&vm->device_lock); /* keeps the guest from going on */
+	if (*position > ring->head)
+		*position = ring->head;
+	if (ring->head - *position > ring->size)
+		*position = ring->head - ring->size;
+	for (; count < room && *position + count < ring->head; count++)
+		to[count] = ring->bytes[(*position + count) % ring->size];
+	lock_give(&vm->device_lock);
+	return count;
 }
 
 bool consoles_print(void)
@@ -141,6 +172,7 @@ enum error console_type(uint32_t stream, const uint8_t *bytes, size_t length)
 	}
 	memcpy(console->input + console->input_count, bytes, length);
 	console->input_count += (uint32_t)length;
+	console->typed += length;
 	return ERR_NONE;
 }
 

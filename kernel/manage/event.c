@@ -10,7 +10,7 @@
 #include <mullion/manage.h>
 
 /* All VMs may be refused at start, and others tell of theirs meanwhile. */
-#define EVENT_QUEUE 40
+#define EVENTS_KEPT 64
 
 static_assert(MULL_VM_MAX <= 32, "a bit for each VM");
 
@@ -19,16 +19,17 @@ struct entry {
 	/* It is sent behind all that the VM printed and that was logged, for
 	 * whoever waits for it may leave then. */
 	bool ends;
-	uint32_t after;	    /* the console ring's head */
+	bool sent;
+	uint64_t after;	    /* the console ring's head */
 	uint64_t after_log; /* log_head() */
 	struct mull_event event;
 };
 
 static struct {
 	struct lock lock;
-	uint32_t count;
-	uint32_t missed; /* VMs whose newest event found no room */
-	struct entry entries[EVENT_QUEUE];
+	uint64_t count;	 /* ever */
+	uint32_t missed; /* VMs of which one was not sent before it went */
+	struct entry entries[EVENTS_KEPT];
 } queue;
 
 static bool has_ended(uint32_t state)
@@ -110,14 +111,13 @@ static void log_event(const struct vm *vm, const struct entry *entry)
 
 static void put(const struct entry *entry)
 {
-	uint32_t bit = 1u << entry->stream;
+	struct entry *oldest;
 
 	lock_take(&queue.lock);
-	/* Once a VM's bit is set, newer events must not overtake it. */
-	if (queue.count < EVENT_QUEUE && !(queue.missed & bit))
-		queue.entries[queue.count++] = *entry;
-	else
-		queue.missed |= bit;
+	oldest = &queue.entries[queue.count % EVENTS_KEPT];
+	if (queue.count++ >= EVENTS_KEPT && !oldest->sent)
+		queue.missed |= 1u << oldest->stream;
+	*oldest = *entry;
 	lock_give(&queue.lock);
 }
 
@@ -160,22 +160,25 @@ static bool sendable(const struct entry *entry)
 		log_passed(LOG_SERIAL, entry->after_log));
 }
 
-/* The first entry that may go; none overtakes one of the same VM. */
-static bool take_queued(struct entry *entry)
+static uint64_t oldest_kept(void)
 {
-	uint32_t held_back = 0;
+	return queue.count > EVENTS_KEPT ? queue.count - EVENTS_KEPT : 0;
+}
 
-	for (uint32_t i = 0; i < queue.count; i++) {
-		uint32_t bit;
+/* The first entry that may go; none overtakes one of the same VM. */
+static bool take_queued(struct entry *entry, uint32_t *held_back)
+{
+	for (uint64_t i = oldest_kept(); i < queue.count; i++) {
+		struct entry *queued = &queue.entries[i % EVENTS_KEPT];
+		uint32_t bit = 1u << queued->stream;
 
-		*entry = queue.entries[i];
-		bit = 1u << entry->stream;
-		if (!(held_back & bit) && sendable(entry)) {
-			for (queue.count--; i < queue.count; i++)
-				queue.entries[i] = queue.entries[i + 1];
+		if (queued->sent)
+			continue;
+		queued->sent = !(*held_back & bit) && sendable(queued);
+		*entry = *queued;
+		if (queued->sent)
 			return true;
-		}
-		held_back |= bit;
+		*held_back |= bit;
 	}
 	return false;
 }
@@ -198,15 +201,37 @@ static bool take_missed(struct entry *entry)
 
 bool event_take(uint16_t *stream, struct mull_event *event)
 {
+	uint32_t held_back = 0;
 	struct entry entry;
 	bool taken;
 
 	lock_take(&queue.lock);
-	taken = take_queued(&entry) || (!queue.count && take_missed(&entry));
+	taken = take_queued(&entry, &held_back) ||
+		(!held_back && take_missed(&entry));
 	lock_give(&queue.lock);
 	if (taken) {
 		*stream = entry.stream;
 		*event = entry.event;
 	}
 	return taken;
+}
+
+uint64_t event_count(void)
+{
+	return queue.count;
+}
+
+size_t events_read(uint64_t *first, struct mull_event *to, size_t room)
+{
+	size_t count = 0;
+
+	lock_take(&queue.lock);
+	if (*first < oldest_kept())
+		*first = oldest_kept();
+	if (*first > queue.count)
+		*first = queue.count;
+	for (; count < room && *first + count < queue.count; count++)
+		to[count] = queue.entries[(*first + count) % EVENTS_KEPT].event;
+	lock_give(&queue.lock);
+	return count;
 }

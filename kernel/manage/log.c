@@ -43,14 +43,14 @@ static void unlock_ring(void)
 
 /* ---- writing ------------------------------------------------------------ */
 
+uint64_t log_time_of(uint64_t time)
+{
+	return arch_time_ns(time - started_at);
+}
+
 uint64_t log_time(void)
 {
-	uint64_t ticks = arch_time() - started_at;
-	uint64_t khz = arch_time_khz();
-
-	if (!khz) /* not measured yet */
-		return 0;
-	return ticks / khz * 1000000 + ticks % khz * 1000000 / khz;
+	return log_time_of(arch_time());
 }
 
 /* Guests and packages choose some of the bytes: no escape codes from them. */
@@ -77,11 +77,14 @@ static void write_list(const char *format, va_list arguments)
 {
 	uint64_t time = log_time() / 1000;
 	char line[LOG_LINE_MAX]; /* its final zero stands for the newline */
-	size_t length = format_text(line, sizeof line, "[%5lu.%06lu] ",
+	bool leveled = format[0] == '<';
+	size_t length = format_text(line, sizeof line, "<%c>[%5lu.%06lu] ",
+				    leveled ? format[1] : LOG_INFO[1],
 				    time / 1000000, time % 1000000);
 	void (*written)(void) = on_line;
 
-	length += format_text_list(line + length, sizeof line - length, format,
+	length += format_text_list(line + length, sizeof line - length,
+				   leveled ? format + LOG_LEVEL : format,
 				   arguments);
 	put_line(line, length);
 	if (written)
@@ -141,7 +144,7 @@ bool log_allowed(uint32_t source, const char *name)
 	}
 	unlock_ring();
 	if (dropped)
-		log_write("%.31s: %u lines dropped", name, dropped);
+		log_write(LOG_WARNING "%.31s: %u lines dropped", name, dropped);
 	return allowed;
 }
 
@@ -157,13 +160,14 @@ void log_guest(struct vcpu *vcpu, const char *format, ...)
 	va_start(arguments, format);
 	format_text_list(words, sizeof words, format, arguments);
 	va_end(arguments);
-	log_write("%.31s/%u: %s", vm->description.name, vcpu->index, words);
+	log_write(LOG_WARNING "%.31s/%u: %s", vm->description.name, vcpu->index,
+		  words);
 }
 
 enum error error_trace(enum error error, const char *file, int line)
 {
 	if (error != ERR_NONE && log_allowed(LOG_SOURCE_ERRORS, "errors"))
-		log_write("%s:%d: %s", file, line, error_text(error));
+		log_write(LOG_ERROR "%s:%d: %s", file, line, error_text(error));
 	return error;
 }
 
@@ -184,7 +188,8 @@ static size_t take_line(_Atomic uint64_t *taken, char *to, size_t room)
 	if (ring.head - at > RING_SIZE) {
 		end = behind_line(ring.head - RING_SIZE);
 		*taken = end;
-		return format_text(to, room, "log: %lu bytes were lost\n",
+		return format_text(to, room,
+				   LOG_WARNING "log: %lu bytes were lost\n",
 				   end - at);
 	}
 	end = behind_line(at);
@@ -222,6 +227,22 @@ size_t log_take(enum log_reader reader, char *to, size_t room)
 	return length;
 }
 
+size_t log_read(uint64_t *position, char *to, size_t room)
+{
+	size_t count = 0;
+
+	if (!lock_ring())
+		return 0;
+	if (*position > ring.head)
+		*position = ring.head;
+	if (ring.head - *position > RING_SIZE)
+		*position = behind_line(ring.head - RING_SIZE);
+	for (; count < room && *position + count < ring.head; count++)
+		to[count] = ring.bytes[(*position + count) % RING_SIZE];
+	unlock_ring();
+	return count;
+}
+
 /* ---- the screen --------------------------------------------------------- */
 
 bool log_draw(uint32_t lines)
@@ -237,7 +258,7 @@ bool log_draw(uint32_t lines)
 
 		if (!length)
 			break;
-		framebuffer_write(line, length);
+		framebuffer_write(line + LOG_LEVEL, length - LOG_LEVEL);
 	}
 	atomic_flag_clear(&drawing);
 	return log_waits(LOG_SCREEN);

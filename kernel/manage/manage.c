@@ -197,6 +197,8 @@ static void begin_serving(void)
 		arch_pause();
 	service_cpu = arch_cpu_index();
 	channel_greet();
+	if (!uart)
+		console_attach(MULL_ALL_VMS, false);
 	serving = true;
 }
 
@@ -210,10 +212,8 @@ bool manage_poll(void)
 	was_interrupted = atomic_exchange(&interrupted, false);
 	more = log_draw(DRAW_A_ROUND);
 	more |= audit_step();
-	if (!uart) {
-		consoles_discard();
-		return more || consoles_print();
-	}
+	if (!uart)
+		return more;
 	receive();
 	consoles_offer_input();
 	more |= transmit();

@@ -33,7 +33,7 @@ static void say_log(void)
 		length = log_take(LOG_SERIAL, line, sizeof line);
 		if (!length)
 			break;
-		manage_emergency(line, length);
+		manage_emergency(line + LOG_LEVEL, length - LOG_LEVEL);
 	}
 	log_draw(LOG_LINES_MAX);
 }

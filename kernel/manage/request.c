@@ -8,6 +8,7 @@
 #include "service.h"
 #include <mullion/bits.h>
 #include <mullion/crc32.h>
+#include <mullion/trace.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -45,6 +46,16 @@ static const struct command {
 	[MULL_COMMAND_SHOW] = { request_show, ABOUT_VM, 0, 0,
 				sizeof(struct mull_vm) },
 	[MULL_COMMAND_AUDIT] = { request_audit, 0, 0, 0, 1 },
+	[MULL_COMMAND_LEDGER] = { request_ledger, 0, 0, 0, UINT64_MAX },
+	[MULL_COMMAND_VM_STATS] = { request_vm_stats, ABOUT_VM, 0, 0,
+				    MULL_ALL_VCPUS },
+	[MULL_COMMAND_CPU_STATS] = { request_cpu_stats, 0, 0, 0, MULL_CPU_MAX },
+	[MULL_COMMAND_EVENTS] = { request_events, 0, 0, 0, UINT64_MAX },
+	[MULL_COMMAND_LOG] = { request_log, 0, 0, 0, UINT64_MAX },
+	[MULL_COMMAND_TRACE] = { request_trace, 0, 0, 0, MULL_TRACE_ALL },
+	[MULL_COMMAND_ATTACH] = { request_attach, 0, 0, 0, 1 },
+	[MULL_COMMAND_HISTORY] = { request_history, ABOUT_VM, 0, 0,
+				   UINT64_MAX },
 };
 
 /* ---- requests that came already ------------------------------------------ */
@@ -213,6 +224,8 @@ void request_obey(uint32_t sequence, const void *payload, size_t length,
 	memcpy(work.data, (const uint8_t *)payload + sizeof request,
 	       work.asked.length);
 	work.crc = crc32_ieee(0, payload, length);
+	TRACE(MANAGE, NULL, "request %u, VM %u, argument 0x%lx, %zu bytes",
+	      request.command, request.vm, request.argument, length);
 	command = find(request.command);
 	if (!command) {
 		finish(answer,

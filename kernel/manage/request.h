@@ -49,5 +49,9 @@ request_handler request_inject;
 request_handler request_audit; /* audit.c */
 /* request_show.c */
 request_handler request_info, request_list, request_show;
+/* request_record.c */
+request_handler request_vm_stats, request_cpu_stats, request_ledger,
+	request_events, request_log, request_history, request_attach,
+	request_trace;
 
 #endif

@@ -6,8 +6,20 @@
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/frame_pool.h>
+#include <mullion/guest_clock.h>
+#include <mullion/manage.h>
 #include <mullion/page.h>
 #include <string.h>
+
+static const struct mull_boot_info *boot;
+static const uint8_t *package_sha256;
+
+void manage_describe(const struct mull_boot_info *of_boot,
+		     const uint8_t *sha256)
+{
+	boot = of_boot;
+	package_sha256 = sha256;
+}
 
 enum error request_info(const struct asked *asked, struct answer *answer)
 {
@@ -20,12 +32,26 @@ enum error request_info(const struct asked *asked, struct answer *answer)
 	info->service_cpu = cpu_loop_service();
 	info->memory_free = frames_free() * FRAME_SIZE;
 	info->pages_used = pages_in_use() * PAGE_SIZE;
+	info->wall_clock_ns = boot->wall_clock ? guest_clock_wall(arch_time()) :
+						 0;
+	info->event_count = event_count();
 	info->time_ns = log_time();
 	info->tsc_khz = arch_time_khz();
 	info->log_position = log_head();
 	format_text(info->version, sizeof info->version, "%s", MULL_VERSION);
 	format_text(info->virtualization, sizeof info->virtualization, "%s",
 		    virt->name);
+	virt->describe(info->features, sizeof info->features);
+	for (uint32_t i = 0; i < sizeof info->processor / 16 - 1; i++)
+		arch_cpuid(0x80000002 + i, 0,
+			   (uint32_t *)info->processor + 4 * i);
+	memcpy(info->firmware, boot->firmware_vendor,
+	       sizeof info->firmware - 1);
+	for (uint32_t i = 0; i < boot->memory_count; i++)
+		if (boot->memory[i].kind <= MULL_MEMORY_LOADER)
+			info->memory_total += boot->memory[i].size;
+	memcpy(info->package_sha256, package_sha256,
+	       sizeof info->package_sha256);
 	return ERR_NONE;
 }
 
@@ -42,9 +68,13 @@ static void fill_status(const struct vm *vm, struct mull_vm_status *status)
 	status->memory_size = vm->description.memory_size;
 	status->console_position = vm->serial.output.head;
 	status->complaints = vm->complaints;
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+	status->flags = vm->serial.output.detached ? 0 : MULL_STATUS_ATTACHED;
+	status->started_ns = vm->started_at ? log_time_of(vm->started_at) : 0;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		status->guest_ns += stopwatch_ns(&vm->vcpus[i]->guest);
 		for (int kind = 0; kind < EXIT_KIND_COUNT; kind++)
 			status->exits += vm->vcpus[i]->exits[kind];
+	}
 	if (vm->ending)
 		format_text(status->words, sizeof status->words, "%.159s",
 			    vm->end_words);

@@ -23,6 +23,9 @@ size_t log_take(enum log_reader reader, char *to, size_t room);
 bool log_waits(enum log_reader reader);
 /* Bytes ever logged, and whether @reader has had all up to @head. */
 uint64_t log_head(void);
+/* Copies what the ring has from *@position on, or from its oldest line, to
+ * which it then sets *@position. */
+size_t log_read(uint64_t *position, char *to, size_t room);
 bool log_passed(enum log_reader reader, uint64_t head);
 
 /* Draws at most @lines lines; returns whether there are more. */
@@ -33,6 +36,7 @@ void log_on_line(void (*written)(void));
 
 /* Nanoseconds since log_start(). */
 uint64_t log_time(void);
+uint64_t log_time_of(uint64_t time); /* the same of an arch_time() */
 
 /* Whether @source may log another line; says first how many it could not.
  * Numbers of VMs, or: */
@@ -42,6 +46,12 @@ enum log_source {
 	LOG_SOURCES
 };
 bool log_allowed(uint32_t source, const char *name);
+
+/* ---- ledger.c: phases of the start --------------------------------------- */
+
+#define LEDGER_MAX 96 /* for both images of 32 VMs, and more */
+extern struct mull_phase ledger[LEDGER_MAX];
+extern _Atomic uint32_t ledger_count;
 
 /* ---- line.c: the serial line, which a panic uses too -------------------- */
 
@@ -59,6 +69,7 @@ struct console {
 	struct vm *vm;	      /* NULL: no VM has this number */
 	uint64_t waits_since; /* arch_time(); 0: it was empty when looked at */
 	bool dropping;	      /* it was said that typed bytes are lost */
+	uint64_t typed;	      /* bytes ever */
 	uint32_t input_count;
 	uint8_t input[CONSOLE_INPUT_MAX]; /* not yet taken by its UART */
 };
@@ -73,13 +84,20 @@ bool console_ready(struct console *console);
 size_t console_fetch(struct console *console, uint8_t *to, size_t room,
 		     bool line);
 /* Whether all that was printed before the ring's head was @head is out. */
-bool console_passed(const struct console *console, uint32_t head);
+bool console_passed(const struct console *console, uint64_t head);
+
+/* Whether what VM @stream, or MULL_ALL_VMS, prints is sent, or only kept in its
+ * ring; returns the position of what is sent next. */
+uint64_t console_attach(uint32_t stream, bool attached);
+/* Copies what was printed from *@position on, or from the oldest byte that is
+ * there, to which it then sets *@position. */
+size_t console_history(struct vm *vm, uint64_t *position, uint8_t *to,
+		       size_t room);
 
 /* Gives typed bytes to VM @stream, now or when its UART takes more. */
 enum error console_type(uint32_t stream, const uint8_t *bytes, size_t length);
 
 void consoles_offer_input(void); /* again what was not taken */
-void consoles_discard(void);	 /* a piece of each: nobody reads them */
 bool consoles_print(void);	 /* whether one holds bytes */
 bool consoles_type(void);	 /* whether one's guest does not read */
 
@@ -89,6 +107,10 @@ const char *vm_state_word(uint32_t state);
 
 /* The next event to send; false: none, or it waits for a console. */
 bool event_take(uint16_t *stream, struct mull_event *event);
+uint64_t event_count(void); /* ever */
+/* Copies events from number *@first on, or from the oldest that is kept, to
+ * which it then sets *@first. */
+size_t events_read(uint64_t *first, struct mull_event *to, size_t room);
 
 /* ---- audit.c ------------------------------------------------------------ */
 

@@ -6,6 +6,7 @@
  */
 #include "service.h"
 #include <mullion/arch.h>
+#include <string.h>
 
 /* An unfinished line keeps others from speaking while its VM goes on printing;
  * in milliseconds without a byte, and in all. */
@@ -32,6 +33,17 @@ static bool may_speak(uint32_t source)
 	       now - line.began_at >= LINE_TIME * khz;
 }
 
+static size_t fetch_log(uint8_t *piece)
+{
+	char line_of_log[LOG_LINE_MAX];
+	size_t length = log_take(LOG_SERIAL, line_of_log, sizeof line_of_log);
+
+	if (!length)
+		return 0;
+	memcpy(piece, line_of_log + LOG_LEVEL, length - LOG_LEVEL);
+	return length - LOG_LEVEL;
+}
+
 /* At most a line of the log or CONSOLE_PIECE bytes. */
 static size_t fetch(uint32_t source, uint8_t *piece)
 {
@@ -39,7 +51,7 @@ static size_t fetch(uint32_t source, uint8_t *piece)
 
 	static_assert(CONSOLE_PIECE >= LOG_LINE_MAX, "one buffer for both");
 	if (source == SOURCE_LOG)
-		return log_take(LOG_SERIAL, (char *)piece, LOG_LINE_MAX);
+		return fetch_log(piece);
 	console = console_of(source);
 	if (!console || !console_ready(console))
 		return 0;

@@ -15,6 +15,9 @@
 static struct cpu_queue {
 	struct vcpu *vcpus; /* in a ring by their next members; NULL: none */
 	struct vcpu *current;
+	struct stopwatch guests, idle;
+	uint64_t kicks;	     /* that made a guest exit */
+	uint64_t worst_step; /* ticks */
 } queues[MULL_CPU_MAX];
 
 static uint32_t service_cpu;
@@ -45,6 +48,20 @@ void cpu_loop_add(struct vcpu *vcpu)
 	}
 	vcpu->next = queue->vcpus->next;
 	queue->vcpus->next = vcpu;
+}
+
+/* The hypervisor's is what no other has of the time since the start. */
+void cpu_loop_stats(uint32_t cpu, uint64_t time_ns,
+		    struct mull_cpu_stats *stats)
+{
+	const struct cpu_queue *queue = &queues[cpu];
+
+	stats->cpu = cpu;
+	stats->guest_ns = stopwatch_ns(&queue->guests);
+	stats->idle_ns = stopwatch_ns(&queue->idle);
+	stats->hypervisor_ns = time_ns - stats->guest_ns - stats->idle_ns;
+	stats->kicks = queue->kicks;
+	stats->worst_step_ns = arch_time_ns(queue->worst_step);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -111,21 +128,34 @@ static uint64_t entry_deadline(const struct cpu_queue *queue, struct vcpu *vcpu,
 /* Enters @vcpu's guest again and again, until this CPU must look around. */
 static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
 {
+	uint64_t now = arch_time();
 	struct vm_exit exit;
 
 	if (queue->current && queue->current->vm != vcpu->vm)
 		arch_leave_vm();
 	queue->current = vcpu;
 	panic_running(vcpu);
+	stopwatch_start(&vcpu->work, now);
 	do {
-		local_apic_timer(vcpu, arch_time());
+		local_apic_timer(vcpu, now);
 		vcpu_prepare(vcpu);
 		arch_set_deadline(entry_deadline(queue, vcpu, slot_end));
+		now = arch_time();
+		stopwatch_stop(&vcpu->work, now);
+		stopwatch_start(&vcpu->guest, now);
+		stopwatch_start(&queue->guests, now);
 		virt->vcpu_run(vcpu, &exit);
+		now = arch_time();
+		stopwatch_stop(&queue->guests, now);
+		stopwatch_stop(&vcpu->guest, now);
+		stopwatch_start(&vcpu->work, now);
 		vcpu->exits[exit.kind]++;
 		exit_handle(vcpu, &exit);
+		now = arch_time();
 	} while (exit.kind > EXIT_NMI && vcpu->state == VCPU_RUNNABLE &&
-		 arch_time() < slot_end);
+		 now < slot_end);
+	stopwatch_stop(&vcpu->work, now);
+	queue->kicks += exit.kind == EXIT_NMI;
 }
 
 static bool work_on_vms(void)
@@ -146,13 +176,18 @@ _Noreturn void cpu_loop(void)
 	for (;;) {
 		struct vcpu *vcpu;
 		uint32_t runnable;
+		uint64_t began;
 		bool more;
 
 		arch_kick_forget();
 		arch_take_interrupts();
+		began = arch_time();
 		more = work_on_vms();
 		if (service)
 			more |= manage_poll();
+		began = arch_time() - began;
+		if (began > queue->worst_step)
+			queue->worst_step = began;
 		vcpu = choose(queue, &runnable);
 		if (vcpu) {
 			bool shared = runnable > 1 || more;
@@ -165,7 +200,9 @@ _Noreturn void cpu_loop(void)
 			panic_running(NULL);
 			arch_set_deadline(
 				next_deadline(queue, ARCH_NO_DEADLINE));
+			stopwatch_start(&queue->idle, arch_time());
 			arch_idle();
+			stopwatch_stop(&queue->idle, arch_time());
 		}
 	}
 }

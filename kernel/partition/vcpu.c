@@ -6,6 +6,7 @@
 #include <mullion/guest_clock.h>
 #include <mullion/guest_walk.h>
 #include <mullion/log.h>
+#include <mullion/trace.h>
 #include <mullion/vm.h>
 #include <string.h>
 
@@ -289,6 +290,8 @@ static void prepare_interrupt(struct vcpu *vcpu)
 	want_window(vcpu, false);
 	event.vector = vector;
 	local_apic_accept(&vcpu->apic, vector);
+	vcpu->interrupts++;
+	TRACE(INTERRUPT, vcpu, "interrupt 0x%x", vector);
 	virt->inject(vcpu, &event);
 }
 

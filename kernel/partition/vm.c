@@ -124,7 +124,7 @@ static void log_exits(const struct vm *vm)
 		if (count && length < sizeof line)
 			length += format_text(line + length,
 					      sizeof line - length, " %s %lu",
-					      exit_name(kind), count);
+					      exit_kind_name(kind), count);
 	}
 	log_write("%s: exits:%s", vm->description.name, line);
 }

@@ -12,9 +12,11 @@
 #include "kernel/manage/text.c"
 #include <arch/fake/fake.h>
 #include <cmocka.h>
+#include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/frame_pool.h>
 #include <mullion/framebuffer.h>
+#include <mullion/guest_clock.h>
 #include <mullion/page.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,10 +164,10 @@ static void serve(uint32_t milliseconds)
 
 /* ---- the VMs ------------------------------------------------------------- */
 
-static struct vm guests[2];
-static uint8_t guest_rings[2][4096];
-static char given[2][4096]; /* what the guests were given */
-static size_t given_count[2];
+static struct vm guests[4];
+static uint8_t guest_rings[4][4096];
+static char given[4][4096]; /* what the guests were given */
+static size_t given_count[4];
 static size_t given_at_most; /* each time that it is offered */
 static uint32_t drains, buttons, commands;
 static enum mull_command last_command;
@@ -173,13 +175,14 @@ static enum mull_command last_command;
 size_t console_put(struct console_ring *ring, const void *bytes, size_t length)
 {
 	const uint8_t *from = bytes;
-	size_t room = ring->size - (ring->head - ring->tail);
+	size_t room = ring->detached ? ring->size :
+				       ring->size - (ring->head - ring->tail);
 
 	if (length > room)
 		length = room;
 	for (size_t i = 0; i < length; i++)
 		ring->bytes[(ring->head + i) % ring->size] = from[i];
-	ring->head += (uint32_t)length;
+	ring->head += length;
 	return length;
 }
 
@@ -192,7 +195,7 @@ size_t console_take(struct console_ring *ring, void *bytes, size_t room)
 		length = room;
 	for (size_t i = 0; i < length; i++)
 		to[i] = ring->bytes[(ring->tail + i) % ring->size];
-	ring->tail += (uint32_t)length;
+	ring->tail += length;
 	return length;
 }
 
@@ -276,12 +279,30 @@ uint32_t cpu_loop_service(void)
 	return 0;
 }
 
+void cpu_loop_stats(uint32_t cpu, uint64_t time_ns,
+		    struct mull_cpu_stats *stats)
+{
+	stats->cpu = cpu;
+	stats->idle_ns = time_ns;
+}
+
+uint64_t guest_clock_wall(uint64_t time)
+{
+	return time + 7;
+}
+
+static void describe_nothing(char *to, size_t room)
+{
+	format_text(to, room, "one, two");
+}
+
 uint32_t vm_home(const struct vm *vm)
 {
 	return vm->index;
 }
 
-static const struct virt_ops fake_ops = { .name = "fake" };
+static const struct virt_ops fake_ops = { .name = "fake",
+					  .describe = describe_nothing };
 const struct virt_ops *virt = &fake_ops;
 
 void framebuffer_write(const char *text, size_t length)
@@ -318,12 +339,14 @@ static void forget_service(void)
 
 static void add_vms(uint32_t count)
 {
+	static const char *const names[] = { "web", "db", "log", "mail" };
+
 	memset(guests, 0, sizeof guests);
 	for (uint32_t i = 0; i < count; i++) {
 		struct vm *vm = &guests[i];
 
 		vm->index = i;
-		strcpy(vm->description.name, i ? "db" : "web");
+		strcpy(vm->description.name, names[i]);
 		vm->state = MULL_VM_STOPPED;
 		vm->serial.output = (struct console_ring){
 			.bytes = guest_rings[i],
@@ -332,6 +355,16 @@ static void add_vms(uint32_t count)
 		manage_add_vm(vm);
 	}
 }
+
+static struct mull_boot_info fake_boot = {
+	.wall_clock = 5,
+	.firmware_vendor = "Pear 1.2",
+	.memory_count = 3,
+	.memory = { { .size = MIB(3), .kind = MULL_MEMORY_USABLE },
+		    { .size = MIB(4), .kind = MULL_MEMORY_LOADER },
+		    { .size = MIB(16), .kind = MULL_MEMORY_DEVICE } },
+};
+static const uint8_t fake_sha256[32] = { 0xaa, 0xbb };
 
 static void begin(enum mull_serial_mode mode, uint32_t count)
 {
@@ -350,6 +383,7 @@ static void begin(enum mull_serial_mode mode, uint32_t count)
 	drains = buttons = commands = polls = 0;
 	forget_service();
 	log_start();
+	manage_describe(&fake_boot, fake_sha256);
 	manage_start(&machine);
 	add_vms(count);
 	woken = true; /* the loop begins with a round */

@@ -79,6 +79,11 @@ void manage_notify(void)
 {
 }
 
+void log_write(const char *format, ...)
+{
+	(void)format;
+}
+
 void log_guest(struct vcpu *of, const char *format, ...)
 {
 	(void)of;

@@ -25,12 +25,18 @@ static void every_kind_has_a_name_of_its_own(void **state)
 {
 	(void)state;
 	for (int i = 0; i < EXIT_KIND_COUNT; i++) {
-		assert_true(exit_name(i)[0]);
+		assert_true(exit_kind_name(i)[0]);
 		for (int j = 0; j < i; j++)
-			assert_string_not_equal(exit_name(i), exit_name(j));
+			assert_string_not_equal(exit_kind_name(i),
+						exit_kind_name(j));
 	}
-	assert_string_equal(exit_name(EXIT_KIND_COUNT), "?");
-	assert_string_equal(exit_name((enum exit_kind) ~0u), "?");
+	assert_string_equal(exit_kind_name(EXIT_WINDOW), "interrupt-window");
+	assert_string_equal(exit_kind_name(EXIT_MSR_WRITE), "msr-write");
+	assert_string_equal(exit_kind_name(EXIT_XSETBV), "xsetbv");
+	assert_string_equal(exit_kind_name(EXIT_VENDOR), "vendor");
+	assert_string_equal(exit_kind_name(EXIT_UNKNOWN), "unknown");
+	assert_string_equal(exit_kind_name(EXIT_KIND_COUNT), "?");
+	assert_string_equal(exit_kind_name(~0u), "?");
 }
 
 static void some_ask_for_nothing(void **state)

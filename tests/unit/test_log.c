@@ -56,12 +56,20 @@ static struct vm machines[2] = { { .index = 0, .description.name = "web" },
 static struct vcpu web = { .vm = &machines[0], .index = 1 };
 static struct vcpu db = { .vm = &machines[1] };
 
+static char level; /* of the line that next() gave */
+
 static const char *next(void)
 {
 	static char line[LOG_LINE_MAX + 1];
+	size_t length = log_take(LOG_SERIAL, line, LOG_LINE_MAX);
 
-	line[log_take(LOG_SERIAL, line, LOG_LINE_MAX)] = '\0';
-	return line;
+	line[length] = '\0';
+	if (!length)
+		return line;
+	assert_int_equal(line[0], '<');
+	assert_int_equal(line[2], '>');
+	level = line[1];
+	return line + LOG_LEVEL;
 }
 
 static int fresh(void **state)
@@ -70,6 +78,7 @@ static int fresh(void **state)
 	memset(&ring, 0, sizeof ring);
 	memset(buckets, 0, sizeof buckets);
 	memset(screen, 0, sizeof screen);
+	machines[0].complaints = 0;
 	memset(serial, 0, sizeof serial);
 	screen_length = serial_length = 0;
 	on_screen = false;
@@ -90,6 +99,49 @@ static void a_line_has_its_time(void **state)
 	assert_string_equal(next(), "");
 }
 
+static void a_line_has_its_level(void **state)
+{
+	(void)state;
+	log_write("plain");
+	next();
+	assert_int_equal(level, '6');
+	log_write(LOG_WARNING "odd");
+	assert_string_equal(next() + 15, "odd\n");
+	assert_int_equal(level, '4');
+	log_guest(&web, "odd");
+	next();
+	assert_int_equal(level, '4');
+	error_trace(ERR_BUSY, "load.c", 7);
+	next();
+	assert_int_equal(level, '3');
+}
+
+/* Reading by position disturbs no reader. */
+static void it_is_read_from_any_position(void **state)
+{
+	uint64_t at = 0;
+	char text[100];
+
+	(void)state;
+	log_write("one");
+	log_write("two");
+	assert_int_equal(log_read(&at, text, sizeof text), 44);
+	assert_memory_equal(text,
+			    "<6>[    0.000000] one\n<6>[    0.000000] two", 43);
+	at = 22;
+	assert_int_equal(log_read(&at, text, 3), 3);
+	assert_memory_equal(text, "<6>", 3);
+	at = 1000;
+	assert_int_equal(log_read(&at, text, sizeof text), 0);
+	assert_int_equal(at, 44);
+	for (int i = 0; i < 2000; i++)
+		log_write("more");
+	at = 22;
+	assert_int_equal(log_read(&at, text, sizeof text), sizeof text);
+	assert_in_range(at, ring.head - RING_SIZE, ring.head - RING_SIZE + 30);
+	assert_memory_equal(text, "<6>", 3); /* it begins with a line */
+}
+
 static void escape_codes_are_harmless(void **state)
 {
 	(void)state;
@@ -104,8 +156,8 @@ static void a_long_line_is_cut_off(void **state)
 	(void)state;
 	log_write("%200s%200s", "left", "right");
 	line = next();
-	assert_int_equal(strlen(line), LOG_LINE_MAX);
-	assert_int_equal(line[LOG_LINE_MAX - 1], '\n');
+	assert_int_equal(strlen(line), LOG_LINE_MAX - LOG_LEVEL);
+	assert_int_equal(line[strlen(line) - 1], '\n');
 	assert_string_equal(next(), "");
 }
 
@@ -118,10 +170,10 @@ static void each_reader_gets_every_line(void **state)
 	next();
 	log_write("two");
 	assert_true(log_waits(LOG_SCREEN));
-	assert_int_equal(log_take(LOG_SCREEN, line, sizeof line), 19);
-	assert_memory_equal(line + 15, "one\n", 4);
-	assert_int_equal(log_take(LOG_SCREEN, line, sizeof line), 19);
-	assert_memory_equal(line + 15, "two\n", 4);
+	assert_int_equal(log_take(LOG_SCREEN, line, sizeof line), 22);
+	assert_memory_equal(line + 18, "one\n", 4);
+	assert_int_equal(log_take(LOG_SCREEN, line, sizeof line), 22);
+	assert_memory_equal(line + 18, "two\n", 4);
 	assert_false(log_waits(LOG_SCREEN));
 	assert_string_equal(next() + 15, "two\n");
 }
@@ -141,7 +193,7 @@ static void a_slow_reader_is_told_what_it_lost(void **state)
 			sscanf(line, "[    0.000000] number %u\n", &number), 1);
 		assert_true(!seen || number == last + 1);
 		last = number;
-		seen += strlen(line);
+		seen += LOG_LEVEL + strlen(line);
 	}
 	assert_int_equal(last, 4999);
 	assert_in_range(seen, RING_SIZE - LOG_LINE_MAX, RING_SIZE);
@@ -271,6 +323,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_line_has_its_time),
+		TEST(a_line_has_its_level),
+		TEST(it_is_read_from_any_position),
 		TEST(escape_codes_are_harmless),
 		TEST(a_long_line_is_cut_off),
 		TEST(each_reader_gets_every_line),

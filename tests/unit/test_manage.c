@@ -638,11 +638,9 @@ static void without_a_uart_guests_still_print(void **unused)
 	add_vms(2);
 	woken = true;
 	serve(5);
-	flood();
+	for (int i = 0; i < 300; i++) /* more than the ring holds */
+		assert_int_equal(print(0, "spam and ham and eggs\n"), 22);
 	serve(5);
-	assert_int_equal(guests[0].serial.output.tail,
-			 guests[0].serial.output.head);
-	assert_true(drains > 0);
 	assert_int_equal(heard_count, 0);
 	assert_false(manage_needs_polling());
 }

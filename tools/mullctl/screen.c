@@ -200,7 +200,17 @@ static void take_log(struct screen *screen, const char *text, size_t length,
 
 void screen_log(struct screen *screen, const void *text, size_t length)
 {
-	take_log(screen, text, length, false);
+	const char *at = text, *end = at + length;
+
+	while (at < end) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		size_t line = (size_t)((newline ? newline + 1 : end) - at);
+		/* "<6>": its level */
+		size_t level = line > 3 && at[0] == '<' && at[2] == '>' ? 3 : 0;
+
+		take_log(screen, at + level, line - level, false);
+		at += line;
+	}
 }
 
 void screen_text(struct screen *screen, const void *text, size_t length)

@@ -42,6 +42,26 @@ static enum error svm_probe(const char **words)
 	return ERR_NONE;
 }
 
+/* AMD 24593, "Function 8000_000Ah". */
+static void svm_describe(char *to, size_t room)
+{
+	static const char *const words[32] = {
+		[0] = "nested paging",	 [1] = "LBR virtualization",
+		[3] = "next RIP",	 [5] = "clean bits",
+		[6] = "flush by ASID",	 [7] = "decode assists",
+		[10] = "pause filter",	 [13] = "AVIC",
+		[15] = "virtual VMLOAD", [16] = "virtual GIF",
+	};
+	uint32_t features = cpuid(0x8000000a, 0).edx;
+	size_t length = format_text(to, room, "%u ASIDs",
+				    cpuid(0x8000000a, 0).ebx);
+
+	for (uint32_t i = 0; i < ARRAY_COUNT(words); i++)
+		if (features & 1u << i && words[i])
+			length += format_text(to + length, room - length,
+					      ", %s", words[i]);
+}
+
 /* "MSR Ranges Covered by MSR Permissions Map": two bits an MSR. */
 static void pass_msr(uint32_t msr)
 {
@@ -160,6 +180,7 @@ void svm_set_controls(struct vcpu *vcpu, struct vmcb *vmcb)
 const struct virt_ops svm_ops = {
 	.name = "SVM",
 	.probe = svm_probe,
+	.describe = svm_describe,
 	.cpu_enable = svm_cpu_enable,
 	.vcpu_create = svm_vcpu_create,
 	.vcpu_destroy = svm_vcpu_destroy,

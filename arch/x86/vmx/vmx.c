@@ -71,8 +71,6 @@ static bool is_locked_off(void)
 
 static enum error vmx_probe(const char **words)
 {
-	char used[LOG_LINE_MAX];
-
 	if (!(cpuid(1, 0).ecx & CPUID_1_ECX_VMX)) {
 		*words = "the processor has no VT-x";
 		return ERR_UNSUPPORTED;
@@ -87,10 +85,12 @@ static enum error vmx_probe(const char **words)
 	if (vmx_controls_choose(&vmx_capabilities, &vmx_controls, words) !=
 	    ERR_NONE)
 		return ERR_UNSUPPORTED;
-	vmx_controls_describe(&vmx_capabilities, &vmx_controls, used,
-			      sizeof used);
-	log_write("VT-x: %s", used);
 	return ERR_NONE;
+}
+
+static void vmx_describe(char *to, size_t room)
+{
+	vmx_controls_describe(&vmx_capabilities, &vmx_controls, to, room);
 }
 
 /* "MSR-Bitmap Address": one bit an MSR, reads and writes apart. */
@@ -311,6 +311,7 @@ static void vmx_vcpu_reset(struct vcpu *vcpu)
 const struct virt_ops vmx_ops = {
 	.name = "VT-x",
 	.probe = vmx_probe,
+	.describe = vmx_describe,
 	.cpu_enable = vmx_cpu_enable,
 	.vcpu_create = vmx_vcpu_create,
 	.vcpu_destroy = vmx_vcpu_destroy,

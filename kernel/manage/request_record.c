@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests for what is counted and kept. */
+#include "request.h"
+#include "service.h"
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/cpu_loop.h>
+#include <mullion/trace.h>
+#include <string.h>
+
+static void add_vcpu(const struct vcpu *vcpu, struct mull_vm_stats *stats)
+{
+	stats->guest_ns += stopwatch_ns(&vcpu->guest);
+	stats->hypervisor_ns += stopwatch_ns(&vcpu->work);
+	stats->interrupts += vcpu->interrupts;
+	for (int kind = 0; kind < EXIT_KIND_COUNT; kind++)
+		stats->exits[kind] += vcpu->exits[kind];
+}
+
+enum error request_vm_stats(const struct asked *asked, struct answer *answer)
+{
+	struct mull_vm_stats *stats = answer_add(answer, sizeof *stats);
+	const struct vm *vm = asked->vm;
+
+	if (asked->argument >= vm->vcpu_count &&
+	    asked->argument != MULL_ALL_VCPUS) {
+		answer->length = 0;
+		return ERR_NOT_FOUND;
+	}
+	stats->time_ns = log_time();
+	stats->memory_size = vm->description.memory_size;
+	stats->console_in = console_of(vm->index)->typed;
+	stats->console_out = vm->serial.output.head;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		if (asked->argument == i || asked->argument == MULL_ALL_VCPUS)
+			add_vcpu(vm->vcpus[i], stats);
+	return ERR_NONE;
+}
+
+static uint32_t vcpus_on(uint32_t cpu)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+		for (uint32_t j = 0;
+		     console_of(i) && j < console_of(i)->vm->vcpu_count; j++)
+			count += console_of(i)->vm->vcpus[j]->cpu == cpu;
+	return count;
+}
+
+enum error request_cpu_stats(const struct asked *asked, struct answer *answer)
+{
+	struct mull_cpu_stats *stats;
+
+	for (uint32_t cpu = asked->argument; cpu < arch_cpu_count(); cpu++) {
+		stats = answer_add(answer, sizeof *stats);
+		if (!stats) {
+			answer->reply.value = cpu;
+			break;
+		}
+		cpu_loop_stats(cpu, log_time(), stats);
+		stats->vcpu_count = vcpus_on(cpu);
+	}
+	return ERR_NONE;
+}
+
+enum error request_ledger(const struct asked *asked, struct answer *answer)
+{
+	struct mull_phase *phase;
+
+	for (uint32_t i = asked->argument; i < ledger_count; i++) {
+		phase = answer_add(answer, sizeof *phase);
+		if (!phase) {
+			answer->reply.value = i;
+			break;
+		}
+		*phase = ledger[i];
+	}
+	return ERR_NONE;
+}
+
+enum error request_events(const struct asked *asked, struct answer *answer)
+{
+	struct mull_event *events = (struct mull_event *)answer->data;
+
+	answer->reply.value = asked->argument;
+	answer->length = sizeof *events *
+			 events_read(&answer->reply.value, events,
+				     sizeof answer->data / sizeof *events);
+	return ERR_NONE;
+}
+
+enum error request_log(const struct asked *asked, struct answer *answer)
+{
+	answer->reply.value = asked->argument;
+	answer->length = log_read(&answer->reply.value, (char *)answer->data,
+				  sizeof answer->data);
+	return ERR_NONE;
+}
+
+enum error request_history(const struct asked *asked, struct answer *answer)
+{
+	answer->reply.value = asked->argument;
+	answer->length = console_history(asked->vm, &answer->reply.value,
+					 answer->data, sizeof answer->data);
+	return ERR_NONE;
+}
+
+enum error request_attach(const struct asked *asked, struct answer *answer)
+{
+	if (asked->number != MULL_ALL_VMS && !console_of(asked->number))
+		return ERR_NOT_FOUND;
+	answer->reply.value = console_attach(asked->number, asked->argument);
+	return ERR_NONE;
+}
+
+enum error request_trace(const struct asked *asked, struct answer *answer)
+{
+	answer->reply.value = atomic_exchange(&traced, asked->argument);
+	return ERR_NONE;
+}
