@@ -116,3 +116,41 @@ def control(setup, _, checks):
     finally:
         process.stop()
     tool.run("list", status=6)
+
+
+# ---- run --listen -----------------------------------------------------------
+
+def listen(setup, _, checks):
+    """Several clients of one run, at the same time."""
+    folder = disks.fresh_folder(setup, checks)
+    manifest = folder / "two.yaml"
+    manifest.write_text(setup.fill_in(MANIFEST))
+    address = "unix:/tmp/mullctl-test-%d" % os.getpid()
+    process = Process([setup.mullctl, "run", "-v", "--listen", address,
+                       manifest], checks.note)
+    tool = Tool(setup, checks, address)
+    watcher = None
+    try:
+        checks.check(process.wait_for("short: stopped", machines.SECONDS,
+                                      "err"), "the VMs run")
+        look(tool, checks)
+        audit = tool.json("audit")
+        checks.check(audit["finished"] and not audit["faults"]
+                     and audit["entries"] > 0,
+                     "audit looks at %d entries and finds no fault"
+                     % audit["entries"])
+        # One that keeps its place while others come and go.
+        watcher = Process([setup.mullctl, "stop", "steady", "--timeout", "8",
+                           "--connect", address], checks.note)
+        tool.wait_for_states(steady="running", short="stopped")
+        checks.check(watcher.process.poll() is None, "both are served")
+        checks.check(watcher.finish(30) == 0, "the first one does its work")
+        tool.wait_for_states(steady="stopped", short="stopped")
+        tool.run("start", "short", "--wait")
+        checks.check(process.process.poll() is None,
+                     "the run goes on without VMs")
+    finally:
+        if watcher:
+            watcher.stop()
+        process.stop()
+    tool.run("list", status=6)

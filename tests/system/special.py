@@ -178,6 +178,7 @@ TESTS = {
     "screen": Special(screens.screen),
     "control": Special(control.control, backends=("svm",)),
     "line": Special(line.line_test, backends=("svm",)),
+    "listen": Special(control.listen, backends=("svm",)),
 }
 # These boot nothing.
 WITHOUT_MACHINE = {"same-package": disks.same_package, "mistakes": mistakes}

@@ -336,6 +336,12 @@ void output_time(struct output *output, const char *key, uint64_t nanoseconds)
 		output_number(output, key, nanoseconds);
 }
 
+void output_hash(char text[65], const uint8_t hash[32])
+{
+	for (size_t i = 0; i < 32; i++)
+		sprintf(text + 2 * i, "%02x", hash[i]);
+}
+
 const char *output_state_word(uint32_t state)
 {
 	static const char *const words[] = {

@@ -53,6 +53,9 @@ void output_time(struct output *output, const char *key, uint64_t nanoseconds);
 /* A VM's state, coloured on a terminal. */
 void output_state(struct output *output, const char *key, uint32_t state);
 
+/* 32 bytes as 64 digits. */
+void output_hash(char text[65], const uint8_t hash[32]);
+
 /* "running": enum mull_vm_state. */
 const char *output_state_word(uint32_t state);
 

@@ -156,6 +156,7 @@ static bool take_flags(struct run_plan *plan, const struct options *options)
 	plan->gdb = text[OPTION_GDB];
 	plan->verbose = text[OPTION_VERBOSE];
 	plan->serial = text[OPTION_SERIAL];
+	plan->listen = text[OPTION_LISTEN];
 	plan->qemu = text[OPTION_QEMU] ? text[OPTION_QEMU] :
 					 getenv("MULLCTL_QEMU");
 	if (!plan->qemu || !*plan->qemu)

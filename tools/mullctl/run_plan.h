@@ -18,6 +18,7 @@ struct run_plan {
 	const char *qemu; /* binary */
 	size_t qemu_arg_count;
 	const char *const *qemu_args;
+	const char *listen; /* address for other clients, or NULL */
 	const char *serial; /* file for log and text, or NULL */
 	const char *folder; /* where all files of the run are */
 	char *disk;	    /* the boot disk in it */

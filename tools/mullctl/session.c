@@ -54,7 +54,8 @@ static void take_event(struct session *session, size_t vm,
 		};
 	if (vm == session->chosen && session->guests.list[vm].ended)
 		session_choose_next(session);
-	if (guests_are_over(&session->guests))
+	/* Others may start them again. */
+	if (guests_are_over(&session->guests) && !session->plan->listen)
 		session_end(session, guests_status(&session->guests));
 }
 
@@ -100,6 +101,8 @@ static void on_frame(void *context, const struct mull_frame_header *header,
 	struct session *session = context;
 	bool is_vm = header->stream < session->guests.count;
 
+	if (listen_frame(&session->listen, header, payload, length))
+		return;
 	switch (header->type) {
 	case MULL_FRAME_HELLO:
 		if (length == sizeof(struct mull_hello))
@@ -223,24 +226,27 @@ static void wait_and_serve(struct session *session)
 {
 	int input = session_send_input(session);
 	int screen = screen_tick(&session->screen);
-	struct pollfd waits[] = {
+	struct pollfd waits[3 + LISTEN_POLLS] = {
 		{ .fd = session->emulator.from, .events = POLLIN },
 		{ .fd = work_signal_fd(), .events = POLLIN },
 		{ .fd = session_wants_input(session) ? STDIN_FILENO : -1,
 		  .events = POLLIN },
 	};
 
+	listen_polls(&session->listen, waits + 3);
 	session_flush(session);
 	if (session->out_length)
 		waits[0].events |= POLLOUT;
 	if (session->waits_for_console)
 		show_progress(session);
-	if (poll(waits, 3, next_wait(session, input, screen)) < 0)
+	if (poll(waits, 3 + LISTEN_POLLS, next_wait(session, input, screen)) <
+	    0)
 		return;
 	if (waits[0].revents & ~POLLOUT)
 		read_line(session);
 	if (waits[2].revents)
 		session_read_input(session);
+	listen_serve(&session->listen, waits + 3);
 }
 
 /* ---- the end ------------------------------------------------------------ */
@@ -304,6 +310,9 @@ static enum status serve(struct session *session)
 	if (plan->gdb)
 		tell("waits for gdb: gdb -ex 'target remote %s/gdb'",
 		     plan->folder);
+	if (plan->listen && plan->verbose)
+		tell("others see and control it by: mullctl --connect %s",
+		     plan->listen);
 	while (!session->over) {
 		wait_and_serve(session);
 		look_at_clock(session);
@@ -333,12 +342,15 @@ enum status session_run(const struct run_plan *plan)
 	screen_start(&session->screen, manifest->vms, manifest->vm_count,
 		     plan->verbose);
 	guests_start(&session->guests, manifest->vms, manifest->vm_count);
-	if (open_serial(session)) {
+	if (listen_start(&session->listen, plan->listen, session_pass,
+			 session) &&
+	    open_serial(session)) {
 		status = emulator_start(&session->emulator, plan);
 		if (status == STATUS_OK)
 			status = serve(session);
 		emulator_stop(&session->emulator);
 	}
+	listen_stop(&session->listen);
 	screen_free(&session->screen);
 	free(session);
 	return status;

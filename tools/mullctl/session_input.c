@@ -21,19 +21,30 @@
 
 /* ---- the line ----------------------------------------------------------- */
 
+bool session_pass(void *context, const struct mull_frame_header *header,
+		  const void *payload, size_t length, uint32_t *sequence)
+{
+	struct session *session = context;
+	struct mull_frame_header numbered = *header;
+
+	if (OUT_MAX - session->out_length < FRAME_WIRE_MAX)
+		return false;
+	if (sequence)
+		*sequence = numbered.sequence = session->sequence++;
+	session->out_length += frame_encode(&numbered, payload, length,
+					    session->out + session->out_length);
+	return true;
+}
+
 bool session_send(struct session *session, enum mull_frame_type type,
 		  uint16_t stream, const void *payload, size_t length)
 {
 	struct mull_frame_header header = { .version = MULL_CHANNEL_VERSION,
 					    .type = (uint8_t)type,
 					    .stream = stream };
+	uint32_t sequence;
 
-	if (OUT_MAX - session->out_length < FRAME_WIRE_MAX)
-		return false;
-	header.sequence = session->sequence++;
-	session->out_length += frame_encode(&header, payload, length,
-					    session->out + session->out_length);
-	return true;
+	return session_pass(session, &header, payload, length, &sequence);
 }
 
 void session_flush(struct session *session)

@@ -8,6 +8,7 @@
 
 #include "emulator.h"
 #include "guests.h"
+#include "listen.h"
 #include "screen.h"
 
 #define TYPED_MAX 65536		     /* bytes of input that wait for a guest */
@@ -42,6 +43,8 @@ struct session {
 	size_t typed_length;
 	struct listener listeners[MULL_VM_MAX];
 
+	struct listen listen; /* others that see and control it */
+
 	/* to the hypervisor */
 	uint32_t sequence;
 	uint8_t out[OUT_MAX];
@@ -53,6 +56,10 @@ void session_end(struct session *session, enum status status);
 /* Puts a frame into the queue for the line; false when there is no room. */
 bool session_send(struct session *session, enum mull_frame_type type,
 		  uint16_t stream, const void *payload, size_t length);
+/* The same for another client's frame; @sequence: the number that it gets, or
+ * NULL: it keeps its own. */
+bool session_pass(void *session, const struct mull_frame_header *header,
+		  const void *payload, size_t length, uint32_t *sequence);
 /* Writes what the line takes. */
 void session_flush(struct session *session);
 

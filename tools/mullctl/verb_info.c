@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine and the hypervisor. */
 #include <mullion/bits.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -37,17 +36,10 @@ static void put_date(struct output *output, uint64_t nanoseconds)
 	output_text(output, "date", text);
 }
 
-static void put_hash(struct output *output, const uint8_t hash[32])
-{
-	char text[65];
-
-	for (size_t i = 0; i < 32; i++)
-		sprintf(text + 2 * i, "%02x", hash[i]);
-	output_text(output, "package_sha256", text);
-}
-
 static void put_info(struct output *output, const struct mull_info *info)
 {
+	char hash[65];
+
 	output_text(output, "version", info->version);
 	output_text(output, "mullctl", MULL_VERSION);
 	output_number(output, "interface", info->interface);
@@ -66,7 +58,8 @@ static void put_info(struct output *output, const struct mull_info *info)
 	output_size(output, "logged", info->log_position);
 	output_time(output, "up", info->time_ns);
 	put_date(output, info->wall_clock_ns);
-	put_hash(output, info->package_sha256);
+	output_hash(hash, info->package_sha256);
+	output_text(output, "package_sha256", hash);
 }
 
 static enum status put_ledger(struct output *output, struct mull *mull)

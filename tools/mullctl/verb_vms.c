@@ -5,10 +5,12 @@
 
 #include "remote.h"
 #include "texts.h"
+#include "work.h"
 
 #define STOP_SECONDS 30 /* for a guest that is asked to power itself off */
 #define END_SECONDS 10	/* for a VM that is ended */
 #define START_SECONDS 60
+#define LOOK_MILLISECONDS 100
 
 #define IN(state) (1u << (state))
 #define ENDED (IN(MULL_VM_STOPPED) | IN(MULL_VM_CRASHED) | IN(MULL_VM_REFUSED))
@@ -114,21 +116,70 @@ int verb_show(const struct options *options)
 
 /* ---- lives -------------------------------------------------------------- */
 
-static enum status wait_for(struct mull *mull, struct mull_vm_status *vm,
-			    uint32_t states, double seconds)
+static int act(const struct options *options,
+	       int (*act_on)(struct mull *mull, uint32_t vm))
 {
-	enum status status = remote_wait(mull, vm, states, seconds);
+	struct mull_vm_status vm;
+	enum status status;
+	struct mull *mull = remote_open_vm(options, NULL, &vm, &status);
 
-	if (status == STATUS_TIMED_OUT)
-		tell("%s is still %s after %.0f s", vm->name,
-		     output_state_word(vm->state), seconds);
+	if (!mull)
+		return status;
+	status = remote_status(mull, act_on(mull, vm.number));
+	mull_close(mull);
 	return status;
 }
 
-/* Does @act_on to the VM of the operand and, with @states, waits for one. */
-static int act(const struct options *options,
-	       int (*act_on)(struct mull *mull, uint32_t vm), uint32_t states)
+/* What the events say of a VM that was told to start. */
+struct beginning {
+	uint32_t vm;
+	bool runs, ended;
+	char words[sizeof((struct mull_event *)0)->words];
+};
+
+static void on_event(void *context, uint32_t vm, const struct mull_event *event)
 {
+	struct beginning *beginning = context;
+
+	if (vm != beginning->vm)
+		return;
+	beginning->runs |= event->state == MULL_VM_RUNNING;
+	beginning->ended |= event->state < 32 && IN(event->state) & ENDED;
+	strcpy(beginning->words, event->words);
+}
+
+/* The VM may have done its work before it is looked at: its events tell. */
+static enum status wait_for_start(struct mull *mull, struct mull_vm_status *vm,
+				  struct beginning *beginning, double seconds)
+{
+	double limit = seconds_now() + seconds;
+
+	while (!beginning->runs && !beginning->ended) {
+		int error = mull_pump(mull, LOOK_MILLISECONDS, -1);
+
+		/* An event may be lost on the line. */
+		if (!error)
+			error = mull_find(mull, vm->name, vm);
+		if (error)
+			return remote_status(mull, error);
+		beginning->runs |= vm->state == MULL_VM_RUNNING;
+		if (seconds_now() < limit || beginning->runs)
+			continue;
+		tell("%s is still %s after %.0f s", vm->name,
+		     output_state_word(vm->state), seconds);
+		return STATUS_TIMED_OUT;
+	}
+	if (beginning->runs)
+		return STATUS_OK;
+	tell("%s did not start: %s", vm->name, beginning->words);
+	return STATUS_FAILED;
+}
+
+int verb_start(const struct options *options)
+{
+	struct beginning beginning = { .vm = UINT32_MAX };
+	struct mull_handlers handlers = { .context = &beginning,
+					  .event = on_event };
 	struct mull_vm_status vm;
 	enum status status;
 	struct mull *mull;
@@ -136,47 +187,35 @@ static int act(const struct options *options,
 
 	if (!remote_timeout(options, START_SECONDS, &seconds))
 		return STATUS_USAGE;
-	mull = remote_open_vm(options, NULL, &vm, &status);
+	mull = remote_open_vm(options, &handlers, &vm, &status);
 	if (!mull)
 		return status;
-	status = remote_status(mull, act_on(mull, vm.number));
-	if (status == STATUS_OK && states)
-		status = wait_for(mull, &vm, states, seconds);
+	beginning.vm = vm.number;
+	status = remote_status(mull, mull_start(mull, vm.number));
+	if (status == STATUS_OK && options->text[OPTION_WAIT])
+		status = wait_for_start(mull, &vm, &beginning, seconds);
 	mull_close(mull);
-	if (status != STATUS_OK || !states || !(IN(vm.state) & ENDED))
-		return status;
-	tell("%s is %s: %s", vm.name, output_state_word(vm.state), vm.words);
-	return STATUS_FAILED;
-}
-
-int verb_start(const struct options *options)
-{
-	/* A guest may have done its work before it is looked at. */
-	return act(options, mull_start,
-		   options->text[OPTION_WAIT] ?
-			   IN(MULL_VM_RUNNING) | IN(MULL_VM_CRASHED) |
-				   IN(MULL_VM_REFUSED) :
-			   0);
+	return status;
 }
 
 int verb_reset(const struct options *options)
 {
-	return act(options, mull_reset, 0);
+	return act(options, mull_reset);
 }
 
 int verb_pause(const struct options *options)
 {
-	return act(options, mull_pause, 0);
+	return act(options, mull_pause);
 }
 
 int verb_resume(const struct options *options)
 {
-	return act(options, mull_resume, 0);
+	return act(options, mull_resume);
 }
 
 int verb_destroy(const struct options *options)
 {
-	return act(options, mull_destroy, 0);
+	return act(options, mull_destroy);
 }
 
 /* Its power button first; what does not listen to that is ended. */
@@ -198,7 +237,11 @@ static enum status stop(struct mull *mull, struct mull_vm_status *vm,
 	status = remote_status(mull, mull_stop(mull, vm->number));
 	if (status != STATUS_OK)
 		return status;
-	return wait_for(mull, vm, ENDED, END_SECONDS);
+	status = remote_wait(mull, vm, ENDED, END_SECONDS);
+	if (status == STATUS_TIMED_OUT)
+		tell("%s is still %s after %d s", vm->name,
+		     output_state_word(vm->state), END_SECONDS);
+	return status;
 }
 
 int verb_stop(const struct options *options)

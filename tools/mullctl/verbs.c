@@ -55,6 +55,38 @@ const struct verb verbs[] = {
 	  verb_destroy, true },
 	{ "inject", "VM nmi", 2, 2, "send a VM an NMI, for tests",
 	  "To its first processor, or to that of --vcpu.", verb_inject, true },
+	{ "console", "VM", 1, 1, "see a VM's console and type on it",
+	  "What was printed last comes first. Ctrl-] leaves; all other keys "
+	  "go to the VM. Input that is no terminal is typed as well.",
+	  verb_console, true },
+	{ "log", "", 0, 0, "show the hypervisor's log",
+	  "--follow goes on with what comes; --previous shows the record that "
+	  "the run before a warm reset has left.",
+	  verb_log, true },
+	{ "events", "", 0, 0, "show what happened to the VMs",
+	  "Each change of a VM's state, with its reason; --follow goes on "
+	  "with what comes.",
+	  verb_events, true },
+	{ "images", "", 0, 0, "show the images that VMs can be made of",
+	  "Kernels and initial disks, with their sizes and SHA-256.",
+	  verb_images, true },
+	{ "trace", "[CLASS,...|all|none]", 0, 1, "log more, by class",
+	  "Classes are exit, interrupt, device and manage. Without an "
+	  "operand: shows what is logged now.",
+	  verb_trace, true },
+	{ "audit", "", 0, 0, "prove that the VMs are isolated",
+	  "The hypervisor walks the page tables that the processors use and "
+	  "compares the owners of all frames.",
+	  verb_audit, true },
+	{ "shutdown", "", 0, 0, "power the machine off",
+	  "VMs are not asked: stop them first.", verb_shutdown, true },
+	{ "reboot", "", 0, 0, "start the machine again",
+	  "VMs are not asked: stop them first. --warm keeps the memory, for "
+	  "log --previous.",
+	  verb_reboot, true },
+	{ "completion", "bash|zsh", 1, 1, "print the shell's completion",
+	  "For bash: source <(mullctl completion bash).", verb_completion,
+	  false },
 	{ "help", "[VERB]", 0, 1, "explain mullctl or one verb",
 	  "Without a verb: the verbs, the exit status and the environment.",
 	  verb_help, false },
@@ -63,7 +95,9 @@ const struct verb verbs[] = {
 	{ NULL, NULL, 0, 0, NULL, NULL, NULL, false },
 };
 
-#define REMOTE "list show info start stop reset pause resume destroy inject "
+#define REMOTE \
+	"list show info start stop reset pause resume destroy inject " \
+	"console log events images trace audit shutdown reboot "
 
 const struct option_row option_rows[] = {
 	{ OPTION_OUTPUT, 'o', "output", "DIR|IMAGE", "pack ",
@@ -101,8 +135,23 @@ const struct option_row option_rows[] = {
 	  "end the run after that time" },
 	{ OPTION_CONNECT, 0, "connect", "ADDRESS", REMOTE,
 	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
-	{ OPTION_FORM, 'o', "output", "table|json|yaml", "list show info ",
+	{ OPTION_FORM, 'o', "output", "table|json|yaml",
+	  "list show info events images trace audit ",
 	  "table is for people (default)" },
+	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
+	  "let other mullctls see and control it at that address; the run "
+	  "then goes on when all VMs have ended" },
+	{ OPTION_FOLLOW, 'f', "follow", NULL, "log events ",
+	  "go on until interrupted" },
+	{ OPTION_LEVEL, 0, "level", "LEVEL", "log ",
+	  "error, warning, notice, info or debug: what is at least so urgent" },
+	{ OPTION_PREVIOUS, 0, "previous", NULL, "log ",
+	  "of the run before a warm reset" },
+	{ OPTION_ALL, 0, "all", NULL, "console ",
+	  "begin with all that is kept, not with the last 4 KiB" },
+	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "console log events ",
+	  "leave after that time" },
+	{ OPTION_WARM, 0, "warm", NULL, "reboot ", "keep the memory" },
 	{ OPTION_WAIT, 0, "wait", NULL, "start ", "return when it runs" },
 	{ OPTION_FORCE, 0, "force", NULL, "stop ",
 	  "end it without asking the guest" },

@@ -37,6 +37,12 @@ enum option_id {
 	OPTION_WAIT,
 	OPTION_FORCE,
 	OPTION_VCPU,
+	OPTION_LISTEN,
+	OPTION_FOLLOW,
+	OPTION_PREVIOUS,
+	OPTION_ALL,
+	OPTION_WARM,
+	OPTION_LEVEL,
 	OPTION_COUNT
 };
 
@@ -102,6 +108,15 @@ int verb_reset(const struct options *options);
 int verb_pause(const struct options *options);
 int verb_resume(const struct options *options);
 int verb_destroy(const struct options *options);
+int verb_console(const struct options *options);
+int verb_log(const struct options *options);
+int verb_events(const struct options *options);
+int verb_images(const struct options *options);
+int verb_trace(const struct options *options);
+int verb_audit(const struct options *options);
+int verb_shutdown(const struct options *options);
+int verb_reboot(const struct options *options);
+int verb_completion(const struct options *options);
 int verb_inject(const struct options *options);
 int verb_help(const struct options *options);
 int verb_man(const struct options *options);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* The shells' completion, out of the table in verbs.c. */
+#include <stdio.h>
+#include <string.h>
+
+#include "status.h"
+#include "texts.h"
+#include "verbs.h"
+
+static void print_verbs(void)
+{
+	for (const struct verb *verb = verbs; verb->name; verb++)
+		printf("%s%s", verb == verbs ? "" : " ", verb->name);
+}
+
+static void print_options(const struct verb *verb)
+{
+	printf("--help");
+	for (const struct option_row *row = option_rows; row->name; row++)
+		if (option_is_of(row, verb))
+			printf(" --%s", row->name);
+}
+
+/* The names come from the hypervisor; without one there are none. */
+#define NAMES \
+	"$(mullctl list 2>/dev/null </dev/null | awk 'NR > 1 { print $2 }')"
+
+static void print_function(void)
+{
+	printf("_mullctl() {\n"
+	       "\tlocal word=${COMP_WORDS[COMP_CWORD]} words=\n"
+	       "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+	       "\t\twords='");
+	print_verbs();
+	printf("'\n\telse case ${COMP_WORDS[1]} in\n");
+	for (const struct verb *verb = verbs; verb->name; verb++) {
+		bool of_vm = !strncmp(verb->operands, "VM", 2) ||
+			     !strncmp(verb->operands, "[VM]", 4);
+
+		printf("\t%s) words='", verb->name);
+		print_options(verb);
+		printf("'%s ;;\n", of_vm ? "\\ " NAMES : "");
+	}
+	printf("\tesac; fi\n"
+	       "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+	       "}\n"
+	       "complete -o default -F _mullctl mullctl\n");
+}
+
+int verb_completion(const struct options *options)
+{
+	bool zsh = !strcmp(options->operand, "zsh");
+
+	if (!zsh && strcmp(options->operand, "bash") != 0) {
+		tell("completion is for bash or zsh, not \"%s\"",
+		     options->operand);
+		return STATUS_MISTAKE;
+	}
+	/* zsh understands bash's. */
+	if (zsh)
+		printf("autoload -U +X bashcompinit && bashcompinit\n");
+	print_function();
+	return STATUS_OK;
+}

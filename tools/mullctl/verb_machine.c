@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* Verbs about the whole machine: what it counts and logs, and its end. */
+#include <mullion/bits.h>
+#include <string.h>
+
+#include "remote.h"
+#include "texts.h"
+#include "work.h"
+
+#define AUDIT_SECONDS 120
+
+/* What a verb without operands does once the line is open. */
+typedef int show_it(struct mull *mull, struct output *output);
+
+static int show(const struct options *options, show_it *show_on)
+{
+	struct output output;
+	enum status status;
+	struct mull *mull;
+
+	if (!output_begin(&output, options))
+		return STATUS_USAGE;
+	mull = remote_open(options, NULL, &status);
+	if (!mull)
+		return status;
+	status = remote_status(mull, show_on(mull, &output));
+	output_end(&output);
+	mull_close(mull);
+	return status;
+}
+
+/* ---- images ------------------------------------------------------------- */
+
+static const char *kind_word(uint32_t kind)
+{
+	switch (kind) {
+	case MULL_IMAGE_BZIMAGE:
+		return "linux";
+	case MULL_IMAGE_ELF64:
+		return "elf";
+	case MULL_IMAGE_INITRD:
+		return "initrd";
+	default:
+		return "unknown";
+	}
+}
+
+static const char *image_state(uint32_t flags)
+{
+	if (flags & MULL_IMAGE_BROKEN)
+		return "broken";
+	if (flags & MULL_IMAGE_PARTIAL)
+		return "partial";
+	return flags & MULL_IMAGE_UPLOADED ? "uploaded" : "packed";
+}
+
+static int show_images(struct mull *mull, struct output *output)
+{
+	struct mull_image_status images[MULL_IMAGE_MAX];
+	size_t count;
+	int error = mull_images(mull, images, &count);
+	char hash[65];
+
+	if (error)
+		return error;
+	output_list_begin(output, "images");
+	for (size_t i = 0; i < count; i++) {
+		output_row_begin(output);
+		output_number(output, "number", images[i].number);
+		output_text(output, "name", images[i].name);
+		output_text(output, "kind", kind_word(images[i].kind));
+		output_text(output, "state", image_state(images[i].flags));
+		output_number(output, "users", images[i].users);
+		output_size(output, "size", images[i].size);
+		output_hash(hash, images[i].sha256);
+		output_text(output, "sha256", hash);
+		output_row_end(output);
+	}
+	output_list_end(output);
+	return MULL_OK;
+}
+
+int verb_images(const struct options *options)
+{
+	return show(options, show_images);
+}
+
+/* ---- trace -------------------------------------------------------------- */
+
+static const struct trace_class {
+	const char *name;
+	uint64_t bits;
+} classes[] = {
+	{ "exit", MULL_TRACE_EXIT },	 { "interrupt", MULL_TRACE_INTERRUPT },
+	{ "device", MULL_TRACE_DEVICE }, { "manage", MULL_TRACE_MANAGE },
+	{ "all", MULL_TRACE_ALL },	 { "none", 0 },
+};
+
+/* "exit,manage"; false after a message. */
+static bool take_classes(const char *text, uint64_t *bits)
+{
+	*bits = 0;
+	while (*text) {
+		size_t length = strcspn(text, ","), i = 0;
+
+		while (i < ARRAY_COUNT(classes) &&
+		       (strlen(classes[i].name) != length ||
+			strncmp(classes[i].name, text, length) != 0))
+			i++;
+		if (i == ARRAY_COUNT(classes)) {
+			tell("trace classes are exit, interrupt, device, "
+			     "manage, all and none, not \"%.*s\"",
+			     (int)length, text);
+			return false;
+		}
+		*bits |= classes[i].bits;
+		text += length;
+		text += *text == ',';
+	}
+	return true;
+}
+
+static int ask_trace(struct mull *mull, uint64_t bits, uint64_t *before)
+{
+	struct mull_answer answer;
+	int error = mull_ask(mull, MULL_COMMAND_TRACE, 0, bits, &answer);
+
+	*before = error ? 0 : answer.value;
+	return error;
+}
+
+/* Only setting tells what was set: so it is set back at once. */
+static int show_trace(struct mull *mull, struct output *output)
+{
+	uint64_t bits, none;
+	int error = ask_trace(mull, 0, &bits);
+
+	if (!error)
+		error = ask_trace(mull, bits & MULL_TRACE_ALL, &none);
+	for (size_t i = 0; !error && classes[i].bits != MULL_TRACE_ALL; i++)
+		output_yes(output, classes[i].name, bits & classes[i].bits);
+	return error;
+}
+
+int verb_trace(const struct options *options)
+{
+	enum status status;
+	struct mull *mull;
+	uint64_t bits, before;
+
+	if (!options->operand)
+		return show(options, show_trace);
+	if (!take_classes(options->operand, &bits))
+		return STATUS_USAGE;
+	mull = remote_open(options, NULL, &status);
+	if (!mull)
+		return status;
+	status = remote_status(mull, ask_trace(mull, bits, &before));
+	mull_close(mull);
+	return status;
+}
+
+/* ---- audit -------------------------------------------------------------- */
+
+static int run_audit(struct mull *mull, struct mull_audit *audit)
+{
+	double limit = seconds_now() + AUDIT_SECONDS;
+	struct mull_answer answer;
+	uint64_t begin = 1;
+
+	do {
+		int error = mull_ask(mull, MULL_COMMAND_AUDIT, 0, begin,
+				     &answer);
+
+		if (error)
+			return error;
+		memset(audit, 0, sizeof *audit);
+		memcpy(audit, answer.data,
+		       answer.length < sizeof *audit ? answer.length :
+						       sizeof *audit);
+		audit->words[sizeof audit->words - 1] = 0;
+		begin = 0;
+		if (audit->running)
+			mull_pump(mull, 100, -1);
+	} while (audit->running && seconds_now() < limit);
+	return MULL_OK;
+}
+
+int verb_audit(const struct options *options)
+{
+	struct mull_audit audit = { .faults = 0 };
+	struct output output;
+	enum status status;
+	struct mull *mull;
+
+	if (!output_begin(&output, options))
+		return STATUS_USAGE;
+	mull = remote_open(options, NULL, &status);
+	if (!mull)
+		return status;
+	status = remote_status(mull, run_audit(mull, &audit));
+	if (status == STATUS_OK) {
+		output_yes(&output, "finished", !audit.running);
+		output_number(&output, "faults", audit.faults);
+		output_text(&output, "first_fault", audit.words);
+		output_number(&output, "frames", audit.frames);
+		output_number(&output, "tables", audit.tables);
+		output_number(&output, "entries", audit.entries);
+	}
+	output_end(&output);
+	mull_close(mull);
+	if (status == STATUS_OK && audit.running)
+		return STATUS_TIMED_OUT;
+	return status == STATUS_OK && audit.faults ? STATUS_FAILED : status;
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+static int end_machine(const struct options *options, enum mull_machine_end end)
+{
+	enum status status;
+	struct mull *mull = remote_open(options, NULL, &status);
+	int error;
+
+	if (!mull)
+		return status;
+	error = mull_ask(mull, MULL_COMMAND_MACHINE, 0, end, NULL);
+	/* The line may end before the answer is through. */
+	status = error == MULL_UNREACHABLE ? STATUS_OK :
+					     remote_status(mull, error);
+	mull_close(mull);
+	return status;
+}
+
+int verb_shutdown(const struct options *options)
+{
+	return end_machine(options, MULL_MACHINE_POWER_OFF);
+}
+
+int verb_reboot(const struct options *options)
+{
+	return end_machine(options, options->text[OPTION_WARM] ?
+					    MULL_MACHINE_WARM_RESET :
+					    MULL_MACHINE_REBOOT);
+}
