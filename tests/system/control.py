@@ -120,6 +120,27 @@ def control(setup, _, checks):
 
 # ---- run --listen -----------------------------------------------------------
 
+def ways_to_look(tool, checks):
+    log, _ = tool.run("log")
+    checks.check(re.search(r"^\[ +[0-9.]+\] steady: running$", log, re.M),
+                 "log shows lines without their levels")
+    quiet, _ = tool.run("log", "--level", "error")
+    checks.check("steady: running" not in quiet, "--level leaves out the rest")
+    told = [(event["vm"], event["state"])
+            for event in tool.json("events")["events"]]
+    checks.check(("short", "stopped") in told and ("steady", "running") in told,
+                 "events tells what happened")
+    stats = tool.json("stats", "steady")
+    checks.check(any(row["exit"] == "hypercall" and row["count"] > 2
+                     for row in stats["exits"]), "stats names hypercalls")
+    checks.check(len(tool.json("stats")["cpus"]) == 2, "stats shows the CPUs")
+    tool.run("trace", "exit,manage")
+    checks.check(tool.json("trace")["manage"], "trace is switched on")
+    tool.run("trace", "none")
+    checks.check(not tool.json("trace")["exit"], "trace is switched off")
+    tool.run("trace", "nothing", status=2)
+
+
 def listen(setup, _, checks):
     """Several clients of one run, at the same time."""
     folder = disks.fresh_folder(setup, checks)
@@ -129,28 +150,33 @@ def listen(setup, _, checks):
     process = Process([setup.mullctl, "run", "-v", "--listen", address,
                        manifest], checks.note)
     tool = Tool(setup, checks, address)
-    watcher = None
+    console = None
     try:
         checks.check(process.wait_for("short: stopped", machines.SECONDS,
                                       "err"), "the VMs run")
-        look(tool, checks)
+        console = Process([setup.mullctl, "console", "steady", "--all",
+                           "--connect", address], checks.note)
+        checks.check(console.wait_for("^counter: 2$", 30),
+                     "the console's history comes first")
+        ways_to_look(tool, checks)
         audit = tool.json("audit")
         checks.check(audit["finished"] and not audit["faults"]
                      and audit["entries"] > 0,
                      "audit looks at %d entries and finds no fault"
                      % audit["entries"])
-        # One that keeps its place while others come and go.
-        watcher = Process([setup.mullctl, "stop", "steady", "--timeout", "8",
-                           "--connect", address], checks.note)
-        tool.wait_for_states(steady="running", short="stopped")
-        checks.check(watcher.process.poll() is None, "both are served")
-        checks.check(watcher.finish(30) == 0, "the first one does its work")
+        seen = int(re.findall(r"counter: (\d+)\n", console.text())[-1])
+        checks.check(console.wait_for("^counter: %d$" % (seen + 5), 30),
+                     "the console goes on beside others")
+        numbers = re.findall(r"^counter: (\d+)$", console.text(), re.M)
+        checks.check(numbers == [str(i + 1) for i in range(len(numbers))],
+                     "nothing is shown twice or lost")
+        tool.run("stop", "steady", "--force")
         tool.wait_for_states(steady="stopped", short="stopped")
         tool.run("start", "short", "--wait")
         checks.check(process.process.poll() is None,
                      "the run goes on without VMs")
     finally:
-        if watcher:
-            watcher.stop()
+        if console:
+            console.stop()
         process.stop()
     tool.run("list", status=6)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Verbs about the whole machine: what it counts and logs, and its end. */
 #include <mullion/bits.h>
+#include <mullion/vm_exit.h>
 #include <string.h>
 
 #include "remote.h"
@@ -24,6 +25,78 @@ static int show(const struct options *options, show_it *show_on)
 	if (!mull)
 		return status;
 	status = remote_status(mull, show_on(mull, &output));
+	output_end(&output);
+	mull_close(mull);
+	return status;
+}
+
+/* ---- stats -------------------------------------------------------------- */
+
+static int show_cpus(struct mull *mull, struct output *output)
+{
+	static struct mull_cpu_stats stats[MULL_CPU_MAX];
+	size_t count;
+	int error = mull_cpu_stats(mull, stats, &count);
+
+	if (error)
+		return error;
+	output_list_begin(output, "cpus");
+	for (size_t i = 0; i < count; i++) {
+		output_row_begin(output);
+		output_number(output, "cpu", stats[i].cpu);
+		output_number(output, "vcpus", stats[i].vcpu_count);
+		output_time(output, "in_guests", stats[i].guest_ns);
+		output_time(output, "in_hypervisor", stats[i].hypervisor_ns);
+		output_time(output, "idle", stats[i].idle_ns);
+		output_number(output, "kicks", stats[i].kicks);
+		output_number(output, "worst_step_ns", stats[i].worst_step_ns);
+		output_row_end(output);
+	}
+	output_list_end(output);
+	return MULL_OK;
+}
+
+static void put_stats(struct output *output, const struct mull_vm_stats *stats)
+{
+	output_time(output, "time", stats->time_ns);
+	output_time(output, "in_guest", stats->guest_ns);
+	output_time(output, "in_hypervisor", stats->hypervisor_ns);
+	output_number(output, "interrupts", stats->interrupts);
+	output_size(output, "memory", stats->memory_size);
+	output_size(output, "page_tables", stats->table_size);
+	output_size(output, "typed", stats->console_in);
+	output_size(output, "printed", stats->console_out);
+	output_list_begin(output, "exits");
+	for (int kind = 0; kind < MULL_EXIT_KINDS; kind++) {
+		if (!stats->exits[kind])
+			continue;
+		output_row_begin(output);
+		output_text(output, "exit", exit_kind_name((uint32_t)kind));
+		output_number(output, "count", stats->exits[kind]);
+		output_row_end(output);
+	}
+	output_list_end(output);
+}
+
+int verb_stats(const struct options *options)
+{
+	struct mull_vm_stats stats;
+	struct mull_vm_status vm;
+	struct output output;
+	enum status status;
+	struct mull *mull;
+
+	if (!options->operand)
+		return show(options, show_cpus);
+	if (!output_begin(&output, options))
+		return STATUS_USAGE;
+	mull = remote_open_vm(options, NULL, &vm, &status);
+	if (!mull)
+		return status;
+	status = remote_status(
+		mull, mull_vm_stats(mull, vm.number, MULL_ALL_VCPUS, &stats));
+	if (status == STATUS_OK)
+		put_stats(&output, &stats);
 	output_end(&output);
 	mull_close(mull);
 	return status;

@@ -67,6 +67,10 @@ const struct verb verbs[] = {
 	  "Each change of a VM's state, with its reason; --follow goes on "
 	  "with what comes.",
 	  verb_events, true },
+	{ "stats", "[VM]", 0, 1, "count exits, interrupts and time",
+	  "Of a VM: by the reason of the exit. Without one: of the "
+	  "processors.",
+	  verb_stats, true },
 	{ "images", "", 0, 0, "show the images that VMs can be made of",
 	  "Kernels and initial disks, with their sizes and SHA-256.",
 	  verb_images, true },
@@ -97,7 +101,7 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show info start stop reset pause resume destroy inject " \
-	"console log events images trace audit shutdown reboot "
+	"console log events stats images trace audit shutdown reboot "
 
 const struct option_row option_rows[] = {
 	{ OPTION_OUTPUT, 'o', "output", "DIR|IMAGE", "pack ",
@@ -136,7 +140,7 @@ const struct option_row option_rows[] = {
 	{ OPTION_CONNECT, 0, "connect", "ADDRESS", REMOTE,
 	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
-	  "list show info events images trace audit ",
+	  "list show info events stats images trace audit ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "

@@ -111,6 +111,7 @@ int verb_destroy(const struct options *options);
 int verb_console(const struct options *options);
 int verb_log(const struct options *options);
 int verb_events(const struct options *options);
+int verb_stats(const struct options *options);
 int verb_images(const struct options *options);
 int verb_trace(const struct options *options);
 int verb_audit(const struct options *options);
