@@ -17,7 +17,7 @@
 
 const struct virt_ops *virt;
 
-static struct package package;
+struct package boot_package;
 static _Atomic bool guests_may_run;
 
 void kernel_memory_start(const struct mull_boot_info *boot)
@@ -83,7 +83,7 @@ static void read_package(const struct mull_boot_info *boot)
 	};
 	const void *bytes = arch_direct(hpa(boot->package_address));
 
-	package.machine.serial_mode = MULL_SERIAL_TEXT;
+	boot_package.machine.serial_mode = MULL_SERIAL_TEXT;
 	if (boot->package_address == 0) {
 		log_write("package: %.127s", boot->package_problem);
 		return;
@@ -94,11 +94,11 @@ static void read_package(const struct mull_boot_info *boot)
 			  boot->package_address);
 		return;
 	}
-	if (package_read(&package, bytes, boot->package_size, &limits, complain,
-			 NULL) != ERR_NONE) {
-		package.vm_count = 0;
+	if (package_read(&boot_package, bytes, boot->package_size, &limits,
+			 complain, NULL) != ERR_NONE) {
+		boot_package.vm_count = 0;
 		/* The words must be seen, though no line was named. */
-		package.machine.serial_mode = MULL_SERIAL_TEXT;
+		boot_package.machine.serial_mode = MULL_SERIAL_TEXT;
 	}
 }
 
@@ -106,29 +106,30 @@ static uint32_t make_vms(void)
 {
 	uint32_t made = 0;
 
-	for (uint32_t i = 0; i < package.vm_count; i++) {
-		struct vm *vm;
+	for (uint32_t i = 0; i < boot_package.vm_count; i++) {
+		const struct mull_vm *description = &boot_package.vms[i];
+		const char *refusal = boot_package.vm_words[i];
+		struct vm *vm = NULL;
 
-		if (package.vm_words[i][0] != 0) {
-			manage_refused(i, package.vms[i].name,
-				       package.vm_words[i]);
-			continue;
+		if (!refusal[0]) {
+			vm = vm_create(description, i, NULL);
+			refusal = "no memory for its structures";
 		}
-		vm = vm_create(&package, i);
-		if (!vm) {
-			manage_refused(i, package.vms[i].name,
-				       "no memory for its structures");
+		made += vm != NULL;
+		if (!vm)
+			vm = vm_create(description, i, refusal);
+		if (!vm)
 			continue;
-		}
 		manage_add_vm(vm);
-		made++;
+		if (vm->state == MULL_VM_REFUSED)
+			manage_event(vm);
 	}
 	return made;
 }
 
 static void start_vms(void)
 {
-	for (uint32_t i = 0; i < package.vm_count; i++)
+	for (uint32_t i = 0; i < boot_package.vm_count; i++)
 		if (vms[i] && vms[i]->description.flags & MULL_VM_AUTOSTART)
 			vm_command(vms[i], MULL_COMMAND_START);
 }
@@ -145,12 +146,12 @@ _Noreturn void kernel_main(const struct mull_boot_info *boot)
 	ledger_note(arch_time(), "%s switched on", virt->name);
 	read_package(boot);
 	ledger_note(arch_time(), "package checked");
-	manage_describe(boot, package.sha256);
-	manage_start(&package.machine);
-	arch_mitigate(package.machine.mitigations);
+	manage_describe(boot, boot_package.sha256);
+	manage_start(&boot_package.machine);
+	arch_mitigate(boot_package.machine.mitigations);
 	arch_mitigate_cpu();
-	if (package.machine.service_cpu < arch_cpu_count())
-		cpu_loop_set_service(package.machine.service_cpu);
+	if (boot_package.machine.service_cpu < arch_cpu_count())
+		cpu_loop_set_service(boot_package.machine.service_cpu);
 	log_write("%lu MiB free for guests, %lu KiB used by the hypervisor",
 		  frames_free() * FRAME_SIZE / MIB(1),
 		  pages_in_use() * PAGE_SIZE / KIB(1));

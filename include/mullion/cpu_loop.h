@@ -8,8 +8,9 @@
 
 struct vcpu;
 
-/* Pins @vcpu to its CPU; before that CPU's loop runs. */
-void cpu_loop_add(struct vcpu *vcpu);
+/* Brings @vcpu to its CPU's loop, or takes it out, for good: that CPU does it
+ * soon, and counts vm->left then.  Any CPU. */
+void cpu_loop_move(struct vcpu *vcpu);
 
 /* The CPU that serves the management channel. */
 void cpu_loop_set_service(uint32_t cpu);

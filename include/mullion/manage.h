@@ -17,8 +17,8 @@ void manage_start(const struct mull_machine *machine);
 /* What it tells of the machine; both stay where they are. */
 struct mull_boot_info;
 void manage_describe(const struct mull_boot_info *boot, const uint8_t *sha256);
-/* The VMs that it serves: consoles, events, commands; all of them before the
- * first manage_poll(), which announces their number. */
+/* A VM that it serves: console, events, commands.  The first manage_poll()
+ * announces their number; later, the service CPU adds and removes. */
 void manage_add_vm(struct vm *vm);
 
 /*
@@ -37,10 +37,6 @@ bool manage_needs_polling(void);
 
 /* Console output or an event of @vm waits; any CPU.  Wakes the service CPU. */
 void manage_notify(void);
-
-/* VM @index of the package was never made, for the reason in @words; told
- * like an event.  Before the first manage_poll(). */
-void manage_refused(uint32_t index, const char *name, const char *words);
 
 /* Announces @vm's state (with its reason) to the channel and the log; any
  * CPU.  The end of a VM is told after everything that it has printed. */

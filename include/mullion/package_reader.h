@@ -25,6 +25,9 @@ struct package {
 	char image_words[MULL_IMAGE_MAX][96]; /* why it is unusable, or "" */
 };
 
+/* What the hypervisor was booted with (kernel/start.c). */
+extern struct package boot_package;
+
 /*
  * package_read - check header, records and extents, and the descriptions by
  *                the checker of description.h

@@ -98,7 +98,8 @@ struct vcpu {
 	uint64_t interrupts;   /* that were delivered */
 	struct stopwatch work; /* on its exits */
 	struct stopwatch guest;
-	struct vcpu *next; /* on the same CPU */
+	struct vcpu *next;	   /* on the same CPU; NULL: not in its loop */
+	struct vcpu *moves_before; /* cpu_loop_move() */
 
 	struct local_apic apic; /* a page: last, so that there are but two */
 };

@@ -27,10 +27,9 @@ enum vm_phase {
 	PHASE_ERASE, /* memory is zeroed after use */
 };
 
-struct package;
-
 struct vm {
-	uint32_t index; /* in the package; the channel's stream number */
+	uint32_t index; /* its number; the channel's stream */
+	bool created;	/* at run time */
 	struct mull_vm description;
 	_Atomic uint32_t state; /* enum mull_vm_state */
 
@@ -50,6 +49,7 @@ struct vm {
 	struct vcpu *vcpus[MULL_VCPU_MAX];
 	uint32_t vcpu_count;
 	_Atomic uint32_t parked; /* vCPUs that are out of the guest */
+	_Atomic uint32_t left;	 /* vCPUs that are out of their CPU's loop */
 	_Atomic uint32_t paused; /* vCPUs that are, too, and will go on */
 
 	/* Guards the shared devices below; never held with another lock. */
@@ -65,18 +65,23 @@ struct vm {
 	uint32_t phase_offset; /* bytes of it that are done */
 	bool restart;	       /* what comes after the end */
 	bool pausing;	       /* its vCPUs are asked to, or have, paused */
-	struct package *package;
 	struct load load;
 	_Atomic uint32_t
 		commands; /* bits of enum mull_command, from the channel */
 };
 
 /*
- * vm_create - a VM from the description @index of @package, not yet started
+ * vm_create - VM number @index as @description says, not yet started
+ * @refusal: why it never can be, in words; then it has neither vCPUs nor a
+ *	     console, and the description may be anything
  *
- * Boot CPU, before any guest runs.  NULL when there is no memory for it.
+ * Boot CPU, later the service CPU.  NULL when there is no memory for it.
  */
-struct vm *vm_create(struct package *package, uint32_t index);
+struct vm *vm_create(const struct mull_vm *description, uint32_t index,
+		     const char *refusal);
+
+/* Frees what vm_create() made; all its vCPUs have left.  Service CPU. */
+void vm_destroy(struct vm *vm);
 
 /* Begins to start it: memory, images, then its vCPUs.  Home CPU. */
 void vm_start(struct vm *vm);
@@ -90,7 +95,7 @@ void vm_start(struct vm *vm);
 bool vm_work(struct vm *vm);
 uint32_t vm_home(const struct vm *vm);
 
-/* All VMs, by index; NULL where a description was refused. */
+/* All VMs, by index; NULL: the number is free.  The service CPU's. */
 extern struct vm *vms[MULL_VM_MAX];
 
 /* Ends @vm for @reason; words by format, as log_write.  The first caller

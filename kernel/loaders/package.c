@@ -41,7 +41,7 @@ static const char *printable(const char name[MULL_NAME_MAX],
 
 	for (i = 0; i < MULL_NAME_MAX - 1 && name[i]; i++)
 		shown[i] = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
-	shown[i] = 0;
+	memset(shown + i, 0, MULL_NAME_MAX - i);
 	return shown;
 }
 

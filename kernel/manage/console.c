@@ -16,6 +16,11 @@ void console_add(struct vm *vm)
 	consoles[vm->index] = (struct console){ .vm = vm };
 }
 
+void console_remove(const struct vm *vm)
+{
+	consoles[vm->index].vm = NULL;
+}
+
 struct console *console_of(uint32_t stream)
 {
 	if (stream >= MULL_VM_MAX || !consoles[stream].vm)
@@ -23,12 +28,17 @@ struct console *console_of(uint32_t stream)
 	return &consoles[stream];
 }
 
+bool console_prints(uint32_t stream)
+{
+	return console_of(stream) && consoles[stream].vm->serial.output.size;
+}
+
 uint32_t console_count(void)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
-		count += consoles[i].vm != NULL;
+		count += console_prints(i);
 	return count;
 }
 
@@ -81,7 +91,9 @@ bool console_passed(const struct console *console, uint64_t head)
 {
 	const struct console_ring *ring = &console->vm->serial.output;
 
-	return ring->detached || ring->tail >= head;
+	/* A head that is not ahead in this ring is of one that had the number
+	 * before. */
+	return ring->detached || head - ring->tail - 1 >= held(console);
 }
 
 uint64_t console_attach(uint32_t stream, bool attached)

@@ -131,26 +131,6 @@ void manage_event(struct vm *vm)
 	manage_notify();
 }
 
-void manage_refused(uint32_t index, const char *name, const char *words)
-{
-	struct entry entry = {
-		.stream = (uint16_t)index,
-		.ends = true,
-		.event = { .state = MULL_VM_REFUSED,
-			   .reason = MULL_END_BAD_IMAGE,
-			   .time_ns = log_time() },
-	};
-
-	ASSERT(index < MULL_VM_MAX);
-	format_text(entry.event.name, sizeof entry.event.name, "%.31s", name);
-	format_text(entry.event.words, sizeof entry.event.words, "%.159s",
-		    words);
-	log_write("%s: refused: %s", entry.event.name, entry.event.words);
-	entry.after_log = log_head();
-	put(&entry);
-	manage_notify();
-}
-
 static bool sendable(const struct entry *entry)
 {
 	const struct console *console = console_of(entry->stream);

@@ -47,6 +47,8 @@ request_handler request_button, request_life;
 request_handler request_registers, request_memory, request_set_memory;
 request_handler request_inject;
 request_handler request_audit; /* audit.c */
+/* request_create.c */
+request_handler request_describe, request_create, request_destroy;
 /* request_show.c */
 request_handler request_info, request_list, request_show;
 /* request_record.c */

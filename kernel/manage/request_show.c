@@ -64,6 +64,7 @@ static void fill_status(const struct vm *vm, struct mull_vm_status *status)
 	status->code = vm->end_code;
 	status->restarts = vm->restarts;
 	status->vcpu_count = vm->vcpu_count;
+	status->flags = vm->created ? MULL_STATUS_CREATED : 0;
 	status->first_cpu = vm_home(vm);
 	status->memory_size = vm->description.memory_size;
 	status->console_position = vm->serial.output.head;

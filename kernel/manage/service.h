@@ -75,7 +75,9 @@ struct console {
 };
 
 void console_add(struct vm *vm);
-uint32_t console_count(void);		     /* VMs that were added */
+void console_remove(const struct vm *vm);
+bool console_prints(uint32_t stream); /* such a VM is, and was not refused */
+uint32_t console_count(void);	      /* of those */
 struct console *console_of(uint32_t stream); /* NULL: there is no such VM */
 
 /* Whether it is time to send what @console holds. */

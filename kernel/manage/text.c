@@ -133,7 +133,7 @@ static uint32_t listener; /* the VM that typed bytes go to */
 static uint32_t vm_from(uint32_t stream)
 {
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
-		if (console_of((stream + i) % MULL_VM_MAX))
+		if (console_prints((stream + i) % MULL_VM_MAX))
 			return (stream + i) % MULL_VM_MAX;
 	return 0;
 }

@@ -16,8 +16,9 @@ static struct cpu_queue {
 	struct vcpu *vcpus; /* in a ring by their next members; NULL: none */
 	struct vcpu *current;
 	struct stopwatch guests, idle;
-	uint64_t kicks;	     /* that made a guest exit */
-	uint64_t worst_step; /* ticks */
+	uint64_t kicks;		       /* that made a guest exit */
+	uint64_t worst_step;	       /* ticks */
+	_Atomic(struct vcpu *) moving; /* are to come or to go */
 } queues[MULL_CPU_MAX];
 
 static uint32_t service_cpu;
@@ -37,10 +38,19 @@ struct vcpu *cpu_loop_current(void)
 	return queues[arch_cpu_index()].current;
 }
 
-void cpu_loop_add(struct vcpu *vcpu)
+void cpu_loop_move(struct vcpu *vcpu)
 {
 	struct cpu_queue *queue = &queues[vcpu->cpu];
 
+	vcpu->moves_before = atomic_load(&queue->moving);
+	while (!atomic_compare_exchange_weak(&queue->moving,
+					     &vcpu->moves_before, vcpu))
+		;
+	arch_kick(vcpu->cpu);
+}
+
+static void join(struct cpu_queue *queue, struct vcpu *vcpu)
+{
 	if (!queue->vcpus) {
 		queue->vcpus = vcpu;
 		vcpu->next = vcpu;
@@ -62,6 +72,40 @@ void cpu_loop_stats(uint32_t cpu, uint64_t time_ns,
 	stats->hypervisor_ns = time_ns - stats->guest_ns - stats->idle_ns;
 	stats->kicks = queue->kicks;
 	stats->worst_step_ns = arch_time_ns(queue->worst_step);
+}
+
+/* What this CPU still holds of it goes, too. */
+static void leave(struct cpu_queue *queue, struct vcpu *vcpu)
+{
+	struct vcpu *before = vcpu;
+
+	while (before->next != vcpu)
+		before = before->next;
+	before->next = vcpu->next;
+	queue->vcpus = before == vcpu ? NULL : before;
+	if (queue->current == vcpu) {
+		arch_leave_vm();
+		panic_running(NULL);
+		queue->current = NULL;
+	}
+	virt->vcpu_destroy(vcpu);
+	atomic_fetch_add(&vcpu->vm->left, 1); /* it may be gone from here on */
+	manage_notify();
+}
+
+static void move_all(struct cpu_queue *queue)
+{
+	struct vcpu *vcpu = atomic_exchange(&queue->moving, NULL);
+
+	while (vcpu) {
+		struct vcpu *next = vcpu->moves_before;
+
+		if (vcpu->next)
+			leave(queue, vcpu);
+		else
+			join(queue, vcpu);
+		vcpu = next;
+	}
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -158,13 +202,18 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
 	queue->kicks += exit.kind == EXIT_NMI;
 }
 
-static bool work_on_vms(void)
+static bool work_on_vms(const struct cpu_queue *queue)
 {
+	const struct vcpu *vcpu = queue->vcpus;
 	bool more = false;
 
-	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
-		if (vms[i] && vm_home(vms[i]) == arch_cpu_index())
-			more |= vm_work(vms[i]);
+	if (!vcpu)
+		return false;
+	do {
+		if (vcpu->index == 0)
+			more |= vm_work(vcpu->vm);
+		vcpu = vcpu->next;
+	} while (vcpu != queue->vcpus);
 	return more;
 }
 
@@ -182,7 +231,8 @@ _Noreturn void cpu_loop(void)
 		arch_kick_forget();
 		arch_take_interrupts();
 		began = arch_time();
-		more = work_on_vms();
+		move_all(queue);
+		more = work_on_vms(queue);
 		if (service)
 			more |= manage_poll();
 		began = arch_time() - began;

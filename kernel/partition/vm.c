@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VM's life: made at boot, started, ended, started again.  All of its work
+ * A VM's life: made, started, ended, started again, destroyed.  All of its work
  * is done in small steps by its home CPU, that of vCPU 0.
  */
 #include "vm_memory.h"
@@ -20,7 +20,7 @@ struct vm *vms[MULL_VM_MAX];
 
 uint32_t vm_home(const struct vm *vm)
 {
-	return vm->vcpus[0]->cpu;
+	return vm->description.cpus[0];
 }
 
 static uint64_t pages_for(uint64_t bytes)
@@ -43,7 +43,7 @@ static enum error create_vcpu(struct vm *vm, uint32_t index)
 	return virt->vcpu_create(vcpu);
 }
 
-static void destroy(struct vm *vm)
+void vm_destroy(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->vcpu_count && vm->vcpus[i]; i++) {
 		if (vm->vcpus[i]->vendor)
@@ -56,6 +56,7 @@ static void destroy(struct vm *vm)
 	if (vm->frames)
 		page_free(vm->frames,
 			  pages_for(vm->frame_count * sizeof *vm->frames));
+	vms[vm->index] = NULL;
 	page_free(vm, pages_for(sizeof *vm));
 }
 
@@ -77,22 +78,31 @@ static enum error fill(struct vm *vm)
 	return ERR_NONE;
 }
 
-struct vm *vm_create(struct package *package, uint32_t index)
+static void refuse(struct vm *vm, const char *words)
+{
+	atomic_store(&vm->ending, MULL_END_BAD_IMAGE);
+	format_text(vm->end_words, sizeof vm->end_words, "%s", words);
+	atomic_store(&vm->state, MULL_VM_REFUSED);
+}
+
+struct vm *vm_create(const struct mull_vm *description, uint32_t index,
+		     const char *refusal)
 {
 	struct vm *vm = page_alloc(pages_for(sizeof *vm));
 
 	if (!vm)
 		return NULL;
 	vm->index = index;
-	vm->package = package;
-	vm->description = package->vms[index];
+	vm->description = *description;
 	vm->state = MULL_VM_STOPPED;
-	if (fill(vm) != ERR_NONE) {
-		destroy(vm);
+	if (refusal) {
+		refuse(vm, refusal);
+	} else if (fill(vm) != ERR_NONE) {
+		vm_destroy(vm);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		cpu_loop_add(vm->vcpus[i]);
+		cpu_loop_move(vm->vcpus[i]);
 	vms[index] = vm;
 	return vm;
 }
@@ -138,14 +148,6 @@ static void come_to_rest(struct vm *vm, enum mull_vm_state state)
 	set_state(vm, state);
 }
 
-static void refuse(struct vm *vm, const char *words)
-{
-	atomic_store(&vm->ending, MULL_END_BAD_IMAGE);
-	format_text(vm->end_words, sizeof vm->end_words, "%s", words);
-	begin_phase(vm, PHASE_IDLE);
-	set_state(vm, MULL_VM_REFUSED);
-}
-
 void vm_start(struct vm *vm)
 {
 	uint64_t size = vm->description.memory_size;
@@ -153,6 +155,7 @@ void vm_start(struct vm *vm)
 
 	if (vm_memory_take(vm, &words) != ERR_NONE) {
 		refuse(vm, words);
+		manage_event(vm);
 		return;
 	}
 	atomic_store(&vm->ending, MULL_END_NONE);
@@ -167,8 +170,8 @@ static void begin_load(struct vm *vm)
 	struct load_request request = {
 		.memory = &vm->memory,
 		.vm = &vm->description,
-		.kernel = package_image(vm->package, vm->description.kernel),
-		.initrd = package_image(vm->package, vm->description.initrd),
+		.kernel = package_image(&boot_package, vm->description.kernel),
+		.initrd = package_image(&boot_package, vm->description.initrd),
 		.memory_low = vm->memory_low,
 		.memory_high = vm->memory_high,
 		.tsc_khz = arch_time_khz(),
@@ -384,6 +387,11 @@ static void obey_commands(struct vm *vm)
 	}
 	if (take_command(vm, MULL_COMMAND_START) && rests(vm))
 		vm_start(vm);
+	if (take_command(vm, MULL_COMMAND_DESTROY) && rests(vm)) {
+		atomic_store(&vm->state, MULL_VM_DESTROYED);
+		for (uint32_t i = 0; i < vm->vcpu_count; i++)
+			cpu_loop_move(vm->vcpus[i]);
+	}
 	obey_pause(vm);
 }
 

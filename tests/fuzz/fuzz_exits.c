@@ -316,7 +316,7 @@ static void make_machine(void)
 	description->on_poweroff = description->on_crash = MULL_END_STOP;
 	description->on_reset = MULL_END_RESTART;
 	description->console_size = KIB(4);
-	vm = vm_create(&package, 0);
+	vm = vm_create(&package.vms[0], 0, NULL);
 	require(vm);
 	free_frames = frames_free();
 	used_pages = pages_in_use();

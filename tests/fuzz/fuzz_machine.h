@@ -68,10 +68,12 @@ void manage_notify(void)
 {
 }
 
-void cpu_loop_add(struct vcpu *of)
+void cpu_loop_move(struct vcpu *of)
 {
-	of->next = of;
+	of->next = of->next ? NULL : of;
 }
+
+struct package boot_package;
 
 struct load_image package_image(const struct package *package, uint32_t index)
 {

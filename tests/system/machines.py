@@ -6,7 +6,7 @@ from process import Process
 
 SECONDS = 120
 QEMU = ("qemu-system-x86_64 -nodefaults -machine q35 -accel tcg -cpu max "
-        "-m 512M -smp 2 -display none -monitor none -no-reboot -boot menu=off "
+        "-m 512M -display none -monitor none -no-reboot -boot menu=off "
         "-serial stdio").split()
 FLASH = "if=pflash,format=raw,unit=%d,%s,file=/usr/share/OVMF/OVMF_%s_4M.fd"
 BOCHS = """\
@@ -32,10 +32,11 @@ vga: extension=cirrus
 """
 
 
-def qemu(disk):
+def qemu(disk, cpus=2):
     """@disk: a folder, or an image of a disk."""
     drive = "file=%s%s" % ("fat:" if disk.is_dir() else "", disk)
-    return QEMU + ["-drive", FLASH % (0, "readonly=on", "CODE"),
+    return QEMU + ["-smp", str(cpus),
+                   "-drive", FLASH % (0, "readonly=on", "CODE"),
                    "-drive", FLASH % (1, "snapshot=on", "VARS"),
                    "-drive", "if=none,id=boot,format=raw,readonly=on," + drive,
                    "-device", "virtio-blk-pci,drive=boot,bootindex=0"]
@@ -66,7 +67,7 @@ class Machine:
             words = bochs(back_end.cpu, disk, folder, **more)
         else:
             self.stream = "out"
-            words = qemu(disk)
+            words = qemu(disk, **more)
         self.process = Process(words, note, environment=environment)
 
     def wait_for(self, pattern, seconds):

@@ -13,6 +13,7 @@ import damages
 import disks
 import line
 import looks
+import life
 import machines
 import screens
 from backends import BACK_ENDS
@@ -175,6 +176,9 @@ TESTS = {
     # Bochs's serial line cannot be written to without a terminal.
     "later-guest": Special(later_guest, backends=("svm",)),
     "look-into": Special(looks.look_into, backends=("svm",)),
+    "life": Special(life.life, backends=("svm",)),
+    "life-200": Special(life.long_life, backends=("svm",), long=True),
+    "many-vms": Special(life.many, backends=("svm",)),
     "screen": Special(screens.screen),
     "control": Special(control.control, backends=("svm",)),
     "line": Special(line.line_test, backends=("svm",)),

@@ -17,6 +17,7 @@
 #include <mullion/frame_pool.h>
 #include <mullion/framebuffer.h>
 #include <mullion/guest_clock.h>
+#include <mullion/package_reader.h>
 #include <mullion/page.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,6 +302,34 @@ uint32_t vm_home(const struct vm *vm)
 	return vm->index;
 }
 
+struct vm *vms[MULL_VM_MAX];
+struct package boot_package;
+static uint32_t destroyed;
+
+/* Two vCPUs of which nothing is looked at. */
+struct vm *vm_create(const struct mull_vm *description, uint32_t index,
+		     const char *refusal)
+{
+	static struct vm made;
+	static struct vcpu vcpu;
+
+	assert_null(refusal);
+	assert_null(vms[index]);
+	made = (struct vm){ .index = index,
+			    .description = *description,
+			    .state = MULL_VM_STOPPED,
+			    .vcpus = { &vcpu, &vcpu },
+			    .vcpu_count = 2 };
+	vms[index] = &made;
+	return &made;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	vms[vm->index] = NULL;
+	destroyed++;
+}
+
 static const struct virt_ops fake_ops = { .name = "fake",
 					  .describe = describe_nothing };
 const struct virt_ops *virt = &fake_ops;
@@ -342,6 +371,7 @@ static void add_vms(uint32_t count)
 	static const char *const names[] = { "web", "db", "log", "mail" };
 
 	memset(guests, 0, sizeof guests);
+	memset(vms, 0, sizeof vms);
 	for (uint32_t i = 0; i < count; i++) {
 		struct vm *vm = &guests[i];
 
@@ -353,6 +383,7 @@ static void add_vms(uint32_t count)
 			.size = sizeof guest_rings[i],
 		};
 		manage_add_vm(vm);
+		vms[i] = vm;
 	}
 }
 

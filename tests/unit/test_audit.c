@@ -56,7 +56,7 @@ static int two_vms(void **state)
 		return -1;
 	strcpy(describe(1, 1)->name, "other");
 	start();
-	vm = vm_create(&package, 1);
+	vm = vm_create(&boot_package.vms[1], 1, NULL);
 	start();
 	return 0;
 }

@@ -73,7 +73,7 @@ static void make_vm(uint32_t index, uint32_t vcpus, bool one_cpu)
 
 	for (uint32_t i = 0; i < vcpus; i++)
 		description->cpus[i] = (uint16_t)(home + (one_cpu ? 0 : i));
-	vm = vm_create(&package, index);
+	vm = vm_create(&boot_package.vms[index], index, NULL);
 	assert_non_null(vm);
 }
 
@@ -252,6 +252,87 @@ static void a_guest_that_ended_runs_no_more(void **state)
 	assert_int_equal(idles, 1);
 	assert_int_equal(vm->state, MULL_VM_CRASHED);
 	assert_true(runs <= 2);
+}
+
+/* ---- coming and going ------------------------------------------------------ */
+
+static void destroy(void)
+{
+	uint32_t count = vm->vcpu_count;
+
+	vm_command(vm, MULL_COMMAND_DESTROY);
+	for (uint32_t cpu = 0; cpu < count; cpu++) {
+		loop_on(home + cpu);
+		assert_int_equal(vm->left, cpu + 1);
+	}
+	assert_int_equal(vm->state, MULL_VM_DESTROYED);
+	assert_int_equal(vm->left, count);
+	vm_destroy(vm);
+}
+
+static void run_a_life(void)
+{
+	static const enum exit_kind script[] = { EXIT_KIND_COUNT };
+
+	state_count = 0;
+	make_vm(0, 2, false);
+	vm_command(vm, MULL_COMMAND_START);
+	runs = 0;
+	run_from(home, script);
+	assert_ptr_equal(ran[0], vm->vcpus[0]);
+	loop_on(home + 1);
+	vm_command(vm, MULL_COMMAND_STOP);
+	loop_on(home);
+	loop_on(home + 1);
+	loop_on(home);
+	assert_int_equal(vm->state, MULL_VM_STOPPED);
+	destroy();
+}
+
+static void two_hundred_lives_leave_the_memory_as_it_was(void **state)
+{
+	uint64_t frames = frames_free(), pages = pages_in_use();
+	uint32_t vcpus = fake_virt.vcpus;
+
+	(void)state;
+	for (uint32_t i = 0; i < 200; i++) {
+		run_a_life();
+		assert_null(vms[0]);
+		assert_null(cpu_loop_current());
+		assert_int_equal(frames_free(), frames);
+		assert_int_equal(pages_in_use(), pages);
+		assert_int_equal(fake_virt.vcpus, vcpus);
+	}
+	assert_int_equal(fake_leaves, 200); /* nothing of it stays behind */
+}
+
+static void who_goes_leaves_the_others_where_they_are(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_NMI, EXIT_NMI, EXIT_NMI,
+						 EXIT_KIND_COUNT };
+	struct vm *all[3];
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		state_count = 0;
+		make_vm(i, 1, true);
+		start();
+		all[i] = vm;
+	}
+	vm_end(all[1], MULL_END_POWEROFF, 0, "off");
+	vm = all[1];
+	work();
+	obey_all();
+	work();
+	kinds = script;
+	fake_virt.run = run_script;
+	destroy();
+	runs = 0;
+	run_from(home, script);
+	assert_int_equal(runs, 4);
+	assert_ptr_equal(ran[0], ran[2]);
+	assert_ptr_equal(ran[1], ran[3]);
+	assert_ptr_not_equal(ran[0], ran[1]);
 }
 
 /* ---- timers --------------------------------------------------------------- */
@@ -464,6 +545,8 @@ int main(void)
 		TEST(the_next_timer_is_the_deadline),
 		TEST(the_timer_of_one_that_ended_is_none),
 		TEST(a_halted_vcpu_wakes_by_its_timer),
+		TEST(two_hundred_lives_leave_the_memory_as_it_was),
+		TEST(who_goes_leaves_the_others_where_they_are),
 		TEST(a_paused_guest_runs_on_no_clock),
 		TEST(an_nmi_behind_an_exception_is_soon),
 		TEST(neighbours_take_turns),

@@ -11,9 +11,9 @@
 
 static struct vcpu *first, *second;
 
-void cpu_loop_add(struct vcpu *vcpu)
+void cpu_loop_move(struct vcpu *vcpu)
 {
-	vcpu->next = vcpu;
+	vcpu->next = vcpu->next ? NULL : vcpu;
 }
 
 /* Runs, in 32-bit code without paging, with a local APIC that is on. */

@@ -27,20 +27,20 @@ static void nothing_stays_of_a_vm_that_cannot_be_made(void **state)
 	describe(1, 3);
 	for (uint32_t most = 2; most <= 4; most++) {
 		fake_virt.vcpus_max = most; /* the first VM has two */
-		assert_null(vm_create(&package, 1));
+		assert_null(vm_create(&boot_package.vms[1], 1, NULL));
 		assert_null(vms[1]);
 		assert_int_equal(fake_virt.vcpus, 2);
 		assert_int_equal(pages_in_use(), pages);
 	}
 	fake_virt.vcpus_max = 0;
-	assert_non_null(vm_create(&package, 1));
+	assert_non_null(vm_create(&boot_package.vms[1], 1, NULL));
 }
 
 static void the_largest_console_can_be_made(void **state)
 {
 	(void)state;
 	describe(1, 1)->console_size = MIB(2);
-	assert_non_null(vm_create(&package, 1));
+	assert_non_null(vm_create(&boot_package.vms[1], 1, NULL));
 }
 
 static void it_starts_in_zeroed_memory(void **state)
@@ -94,7 +94,7 @@ static void memory_makes_room_below_4_gib(void **state)
 
 	(void)state;
 	describe(1, 1)->memory_size = GIB(4);
-	large = vm_create(&package, 1);
+	large = vm_create(&boot_package.vms[1], 1, NULL);
 	assert_int_equal(large->memory_low, MULL_GUEST_MMIO_START);
 	assert_int_equal(large->memory_high, GIB(1));
 	assert_int_equal(large->memory.region_count, 2);
@@ -104,7 +104,7 @@ static void memory_makes_room_below_4_gib(void **state)
 	assert_false(guest_is_ram(&large->memory, gpa(GIB(5) - 1), 2));
 	assert_false(guest_is_ram(&large->memory, gpa(GIB(3) - 1), 2));
 	describe(2, 1)->memory_size = GIB(3);
-	large = vm_create(&package, 2);
+	large = vm_create(&boot_package.vms[2], 2, NULL);
 	assert_int_equal(large->memory.region_count, 1);
 }
 
@@ -115,7 +115,7 @@ static void without_frames_it_is_refused(void **state)
 
 	(void)state;
 	describe(1, 1)->memory_size = 2 * POOL_FRAMES * FRAME_SIZE;
-	vm = vm_create(&package, 1);
+	vm = vm_create(&boot_package.vms[1], 1, NULL);
 	free = frames_free();
 	vm_command(vm, MULL_COMMAND_START);
 	work();

@@ -23,7 +23,7 @@
 #define STEPS_MAX 100000
 #define POOL_FRAMES 100 /* without frame 0 */
 
-static struct package package;
+struct package boot_package;
 static struct vm *vm;
 static uint32_t states[64], state_count; /* as manage_event() was told */
 static uint32_t loads;			 /* begun */
@@ -59,7 +59,7 @@ _Noreturn void panic(const char *format, ...)
 struct load_image package_image(const struct package *of, uint32_t index)
 {
 	(void)index;
-	assert_ptr_equal(of, &package);
+	assert_ptr_equal(of, &boot_package);
 	return (struct load_image){ 0 };
 }
 
@@ -106,7 +106,7 @@ static int start_memory(void **state)
 /* A description of four frames and @vcpus vCPUs on CPUs 0, 1, 2... */
 static inline struct mull_vm *describe(uint32_t index, uint32_t vcpus)
 {
-	struct mull_vm *description = &package.vms[index];
+	struct mull_vm *description = &boot_package.vms[index];
 
 	memset(description, 0, sizeof *description);
 	strcpy(description->name, "guest");
@@ -135,7 +135,7 @@ static int fresh(void **state)
 	memset(states, 0, sizeof states);
 	memset(vms, 0, sizeof vms);
 	describe(0, 2);
-	vm = vm_create(&package, 0);
+	vm = vm_create(&boot_package.vms[0], 0, NULL);
 	return vm ? 0 : -1;
 }
 

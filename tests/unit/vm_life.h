@@ -5,9 +5,9 @@
 
 #include "vm_fixture.h"
 
-void cpu_loop_add(struct vcpu *vcpu)
+void cpu_loop_move(struct vcpu *vcpu)
 {
-	vcpu->next = vcpu;
+	vcpu->next = vcpu->next ? NULL : vcpu;
 }
 
 static inline void expect_states(const uint32_t *expected, uint32_t count)

@@ -18,7 +18,6 @@
 /* Shared by all VMs: every port exits; MSRs but the few below, too. */
 static uint8_t *io_bitmaps;
 uint8_t *vmx_msr_bitmap;
-static uint32_t vpids_used;
 
 struct vmx_capabilities vmx_capabilities;
 struct vmx_controls vmx_controls;
@@ -194,8 +193,9 @@ static enum error vmx_vcpu_create(struct vcpu *vcpu)
 	set_revision(vmcs);
 	vmx->vmcs = vmcs;
 	vmx->vmcs_physical = arch_physical(vmcs).value;
-	/* One for each; there are far fewer vCPUs than numbers. */
-	vmx->vpid = vmx_controls.vpid ? ++vpids_used : 0;
+	/* One for each; 0 is the hypervisor's. */
+	if (vmx_controls.vpid)
+		vmx->vpid = 1 + vcpu->vm->index * MULL_VCPU_MAX + vcpu->index;
 	vcpu->vendor = vmx;
 	vcpu->fpu = fpu;
 	return ERR_NONE;

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* VMs that come and go at run time. */
+#include "request.h"
+#include "service.h"
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/frame_pool.h>
+#include <mullion/manage.h>
+#include <mullion/package_reader.h>
+#include <string.h>
+
+static struct mull_vm draft; /* for the next CREATE */
+
+enum error request_describe(const struct asked *asked, struct answer *answer)
+{
+	(void)answer;
+	if (asked->length > sizeof draft - asked->argument)
+		return ERR_TOO_LARGE;
+	memcpy((uint8_t *)&draft + asked->argument, asked->data, asked->length);
+	return ERR_NONE;
+}
+
+/* The first complaint is the answer. */
+static void on_complaint(void *answer, int vm, enum mull_field field,
+			 const char *words)
+{
+	(void)vm;
+	(void)field;
+	if (((struct answer *)answer)->length == 0)
+		answer_words(answer, ERR_NONE, "%s", words);
+}
+
+/* Whether the draft can be one more beside the VMs that are there: those have
+ * been checked, and keep what they have.  A refused one has its name only. */
+static bool draft_is_good(struct answer *answer)
+{
+	static struct mull_vm all[MULL_VM_MAX + 1];
+	bool bad[MULL_VM_MAX + 1] = { false };
+	uint32_t kinds[MULL_IMAGE_MAX] = { 0 }, images = 0;
+	struct mull_limits limits = { .cpu_count = arch_cpu_count(),
+				      .memory_free = frames_free() * FRAME_SIZE,
+				      .bad_ones_count = true };
+
+	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
+		bad[i] = true;
+		memset(&all[i], 0, sizeof all[i]);
+		if (vms[i])
+			memcpy(&all[i], &vms[i]->description,
+			       vms[i]->vcpu_count ? sizeof all[i] :
+						    sizeof all[i].name);
+	}
+	all[MULL_VM_MAX] = draft;
+	for (uint32_t i = 0; i < MULL_IMAGE_MAX; i++) {
+		struct load_image image = package_image(&boot_package, i);
+
+		if (image.record)
+			images = i + 1;
+		if (image.bytes)
+			kinds[i] = image.record->kind;
+	}
+	return mull_check_vms(&boot_package.machine, all, ARRAY_COUNT(all),
+			      kinds, images, &limits, bad, on_complaint,
+			      answer) == 0;
+}
+
+enum error request_create(const struct asked *asked, struct answer *answer)
+{
+	uint32_t number = 0;
+	struct vm *vm;
+
+	(void)asked;
+	while (number < MULL_VM_MAX && vms[number])
+		number++;
+	if (number == MULL_VM_MAX)
+		return answer_words(answer, ERR_NO_MEMORY,
+				    "there are %u VMs, and no more can be",
+				    MULL_VM_MAX);
+	if (!draft_is_good(answer))
+		return ERR_BAD_REQUEST;
+	vm = vm_create(&draft, number, NULL);
+	if (!vm)
+		return ERR_NO_MEMORY;
+	vm->created = true;
+	manage_add_vm(vm);
+	manage_event(vm);
+	answer->reply.value = number;
+	return ERR_NONE;
+}
+
+/* Its home CPU lets go of it when it rests, then each CPU of its vCPUs. */
+enum error request_destroy(const struct asked *asked, struct answer *answer)
+{
+	struct vm *vm = asked->vm;
+
+	if (!vm->vcpu_count) /* no CPU has it */
+		vm->state = MULL_VM_DESTROYED;
+	if (vm->state == MULL_VM_DESTROYED && vm->left == vm->vcpu_count) {
+		console_remove(vm);
+		manage_event(vm);
+		vm_destroy(vm);
+		return ERR_NONE;
+	}
+	if (vm->state != MULL_VM_DESTROYED && vm->state != MULL_VM_STOPPED &&
+	    vm->state != MULL_VM_CRASHED && vm->state != MULL_VM_REFUSED)
+		return answer_wrong_state(answer, vm);
+	vm_command(vm, MULL_COMMAND_DESTROY);
+	answer->pending = true;
+	return ERR_NONE;
+}
