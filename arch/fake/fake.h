@@ -70,6 +70,7 @@ struct fake_virt {
 	uint32_t cpus_enabled, vcpus, resets, runs;
 	uint32_t vcpus_max; /* there is no memory for more; 0: no limit */
 	struct guest_system system;
+	uint32_t watches;      /* calls of watch_breakpoints() */
 	uint32_t system_reads; /* each costs a real vendor much */
 
 	uint32_t injected;	  /* how many events */

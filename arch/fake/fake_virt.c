@@ -59,6 +59,12 @@ static void fake_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 	fake_virt.run(vcpu, exit);
 }
 
+static void fake_watch_breakpoints(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	fake_virt.watches++;
+}
+
 static void fake_read_system(struct vcpu *vcpu, struct guest_system *system)
 {
 	(void)vcpu;
@@ -164,6 +170,7 @@ const struct virt_ops fake_virt_ops = {
 	.vcpu_destroy = fake_vcpu_destroy,
 	.vcpu_reset = fake_vcpu_reset,
 	.vcpu_run = fake_vcpu_run,
+	.watch_breakpoints = fake_watch_breakpoints,
 	.read_system = fake_read_system,
 	.write_system = fake_write_system,
 	.inject = fake_inject,

@@ -42,7 +42,9 @@ enum vcpu_request {
 	VCPU_BEGIN = 1 << 4, /* its VM starts: power-on state */
 	VCPU_PAUSE = 1 << 5, /* leave the guest, as it is */
 	VCPU_RESUME = 1 << 6,
-	VCPU_LOOK = 1 << 7, /* vcpu_look() for the operator */
+	VCPU_STEP = 1 << 8,  /* as VCPU_RESUME, for one instruction */
+	VCPU_DEBUG = 1 << 9, /* vm->debugged has changed */
+	VCPU_LOOK = 1 << 7,  /* vcpu_look() for the operator */
 };
 
 enum vcpu_state {
@@ -84,6 +86,9 @@ struct vcpu {
 	/* Only another vCPU's request can make it go on. */
 	_Atomic bool stuck;
 	bool wants_window;
+	bool held;	  /* stopped for a debugger, until its VM pauses */
+	bool stepping;	  /* by RFLAGS.TF, which is not the guest's */
+	bool guest_steps; /* but the guest's own was set already */
 
 	struct guest_clock clock;
 	struct cpuid_line cpuid_lines[CPUID_LINES];
@@ -109,6 +114,11 @@ void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit);
 
 /* VCPU_LOOK (kernel/partition/registers.c). */
 void vcpu_exchange(struct vcpu *vcpu);
+
+/* Its VM pauses with it where it is: a breakpoint, or a step is done. */
+void vcpu_stop(struct vcpu *vcpu);
+/* Reads @count bytes of code from RIP on; false: they are not to be read. */
+bool vcpu_code(struct vcpu *vcpu, uint8_t *code, size_t count);
 
 /* Obeys what other CPUs asked for; own CPU only. */
 void vcpu_obey(struct vcpu *vcpu);

@@ -47,7 +47,12 @@ struct guest_system {
 	struct guest_segment segments[SEGMENT_COUNT];
 };
 
-enum event_kind { EVENT_INTERRUPT, EVENT_NMI, EVENT_EXCEPTION };
+enum event_kind {
+	EVENT_INTERRUPT,
+	EVENT_NMI,
+	EVENT_EXCEPTION,
+	EVENT_SOFTWARE, /* INT n, with RIP behind it; of SVM only */
+};
 
 /* What is delivered to the guest with the next entry. */
 struct guest_event {
@@ -81,6 +86,9 @@ struct virt_ops {
 	 * the vendor's fast path does not finish by itself.
 	 */
 	void (*vcpu_run)(struct vcpu *vcpu, struct vm_exit *exit);
+
+	/* Breakpoints exit, or no longer, as vcpu->vm->debugged says. */
+	void (*watch_breakpoints)(struct vcpu *vcpu);
 
 	/* System state, whole; slow, for rare exits and for dumps. */
 	void (*read_system)(struct vcpu *vcpu, struct guest_system *system);

@@ -61,10 +61,12 @@ struct vm {
 
 	/* The work of starting and ending, in steps; the home CPU's own. */
 	enum vm_phase phase;
-	uint32_t phase_frame;  /* next frame to treat */
-	uint32_t phase_offset; /* bytes of it that are done */
-	bool restart;	       /* what comes after the end */
-	bool pausing;	       /* its vCPUs are asked to, or have, paused */
+	uint32_t phase_frame;	     /* next frame to treat */
+	uint32_t phase_offset;	     /* bytes of it that are done */
+	bool restart;		     /* what comes after the end */
+	_Atomic uint32_t stopped_by; /* vCPU + 1, at a breakpoint or step */
+	_Atomic bool debugged;	     /* INT3 stops it */
+	_Atomic bool pausing; /* its vCPUs are asked to, or have, paused */
 	struct load load;
 	_Atomic uint32_t
 		commands; /* bits of enum mull_command, from the channel */
@@ -94,6 +96,8 @@ void vm_start(struct vm *vm);
  */
 bool vm_work(struct vm *vm);
 uint32_t vm_home(const struct vm *vm);
+/* Lets @vcpu alone of its paused VM do one instruction; service CPU. */
+void vm_step(struct vcpu *vcpu);
 
 /* All VMs, by index; NULL: the number is free.  The service CPU's. */
 extern struct vm *vms[MULL_VM_MAX];

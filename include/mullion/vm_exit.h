@@ -26,6 +26,8 @@ enum exit_kind {
 	EXIT_VENDOR,	 /* an exit that the vendor's code has dealt with */
 	EXIT_BAD_STATE, /* the guest loaded a state the processor refuses: #GP */
 	EXIT_TRIPLE_FAULT,
+	EXIT_BREAKPOINT,	 /* INT3 or the end of a step, for a debugger */
+	EXIT_SOFTWARE_INTERRUPT, /* INT n, INT3 too, while one has INT3 */
 	EXIT_ENTRY_FAILED, /* the processor refused what we entered with */
 	EXIT_UNKNOWN,	   /* a reason that this build does not know */
 	EXIT_KIND_COUNT

@@ -13,6 +13,7 @@
 
 #define VECTOR_UD 6
 #define VECTOR_GP 13
+#define OPCODE_INT 0xcd
 
 static void on_nothing(struct vcpu *vcpu, const struct vm_exit *exit)
 {
@@ -100,6 +101,28 @@ static void on_triple_fault(struct vcpu *vcpu, const struct vm_exit *exit)
 	       "triple fault on vCPU %u at RIP 0x%lx", vcpu->index, vcpu->rip);
 }
 
+static void on_breakpoint(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	(void)exit;
+	vcpu_stop(vcpu);
+}
+
+/* QEMU 7.2 has no other way to catch INT3: what is INT n goes on. */
+static void on_software_interrupt(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+	uint8_t code[2];
+
+	(void)exit;
+	if (!vcpu_code(vcpu, code, 2) || code[0] != OPCODE_INT) {
+		vcpu_stop(vcpu);
+		return;
+	}
+	vcpu->rip += 2;
+	vcpu->has_event = true;
+	vcpu->event = (struct guest_event){ .kind = EVENT_SOFTWARE,
+					    .vector = code[1] };
+}
+
 static void on_entry_failed(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	vm_end(vcpu->vm, MULL_END_BAD_EXIT, 0,
@@ -139,6 +162,8 @@ static exit_handler *const exit_handlers[] = {
 	[EXIT_VENDOR] = on_nothing,
 	[EXIT_BAD_STATE] = on_general_protection,
 	[EXIT_TRIPLE_FAULT] = on_triple_fault,
+	[EXIT_BREAKPOINT] = on_breakpoint,
+	[EXIT_SOFTWARE_INTERRUPT] = on_software_interrupt,
 	[EXIT_ENTRY_FAILED] = on_entry_failed,
 	[EXIT_UNKNOWN] = on_unknown,
 };

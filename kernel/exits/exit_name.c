@@ -6,10 +6,12 @@
 
 /* In the order of enum exit_kind. */
 static const char *const names[] = {
-	"none",	  "interrupt", "kick",	       "interrupt-window", "cpuid",
-	"halt",	  "port-io",   "msr-read",     "msr-write",	   "hypercall",
-	"memory", "xsetbv",    "cache",	       "privileged",	   "counter",
-	"vendor", "bad-state", "triple-fault", "entry-failed",	   "unknown"
+	"none",		"interrupt",	"kick",	      "interrupt-window",
+	"cpuid",	"halt",		"port-io",    "msr-read",
+	"msr-write",	"hypercall",	"memory",     "xsetbv",
+	"cache",	"privileged",	"counter",    "vendor",
+	"bad-state",	"triple-fault", "breakpoint", "software-interrupt",
+	"entry-failed", "unknown"
 };
 static_assert(ARRAY_COUNT(names) == EXIT_KIND_COUNT,
 	      "every exit kind needs a name");

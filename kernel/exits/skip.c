@@ -79,7 +79,9 @@ void vcpu_moved_on(struct vcpu *vcpu)
 {
 	struct guest_system system;
 
-	if (!(vcpu->rflags & RFLAGS_TF))
+	if (vcpu->stepping)
+		vcpu_stop(vcpu);
+	if (vcpu->stepping || !(vcpu->rflags & RFLAGS_TF))
 		return;
 	virt->read_system(vcpu, &system);
 	system.dr6 |= DR6_SINGLE_STEP;

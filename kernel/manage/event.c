@@ -50,7 +50,12 @@ static struct entry describe(const struct vm *vm)
 			   .time_ns = log_time() },
 	};
 	struct mull_event *event = &entry.event;
+	uint32_t stopped_by = vm->stopped_by;
 
+	if (event->state == MULL_VM_PAUSED && stopped_by) {
+		event->reason = MULL_END_BREAKPOINT;
+		event->code = stopped_by - 1;
+	}
 	entry.ends = has_ended(event->state);
 	format_text(event->name, sizeof event->name, "%.31s",
 		    vm->description.name);

@@ -62,6 +62,9 @@ static const struct command {
 	[MULL_COMMAND_ATTACH] = { request_attach, 0, 0, 0, 1 },
 	[MULL_COMMAND_HISTORY] = { request_history, ABOUT_VM, 0, 0,
 				   UINT64_MAX },
+	[MULL_COMMAND_DEBUG] = { request_debug, ABOUT_VM | CHANGES, 0, 0, 1 },
+	[MULL_COMMAND_STEP] = { request_step, ABOUT_VM | CHANGES, 0, 0,
+				MULL_VCPU_MAX - 1 },
 };
 
 /* ---- requests that came already ------------------------------------------ */

@@ -45,7 +45,7 @@ void *answer_add(struct answer *answer, size_t size);
 request_handler request_button, request_life;
 /* request_debug.c */
 request_handler request_registers, request_memory, request_set_memory;
-request_handler request_inject;
+request_handler request_inject, request_step, request_debug;
 request_handler request_audit; /* audit.c */
 /* request_create.c */
 request_handler request_describe, request_create, request_destroy;

@@ -104,3 +104,33 @@ enum error request_inject(const struct asked *asked, struct answer *answer)
 	vcpu_request(vcpu, VCPU_NMI);
 	return ERR_NONE;
 }
+
+enum error request_step(const struct asked *asked, struct answer *answer)
+{
+	enum error error = ERR_NONE;
+	struct vcpu *vcpu = vcpu_of(asked, answer, &error);
+
+	if (!vcpu)
+		return error;
+	if (!is_paused(asked->vm))
+		return answer_wrong_state(answer, asked->vm);
+	if (vcpu->paused_in != VCPU_RUNNABLE)
+		return answer_words(answer, ERR_WRONG_STATE,
+				    "vCPU %u waits: it has no instruction to "
+				    "do",
+				    vcpu->index);
+	vm_step(vcpu);
+	return ERR_NONE;
+}
+
+enum error request_debug(const struct asked *asked, struct answer *answer)
+{
+	struct vm *vm = asked->vm;
+
+	if (vm->state != MULL_VM_RUNNING && !is_paused(vm))
+		return answer_wrong_state(answer, vm);
+	vm->debugged = asked->argument;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		vcpu_request(vm->vcpus[i], VCPU_DEBUG);
+	return ERR_NONE;
+}

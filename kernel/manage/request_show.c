@@ -62,6 +62,8 @@ static void fill_status(const struct vm *vm, struct mull_vm_status *status)
 	status->state = vm->state;
 	status->reason = vm->ending;
 	status->code = vm->end_code;
+	if (vm->debugged)
+		status->flags |= MULL_STATUS_DEBUGGED;
 	status->restarts = vm->restarts;
 	status->vcpu_count = vm->vcpu_count;
 	status->flags = vm->created ? MULL_STATUS_CREATED : 0;

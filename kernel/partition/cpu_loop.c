@@ -149,7 +149,7 @@ static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
 			vcpu->state = VCPU_RUNNABLE;
 			atomic_store(&vcpu->stuck, false);
 		}
-		if (vcpu->state == VCPU_RUNNABLE) {
+		if (vcpu->state == VCPU_RUNNABLE && !vcpu->held) {
 			(*runnable)++;
 			if (!chosen)
 				chosen = vcpu;
@@ -164,7 +164,7 @@ static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
 static uint64_t entry_deadline(const struct cpu_queue *queue, struct vcpu *vcpu,
 			       uint64_t slot_end)
 {
-	if (atomic_load(&vcpu->requests) & VCPU_NMI)
+	if (atomic_load(&vcpu->requests) & VCPU_NMI && !vcpu->stepping)
 		return arch_time();
 	return next_deadline(queue, slot_end);
 }
@@ -197,7 +197,7 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
 		exit_handle(vcpu, &exit);
 		now = arch_time();
 	} while (exit.kind > EXIT_NMI && vcpu->state == VCPU_RUNNABLE &&
-		 now < slot_end);
+		 !vcpu->held && now < slot_end);
 	stopwatch_stop(&vcpu->work, now);
 	queue->kicks += exit.kind == EXIT_NMI;
 }

@@ -10,6 +10,7 @@
 #include <mullion/vm.h>
 #include <string.h>
 
+#define RFLAGS_TF BIT(8)
 #define RFLAGS_IF BIT(9)
 #define OPCODE_HLT 0xf4
 
@@ -64,7 +65,7 @@ static void begin(struct vcpu *vcpu)
 	cpuid_forget(vcpu);
 	memset(&vcpu->clock, 0, sizeof vcpu->clock);
 	vcpu->has_event = false;
-	vcpu->wants_window = false;
+	vcpu->wants_window = vcpu->held = vcpu->stepping = false;
 	vcpu->misc_enable = 1; /* fast strings */
 	vcpu->state = VCPU_WAITING;
 	if (vcpu->index != 0)
@@ -129,8 +130,28 @@ static void park(struct vcpu *vcpu)
 	arch_kick(vm_home(vcpu->vm));
 }
 
+void vcpu_stop(struct vcpu *vcpu)
+{
+	uint32_t none = 0;
+
+	atomic_compare_exchange_strong(&vcpu->vm->stopped_by, &none,
+				       vcpu->index + 1);
+	vcpu->held = true;
+	vm_command(vcpu->vm, MULL_COMMAND_PAUSE);
+}
+
+static void step(struct vcpu *vcpu)
+{
+	vcpu->stepping = true;
+	vcpu->guest_steps = vcpu->rflags & RFLAGS_TF;
+	vcpu->rflags |= RFLAGS_TF;
+}
+
 static void pause(struct vcpu *vcpu)
 {
+	if (vcpu->stepping && !vcpu->guest_steps)
+		vcpu->rflags &= ~RFLAGS_TF;
+	vcpu->held = vcpu->stepping = false;
 	vcpu->paused_in = vcpu->state;
 	vcpu->state = VCPU_PAUSED;
 	atomic_fetch_add(&vcpu->vm->paused, 1);
@@ -149,8 +170,12 @@ void vcpu_obey(struct vcpu *vcpu)
 	uint32_t guests = VCPU_INIT | VCPU_STARTUP | VCPU_NMI;
 	uint32_t requests = atomic_load(&vcpu->requests);
 
-	if (vcpu->state == VCPU_PAUSED && requests & VCPU_RESUME)
+	if (vcpu->state == VCPU_PAUSED &&
+	    requests & (VCPU_RESUME | VCPU_STEP)) {
 		resume(vcpu);
+		if (requests & VCPU_STEP)
+			step(vcpu);
+	}
 	if (vcpu->state == VCPU_PAUSED)
 		requests &= ~guests;
 	if (requests == 0)
@@ -159,14 +184,17 @@ void vcpu_obey(struct vcpu *vcpu)
 	atomic_store(&vcpu->stuck, false);
 	/* Looked at and taken at once: an INIT that comes meanwhile is not
 	 * taken together with a SIPI that was sent before it. */
-	requests = atomic_fetch_and(
-		&vcpu->requests,
-		vcpu->state == VCPU_PAUSED ? guests | VCPU_RESUME : VCPU_NMI);
+	requests = atomic_fetch_and(&vcpu->requests,
+				    vcpu->state == VCPU_PAUSED ?
+					    guests | VCPU_RESUME | VCPU_STEP :
+					    VCPU_NMI);
 	/* A guest may end before all of its vCPUs have begun. */
 	if (requests & VCPU_BEGIN)
 		begin(vcpu);
 	if (requests & VCPU_PARK)
 		park(vcpu);
+	if (requests & VCPU_DEBUG)
+		virt->watch_breakpoints(vcpu);
 	if (requests & VCPU_LOOK)
 		vcpu_exchange(vcpu);
 	if (vcpu->state <= VCPU_PAUSED)
@@ -237,6 +265,16 @@ static bool in_shadow(struct vcpu *vcpu)
 	       !virt->can_interrupt(vcpu);
 }
 
+bool vcpu_code(struct vcpu *vcpu, uint8_t *code, size_t count)
+{
+	uint64_t linear;
+	struct guest_paging paging = paging_of(vcpu, &linear);
+	struct guest_event fault;
+
+	return guest_read_linear(&vcpu->vm->memory, &paging, gva(linear), code,
+				 count, &fault) == ERR_NONE;
+}
+
 /*
  * The guest was left between STI and HLT.  Where an entry does not restore
  * the shadow of STI (QEMU 7.2), a wake-up would now be delivered before the
@@ -245,19 +283,15 @@ static bool in_shadow(struct vcpu *vcpu)
  */
 void vcpu_leave_shadow(struct vcpu *vcpu)
 {
-	uint64_t linear;
-	struct guest_paging paging;
-	struct guest_event fault;
+	struct guest_system system;
 	uint8_t opcode;
 
 	if (!in_shadow(vcpu))
 		return;
-	paging = paging_of(vcpu, &linear);
-	if (paging.cpl != 0) /* there HLT is a fault */
+	virt->read_system(vcpu, &system);
+	if (system.cpl != 0) /* there HLT is a fault */
 		return;
-	if (guest_read_linear(&vcpu->vm->memory, &paging, gva(linear), &opcode,
-			      1, &fault) != ERR_NONE ||
-	    opcode != OPCODE_HLT)
+	if (!vcpu_code(vcpu, &opcode, 1) || opcode != OPCODE_HLT)
 		return;
 	vcpu->rip++;
 	vcpu->state = VCPU_HALTED;
@@ -275,6 +309,8 @@ static void prepare_interrupt(struct vcpu *vcpu)
 	struct guest_event event = { .kind = EVENT_INTERRUPT };
 	int vector = -1;
 
+	if (vcpu->stepping)
+		return;
 	if (virt->delivers && virt->delivers(vcpu))
 		local_apic_take_posted(&vcpu->apic);
 	else
@@ -303,7 +339,7 @@ void vcpu_prepare(struct vcpu *vcpu)
 	if (vcpu->has_event) {
 		vcpu->has_event = false;
 		virt->inject(vcpu, &vcpu->event);
-	} else if (atomic_load(&vcpu->requests) & VCPU_NMI &&
+	} else if (!vcpu->stepping && atomic_load(&vcpu->requests) & VCPU_NMI &&
 		   !virt->event_pending(vcpu)) {
 		atomic_fetch_and(&vcpu->requests, ~VCPU_NMI);
 		virt->inject(vcpu, &nmi);

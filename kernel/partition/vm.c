@@ -193,6 +193,7 @@ static void begin_running(struct vm *vm)
 	atomic_store(&vm->parked, 0);
 	atomic_store(&vm->paused, 0);
 	vm->pausing = false;
+	atomic_store(&vm->stopped_by, 0);
 	vm->end_words[0] = 0;
 	vm->started_at = arch_time();
 	lock_take(&vm->device_lock);
@@ -359,17 +360,42 @@ static bool rests(const struct vm *vm)
 	       state == MULL_VM_REFUSED;
 }
 
+/* But those that a step has left where they were. */
+static void pause_all(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		struct vcpu *vcpu = vm->vcpus[i];
+
+		if (atomic_load(&vcpu->requests) & (VCPU_RESUME | VCPU_STEP) ||
+		    vcpu->state != VCPU_PAUSED)
+			vcpu_request(vcpu, VCPU_PAUSE);
+	}
+}
+
+/* The home CPU looks at these only while it runs. */
+void vm_step(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	vm->pausing = false;
+	atomic_store(&vm->stopped_by, 0);
+	atomic_fetch_sub(&vm->paused, 1);
+	set_state(vm, MULL_VM_RUNNING);
+	vcpu_request(vcpu, VCPU_STEP);
+}
+
 static void obey_pause(struct vm *vm)
 {
 	if (take_command(vm, MULL_COMMAND_PAUSE) && !vm->pausing &&
 	    atomic_load(&vm->state) == MULL_VM_RUNNING) {
 		vm->pausing = true;
-		request_all(vm, VCPU_PAUSE);
+		pause_all(vm);
 	}
 	if (take_command(vm, MULL_COMMAND_RESUME) &&
 	    atomic_load(&vm->state) == MULL_VM_PAUSED) {
 		vm->pausing = false;
 		atomic_store(&vm->paused, 0);
+		atomic_store(&vm->stopped_by, 0);
 		set_state(vm, MULL_VM_RUNNING);
 		request_all(vm, VCPU_RESUME);
 	}

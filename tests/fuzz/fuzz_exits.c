@@ -222,6 +222,8 @@ static void check_injected(void)
 	case EVENT_NMI:
 		require(event->vector == 2);
 		break;
+	case EVENT_SOFTWARE:
+		break;
 	case EVENT_EXCEPTION:
 		require(event->vector < 32 && event->vector != 2);
 		break;

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """An operator looks into a VM, and changes it, over the channel."""
 import os
+import re
 import struct
+import subprocess
 import time
 
 import channel
@@ -12,6 +14,7 @@ from machines import SECONDS
 from packages import CHANNEL
 
 PAUSED, RUNNING = 7, 3
+BREAKPOINT = 9 # a reason
 GUEST_MEMORY = 16 << 20
 
 
@@ -51,8 +54,11 @@ class Operator:
     def registers(self):
         return self.done(channel.REGISTERS)
 
+    def states(self):
+        return channel.events(self.process.out, 0)
+
     def last_state(self):
-        return (channel.events(self.process.out, 0) or [(0, 0, 0)])[-1]
+        return (self.states() or [(0, 0, 0)])[-1]
 
     def wait_state(self, state):
         self.wait(lambda: self.last_state()[0] == state, "state %d" % state)
@@ -107,6 +113,57 @@ def change(operator, check):
     operator.done(channel.SET_REGISTERS, 0, before)
 
 
+def rip_of(operator):
+    return struct.unpack("<Q", operator.registers()[128:136])[0]
+
+
+def stopped(operator, check):
+    operator.wait_state(PAUSED)
+    check(operator.last_state()[1:] == (BREAKPOINT, 0),
+          "the event names the vCPU")
+
+
+def resume(operator):
+    count = len(operator.states())
+    operator.done(channel.RESUME)
+    operator.wait(lambda: len(operator.states()) > count, "it goes on")
+
+
+def step(operator, check):
+    count = len(operator.states())
+    operator.done(channel.STEP)
+    operator.wait(lambda: len(operator.states()) >= count + 2, "a step")
+    stopped(operator, check)
+    return rip_of(operator)
+
+
+def debug(operator, check, put):
+    """Stops where a line is printed, steps, and goes on."""
+    code = operator.memory(put, 16)
+    operator.done(channel.DEBUG, 1)
+    operator.done(channel.SET_MEMORY, put, b"\xcc")
+    for _ in range(2):
+        resume(operator)
+        stopped(operator, check)
+        check(rip_of(operator) == put, "it stops at the breakpoint")
+        operator.done(channel.SET_MEMORY, put, code[:1])
+        at = put
+        for _ in range(3):
+            before, at = at, step(operator, check)
+            check(at != before, "a step moves on: %#x" % at)
+        flags = struct.unpack("<Q", operator.registers()[136:144])[0]
+        check(not flags & 0x100, "no TF is left behind")
+        operator.done(channel.SET_MEMORY, put, b"\xcc")
+    operator.done(channel.SET_MEMORY, put, code[:1])
+    operator.done(channel.DEBUG, 0)
+
+
+def symbol(path, name):
+    text = subprocess.run(["nm", path], capture_output=True, check=True,
+                          text=True).stdout
+    return int(re.search(r"^(\w+) \w " + name + "$", text, re.M).group(1), 16)
+
+
 def look_into(setup, back_end, checks):
     folder = disks.fresh_folder(setup, checks)
     counter = (setup.guests / "counter.elf").read_bytes()
@@ -127,6 +184,8 @@ def look_into(setup, back_end, checks):
                      "the audit finds nothing: %s" % words)
         checks.check(frames > 2 * GUEST_MEMORY >> 21 and tables > 6,
                      "it looked at %d frames, %d tables" % (frames, tables))
+        debug(operator, checks.check,
+              symbol(setup.guests / "counter.elf", "sleep_ns"))
         operator.done(channel.RESUME)
         operator.wait_state(RUNNING)
         length = len(machine.process.out)

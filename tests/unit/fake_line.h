@@ -259,6 +259,11 @@ void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 	(void)request;
 }
 
+void vm_step(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
 frame_owner frame_owner_of(uint32_t frame)
 {
 	(void)frame;

@@ -51,6 +51,12 @@ void vm_end(struct vm *of, enum mull_end_reason reason, uint32_t code,
 	ends++;
 }
 
+void vm_command(struct vm *of, enum mull_command command)
+{
+	(void)of;
+	(void)command;
+}
+
 uint32_t vm_home(const struct vm *of)
 {
 	(void)of;

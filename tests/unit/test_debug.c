@@ -289,6 +289,112 @@ static void an_nmi_is_injected(void **state)
 	assert_int_equal(ask(request_inject, 0, NULL, 0), ERR_WRONG_STATE);
 }
 
+/* ---- breakpoints and steps ----------------------------------------------- */
+
+static void leave(enum exit_kind kind)
+{
+	struct vm_exit exit = { .kind = kind, .length = 2 };
+
+	exit_handle(vm->vcpus[0], &exit);
+}
+
+static void resumed(void)
+{
+	vm_command(vm, MULL_COMMAND_RESUME);
+	finish();
+	assert_int_equal(vm->state, MULL_VM_RUNNING);
+	assert_int_equal(vm->vcpus[0]->state, VCPU_RUNNABLE);
+	state_count = 0;
+}
+
+static void a_breakpoint_pauses_the_vm(void **state)
+{
+	(void)state;
+	fake_virt.watches = 0;
+	assert_int_equal(ask(request_debug, 1, NULL, 0), ERR_NONE);
+	obey_all();
+	assert_int_equal(fake_virt.watches, 2);
+	assert_true(vm->debugged);
+	resumed();
+	leave(EXIT_BREAKPOINT);
+	assert_true(vm->vcpus[0]->held);
+	finish();
+	EXPECT_STATES(MULL_VM_PAUSED);
+	assert_int_equal(vm->stopped_by, 1);
+	assert_false(vm->vcpus[0]->held);
+	resumed();
+	assert_int_equal(vm->stopped_by, 0);
+}
+
+static void what_is_no_int3_goes_on(void **state)
+{
+	struct vcpu *vcpu = vm->vcpus[0];
+
+	(void)state;
+	memset(&fake_virt.system, 0, sizeof fake_virt.system);
+	resumed();
+	guest_write(&vm->memory, gpa(0x1000), "\xcd\x80\xcc", 3);
+	vcpu->rip = 0x1000;
+	leave(EXIT_SOFTWARE_INTERRUPT);
+	assert_int_equal(vcpu->rip, 0x1002);
+	assert_int_equal(vcpu->event.kind, EVENT_SOFTWARE);
+	assert_int_equal(vcpu->event.vector, 0x80);
+	assert_false(vcpu->held);
+	leave(EXIT_SOFTWARE_INTERRUPT);
+	assert_int_equal(vcpu->rip, 0x1002);
+	assert_true(vcpu->held);
+}
+
+static void one_vcpu_does_a_step(void **state)
+{
+	struct vcpu *vcpu = vm->vcpus[0];
+
+	(void)state;
+	vcpu->rflags = BIT(9) | BIT(1);
+	fake_virt.can_interrupt = true;
+	local_apic_mmio_write(vcpu, 0xf0, 4, 0x1ff);
+	vcpu->apic.timer_deadline = ARCH_NO_DEADLINE;
+	state_count = 0;
+	for (int by_exit = 0; by_exit < 2; by_exit++) {
+		assert_int_equal(ask(request_step, 0, NULL, 0), ERR_NONE);
+		obey_all();
+		EXPECT_STATES(MULL_VM_RUNNING);
+		assert_int_equal(vcpu->state, VCPU_RUNNABLE);
+		assert_int_equal(vm->vcpus[1]->state, VCPU_PAUSED);
+		assert_true(vcpu->rflags & BIT(8));
+		/* Nothing comes in between. */
+		fake_virt.injected = 0;
+		vcpu_request(vcpu, VCPU_NMI);
+		vcpu_prepare(vcpu);
+		assert_int_equal(fake_virt.injected, 0);
+		/* The processor's trap, or an instruction that exits. */
+		leave(by_exit ? EXIT_CPUID : EXIT_BREAKPOINT);
+		finish();
+		EXPECT_STATES(MULL_VM_PAUSED);
+		assert_int_equal(vm->stopped_by, 1);
+		assert_false(vcpu->has_event);
+		assert_int_equal(vcpu->rflags, BIT(9) | BIT(1));
+	}
+	resumed();
+	assert_int_equal(vm->vcpus[1]->state, VCPU_WAITING);
+}
+
+static void a_step_that_lasts_can_be_paused(void **state)
+{
+	(void)state;
+	assert_int_equal(ask(request_step, 0, NULL, 0), ERR_NONE);
+	vm_command(vm, MULL_COMMAND_PAUSE);
+	finish();
+	assert_int_equal(vm->state, MULL_VM_PAUSED);
+	assert_int_equal(vm->stopped_by, 0);
+	assert_false(vm->vcpus[0]->rflags & BIT(8));
+	/* One that waits has nothing to do. */
+	assert_int_equal(ask(request_step, 1, NULL, 0), ERR_WRONG_STATE);
+	assert_int_equal(ask(request_step, 2, NULL, 0), ERR_NOT_FOUND);
+	resumed();
+	assert_int_equal(ask(request_step, 0, NULL, 0), ERR_WRONG_STATE);
+}
+
 #define PAUSED(name) cmocka_unit_test_setup_teardown(name, paused, end)
 
 int main(void)
@@ -301,6 +407,10 @@ int main(void)
 		PAUSED(a_vm_that_ends_meanwhile_is_no_riddle),
 		PAUSED(only_a_paused_vm_is_looked_into),
 		PAUSED(an_nmi_is_injected),
+		PAUSED(a_breakpoint_pauses_the_vm),
+		PAUSED(what_is_no_int3_goes_on),
+		PAUSED(one_vcpu_does_a_step),
+		PAUSED(a_step_that_lasts_can_be_paused),
 	};
 
 	return cmocka_run_group_tests(tests, start_memory, NULL);

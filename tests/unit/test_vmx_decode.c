@@ -176,6 +176,7 @@ static void exceptions_and_nmis_are_told_apart(void **state)
 	assert_int_equal(decode_event(VMX_TYPE_EXCEPTION, 1).kind, EXIT_VENDOR);
 	assert_int_equal(decode_event(VMX_TYPE_PRIVILEGED, 1).kind,
 			 EXIT_VENDOR);
+	assert_int_equal(decode_event(VMX_TYPE_TRAP, 3).kind, EXIT_BREAKPOINT);
 	assert_int_equal(decode_event(VMX_TYPE_EXCEPTION, 17).kind,
 			 EXIT_VENDOR);
 	assert_int_equal(decode_event(VMX_TYPE_EXCEPTION, 18).kind,

@@ -150,6 +150,19 @@ static void svm_vcpu_destroy(struct vcpu *vcpu)
 	vcpu->vendor = NULL;
 }
 
+/* QEMU 7.2 takes INT3 for an INT n, processors do not. */
+static void svm_watch_breakpoints(struct vcpu *vcpu)
+{
+	struct vmcb *vmcb = vmcb_of(vcpu);
+
+	vmcb->intercept_exceptions &= ~SVM_EXCEPTION_BP;
+	vmcb->intercept_1 &= ~SVM_INTERCEPT_SOFTWARE;
+	if (!vcpu->vm->debugged)
+		return;
+	vmcb->intercept_exceptions |= SVM_EXCEPTION_BP;
+	vmcb->intercept_1 |= SVM_INTERCEPT_SOFTWARE;
+}
+
 void svm_set_controls(struct vcpu *vcpu, struct vmcb *vmcb)
 {
 	vmcb->intercept_exceptions = SVM_EXCEPTION_DB | SVM_EXCEPTION_AC |
@@ -167,6 +180,7 @@ void svm_set_controls(struct vcpu *vcpu, struct vmcb *vmcb)
 			    SVM_INTERCEPT_MONITOR | SVM_INTERCEPT_MWAIT |
 			    SVM_INTERCEPT_MWAIT_ARMED | SVM_INTERCEPT_XSETBV |
 			    SVM_INTERCEPT_RDTSCP | SVM_INTERCEPT_RDPRU;
+	svm_watch_breakpoints(vcpu);
 	vmcb->iopm_base = arch_physical(iopm).value;
 	vmcb->msrpm_base = arch_physical(msrpm).value;
 	/* A vCPU is alone on its ASID: its CPU flushes when another enters. */
@@ -186,6 +200,7 @@ const struct virt_ops svm_ops = {
 	.vcpu_destroy = svm_vcpu_destroy,
 	.vcpu_reset = svm_vcpu_reset,
 	.vcpu_run = svm_vcpu_run,
+	.watch_breakpoints = svm_watch_breakpoints,
 	.read_system = svm_read_system,
 	.write_system = svm_write_system,
 	.inject = svm_inject,

@@ -38,6 +38,10 @@ static enum exit_kind plain_kind(uint64_t code)
 		return EXIT_CPUID;
 	case SVM_EXIT_IRET:
 		return EXIT_VENDOR;
+	case SVM_EXIT_SOFTWARE:
+		return EXIT_SOFTWARE_INTERRUPT;
+	case SVM_EXIT_EXCEPTION + 3: /* #BP */
+		return EXIT_BREAKPOINT;
 	case SVM_EXIT_HLT:
 		return EXIT_HALT;
 	case SVM_EXIT_VMMCALL:
@@ -81,7 +85,8 @@ void svm_decode(const struct svm_raw *raw, struct vm_exit *exit)
 		exit->kind = EXIT_ENTRY_FAILED;
 		return;
 	}
-	if (raw->code - SVM_EXIT_EXCEPTION < 32) {
+	if (raw->code - SVM_EXIT_EXCEPTION < 32 &&
+	    raw->code != SVM_EXIT_EXCEPTION + 3) {
 		exit->kind = EXIT_VENDOR;
 		return;
 	}

@@ -96,6 +96,7 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 
 /* intercept_exceptions: a bit a vector */
 #define SVM_EXCEPTION_DB BIT(1)
+#define SVM_EXCEPTION_BP BIT(3)
 #define SVM_EXCEPTION_AC BIT(17)
 #define SVM_EXCEPTION_MC BIT(18)
 
@@ -108,6 +109,7 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_INTERCEPT_RDPMC BIT(15)
 #define SVM_INTERCEPT_CPUID BIT(18)
 #define SVM_INTERCEPT_IRET BIT(20)
+#define SVM_INTERCEPT_SOFTWARE BIT(21) /* INT n */
 #define SVM_INTERCEPT_INVD BIT(22)
 #define SVM_INTERCEPT_HLT BIT(24)
 #define SVM_INTERCEPT_INVLPGA BIT(26)
@@ -163,6 +165,7 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_EXIT_RDPMC 0x6f
 #define SVM_EXIT_CPUID 0x72
 #define SVM_EXIT_IRET 0x74
+#define SVM_EXIT_SOFTWARE 0x75
 #define SVM_EXIT_INVD 0x76
 #define SVM_EXIT_HLT 0x78
 #define SVM_EXIT_INVLPGA 0x7a

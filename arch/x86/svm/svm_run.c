@@ -10,6 +10,7 @@
 #include <mullion/vm.h>
 #include <string.h>
 
+#define VECTOR_DB 1
 #define VECTOR_NMI 2
 #define VECTOR_AC 17
 #define VECTOR_MC 18
@@ -104,7 +105,7 @@ static void give_back(struct vmcb *vmcb, uint64_t vector)
 }
 
 /* What the kernel need not know. */
-static void finish(struct vcpu *vcpu, const struct vm_exit *exit)
+static void finish(struct vcpu *vcpu, struct vm_exit *exit)
 {
 	uint64_t vector = exit->raw[0] - SVM_EXIT_EXCEPTION;
 
@@ -113,6 +114,8 @@ static void finish(struct vcpu *vcpu, const struct vm_exit *exit)
 	else if (vector == VECTOR_MC)
 		panic("machine check while vCPU %u of VM %u ran", vcpu->index,
 		      vcpu->vm->index);
+	else if (vector == VECTOR_DB && vcpu->stepping)
+		exit->kind = EXIT_BREAKPOINT;
 	else
 		give_back(vmcb_of(vcpu), vector);
 }
@@ -216,6 +219,7 @@ void svm_inject(struct vcpu *vcpu, const struct guest_event *event)
 	static const uint8_t types[] = {
 		[EVENT_INTERRUPT] = SVM_TYPE_INTERRUPT,
 		[EVENT_EXCEPTION] = SVM_TYPE_EXCEPTION,
+		[EVENT_SOFTWARE] = SVM_TYPE_SOFTWARE,
 	};
 	struct vmcb *vmcb = vmcb_of(vcpu);
 

@@ -221,6 +221,17 @@ static void vmx_vcpu_destroy(struct vcpu *vcpu)
 	vcpu->vendor = NULL;
 }
 
+/* #DB and #AC can be raised without end inside the processor, so that
+ * no interrupt is ever taken; #MC is the hypervisor's. */
+static void vmx_watch_breakpoints(struct vcpu *vcpu)
+{
+	uint64_t always = BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC);
+
+	vmx_use(vcpu);
+	vmcs_write(VMCS_EXCEPTIONS,
+		   always | (vcpu->vm->debugged ? BIT(VECTOR_BP) : 0));
+}
+
 static void set_controls(struct vcpu *vcpu)
 {
 	const struct vmx_controls *controls = &vmx_controls;
@@ -232,10 +243,7 @@ static void set_controls(struct vcpu *vcpu)
 	vmcs_write(VMCS_PROCESSOR, controls->processor);
 	vmcs_write(VMCS_EXIT, controls->exit);
 	vmcs_write(VMCS_ENTRY, controls->entry);
-	/* #DB and #AC can be raised without end inside the processor, so that
-	 * no interrupt is ever taken; #MC is the hypervisor's. */
-	vmcs_write(VMCS_EXCEPTIONS,
-		   BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC));
+	vmx_watch_breakpoints(vcpu);
 	vmcs_write(VMCS_PAGE_FAULT_MASK, 0);
 	vmcs_write(VMCS_PAGE_FAULT_MATCH, 0);
 	vmcs_write(VMCS_CR3_TARGETS, 0);
@@ -317,6 +325,7 @@ const struct virt_ops vmx_ops = {
 	.vcpu_destroy = vmx_vcpu_destroy,
 	.vcpu_reset = vmx_vcpu_reset,
 	.vcpu_run = vmx_vcpu_run,
+	.watch_breakpoints = vmx_watch_breakpoints,
 	.read_system = vmx_read_system,
 	.write_system = vmx_write_system,
 	.inject = vmx_inject,

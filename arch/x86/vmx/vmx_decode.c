@@ -154,6 +154,9 @@ static void decode_event(struct vm_exit *exit, uint32_t event)
 		return;
 	}
 	switch (field_get(VMX_EVENT_VECTOR, event)) {
+	case VECTOR_BP:
+		exit->kind = EXIT_BREAKPOINT;
+		break;
 	case VECTOR_DB:
 	case VECTOR_AC:
 	case VECTOR_MC:

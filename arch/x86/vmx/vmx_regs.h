@@ -268,6 +268,7 @@ enum vmx_reason {
 #define VMX_DEBUG_CAUSES (BITS(3, 0) | BIT(13) | BIT(14))
 
 #define VECTOR_DB 1
+#define VECTOR_BP 3
 #define VECTOR_NMI 2
 #define VECTOR_PF 14
 #define VECTOR_AC 17

@@ -314,7 +314,11 @@ static void finish(struct vcpu *vcpu, const struct vmx_raw *raw,
 			      "MCG_STATUS 0x%lx",
 			      vcpu->index, vcpu->vm->index,
 			      read_msr(MSR_MCG_STATUS));
-		give_back(vmx_of(vcpu), raw);
+		if (field_get(VMX_EVENT_VECTOR, raw->event) == VECTOR_DB &&
+		    vcpu->stepping)
+			exit->kind = EXIT_BREAKPOINT;
+		else
+			give_back(vmx_of(vcpu), raw);
 		break;
 	}
 }
