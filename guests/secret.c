@@ -12,9 +12,9 @@
 #define COMPLAINTS_MAX 20
 
 static const struct secret_class *const classes[] = {
-	&class_registers, &class_fpu,	  &class_xcr0,	 &class_pkru,
-	&class_debug,	  &class_control, &class_tables, &class_msrs,
-	&class_hidden,	  &class_devices, &class_memory,
+	&class_registers, &class_fpu,	 &class_xcr0,	 &class_pkru,
+	&class_apic,	  &class_debug,	 &class_control, &class_tables,
+	&class_msrs,	  &class_hidden, &class_devices, &class_memory,
 };
 
 uint32_t secret_number;

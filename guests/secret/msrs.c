@@ -2,7 +2,7 @@
 /*
  * MSRs that the guest has, by passing or by emulation, and those that would
  * tell of others.  The first ten are all that the MSR bitmap of either vendor
- * lets pass without an exit.
+ * lets pass without an exit, but for those of an x2APIC (apic.c).
  */
 #include "secret.h"
 
@@ -111,9 +111,12 @@ static const struct hidden_msrs {
 } hidden[] = {
 	{ 0x34, 0x34, "SMI_COUNT" },
 	{ 0x3b, 0x3b, "TSC_ADJUST" },
+	{ 0x48, 0x49, "SPEC_CTRL, PRED_CMD" },
 	{ 0xc1, 0xc8, "PMC0 to PMC7" },
 	{ 0xe1, 0xe1, "UMWAIT_CONTROL" },
 	{ 0xe7, 0xe8, "MPERF, APERF" },
+	{ 0x10a, 0x10b, "ARCH_CAPABILITIES, FLUSH_CMD" },
+	{ 0x122, 0x122, "TSX_CTRL" },
 	{ 0x186, 0x18d, "PERFEVTSEL0 to PERFEVTSEL7" },
 	{ 0x198, 0x19c, "PERF_STATUS to THERM_STATUS" },
 	{ 0x1c8, 0x1c9, "LBR_SELECT, LASTBRANCH_TOS" },
@@ -143,6 +146,7 @@ static const struct hidden_msrs {
 	{ 0xc0000103, 0xc0000106, "TSC_AUX, TSC_RATIO, LWP" },
 	{ 0xc0010000, 0xc0010007, "PERF_CTL, PERF_CTR" },
 	{ 0xc0010117, 0xc0010117, "VM_HSAVE_PA" },
+	{ 0xc001011f, 0xc001011f, "VIRT_SPEC_CTRL" },
 	{ 0xc0010200, 0xc001020b, "PERF_CTL, PERF_CTR" },
 	{ 0xc0010230, 0xc001023b, "L3 counters" },
 	{ 0xc0010290, 0xc001029b, "energy counters" },

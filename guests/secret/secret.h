@@ -17,8 +17,8 @@ struct secret_class {
 
 /* In the order in which they are looked at and filled. */
 extern const struct secret_class class_registers, class_fpu, class_xcr0,
-	class_pkru, class_debug, class_control, class_tables, class_msrs,
-	class_hidden, class_devices, class_memory;
+	class_pkru, class_apic, class_debug, class_control, class_tables,
+	class_msrs, class_hidden, class_devices, class_memory;
 
 /* What the first instructions of the guest found; filled by entry.S. */
 struct table_pointer {

@@ -67,7 +67,7 @@ const struct secret_class class_debug = { .name = "debug registers",
 					  .fill = fill_debug,
 					  .kept = debug_kept };
 
-/* ---- CR0, CR2, CR3, CR4, CR8 --------------------------------------------- */
+/* ---- CR0, CR2, CR3, CR4 -------------------------------------------------- */
 
 #define CR0_AT_START 0x80050033 /* PG, AM, WP, NE, ET, MP, PE */
 #define CR4_AT_START 0x6a0	/* OSXMMEXCPT, OSFXSR, PGE, PAE */
@@ -78,19 +78,10 @@ const struct secret_class class_debug = { .name = "debug registers",
 
 static uint64_t cr0_filled, cr4_filled;
 
-static uint64_t cr8_read(void)
-{
-	uint64_t value;
-
-	asm volatile("mov %%cr8, %0" : "=r"(value));
-	return value;
-}
-
 static void look_at_control(void)
 {
 	report(entered.cr2 == 0, "CR2 is zero (%lx)", entered.cr2);
 	report(entered.cr3 && entered.cr3 < MIB(1), "CR3 is the loader's");
-	report(entered.cr8 == 0, "CR8 is zero");
 	report(cr0_read() == CR0_AT_START, "CR0 is as documented (%lx)",
 	       cr0_read());
 	report((cr4_read() & ~CR4_SET_BEFORE) == CR4_AT_START,
@@ -102,7 +93,6 @@ static void touch(void *address)
 	(void)*(volatile uint8_t *)address;
 }
 
-/* CR8 leaves the SDK's vectors alone, which are of priority 4. */
 static void fill_control(void)
 {
 	guarded_call(touch, (void *)secret_address(20)); /* CR2 */
@@ -112,7 +102,6 @@ static void fill_control(void)
 		cr0_filled &= ~CR0_AM;
 	cr0_write(cr0_filled);
 	cr4_write(cr4_filled);
-	asm volatile("mov %0, %%cr8" ::"r"((uint64_t)secret_number));
 }
 
 static bool control_kept(void)
@@ -120,10 +109,7 @@ static bool control_kept(void)
 	return secret_same("CR0", cr0_read(), cr0_filled) &
 	       secret_same("CR2", cr2_read(), secret_address(20)) &
 	       secret_same("CR3", cr3_read(), paging_root()) &
-	       secret_same("CR4", cr4_read(), cr4_filled) &
-	       secret_same("CR8", cr8_read(), secret_number) &
-	       secret_same("the APIC's task priority",
-			   apic_read(APIC_TASK_PRIORITY), secret_number << 4);
+	       secret_same("CR4", cr4_read(), cr4_filled);
 }
 
 const struct secret_class class_control = { .name = "control registers",
