@@ -57,7 +57,7 @@ def boot(setup, checks, folder):
     disks.pack(setup, checks, manifest, "-o", disk, "--format", "fat")
     words = machines.qemu(disk)
     # A socket's path is short.
-    line = "/tmp/mullctl-test-%d" % os.getpid()
+    line = "/tmp/mullctl-test-%d-%s" % (os.getpid(), checks.name)
     at = words.index("-serial")
     words[at:at + 2] = ["-chardev", "socket,id=line,server=on,wait=off,path=%s"
                         % line, "-serial", "chardev:line"]
