@@ -141,14 +141,15 @@ def ways_to_look(tool, checks):
     tool.run("trace", "nothing", status=2)
 
 
-def listen(setup, _, checks):
+def listen(setup, back_end, checks):
     """Several clients of one run, at the same time."""
     folder = disks.fresh_folder(setup, checks)
     manifest = folder / "two.yaml"
     manifest.write_text(setup.fill_in(MANIFEST))
     address = "unix:/tmp/mullctl-test-%d" % os.getpid()
-    process = Process([setup.mullctl, "run", "-v", "--listen", address,
-                       manifest], checks.note)
+    process = Process([setup.mullctl, "run", "-v", *back_end.words, "--listen",
+                       address, manifest], checks.note,
+                      environment=back_end.environment)
     tool = Tool(setup, checks, address)
     console = None
     try:

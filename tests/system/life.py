@@ -21,8 +21,8 @@ STATUS = 272 # bytes of struct mull_vm_status
 
 
 class Client:
-    def __init__(self, process, checks):
-        self.process, self.checks = process, checks
+    def __init__(self, process, checks, seconds):
+        self.process, self.checks, self.seconds = process, checks, seconds
         self.sequence = random.getrandbits(31)
 
     def frames(self, of_kind, since=0):
@@ -37,7 +37,7 @@ class Client:
         since = len(self.process.out)
         os.write(self.process.input, channel.request(
             self.sequence, command, number, argument, data))
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + self.seconds
         while time.monotonic() < end:
             for _, payload in self.frames(channel.REPLY, since):
                 if payload[:4] == struct.pack("<I", self.sequence):
@@ -73,12 +73,17 @@ class Client:
                 return found
 
     def wait_for(self, number, state):
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + self.seconds
         while (seen := self.vms().get(number, ("", 0))[1]) != state:
             if time.monotonic() > end:
                 break
         return self.checks.check(seen == state, "VM %d is in state %d"
                                  % (number, seen))
+
+    def has_been(self, number, state):
+        """By the events."""
+        return any(stream == number and payload[32] == state for
+                   stream, payload in self.frames(channel.EVENT))
 
     def memory(self):
         """Free frames and used pages, in bytes."""
@@ -97,9 +102,10 @@ def boot(setup, back_end, checks, vms, cpus=2):
         vms, [damages.Image(b"counter.elf", damages.ELF64, counter)],
         damages.machine(serial_mode=CHANNEL, flags=damages.SHARE_CPUS)))
     machine = machines.Machine(back_end, disk, folder, checks.note, cpus=cpus)
+    seconds = SECONDS * back_end.patience
     checks.check(machine.process.wait_for("VMs? can|counter: running|running",
-                                          SECONDS), "it boots")
-    return machine, Client(machine.process, checks)
+                                          seconds), "it boots")
+    return machine, Client(machine.process, checks, seconds)
 
 
 def cycles(client, checks, count):
@@ -140,12 +146,16 @@ def mistakes(client, checks):
 def pause(client, checks):
     client.must(PAUSE, 0)
     client.wait_for(0, PAUSED)
+    # The event comes behind what was printed; a list may come before that.
+    end = time.monotonic() + client.seconds
+    while not client.has_been(0, PAUSED) and time.monotonic() < end:
+        time.sleep(0.02)
     printed = client.console(0)
     time.sleep(0.5)
     checks.check(client.console(0) == printed, "it prints nothing")
     client.must(RESUME, 0)
     client.wait_for(0, RUNNING)
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + client.seconds
     while client.console(0) == printed and time.monotonic() < end:
         time.sleep(0.05)
     checks.check(client.console(0) != printed, "it goes on")
@@ -169,9 +179,7 @@ def life(setup, back_end, checks, count=25):
         client.must(DESTROY, 0)
         client.must(DESTROY, 1)
         checks.check(not client.vms(), "none is left")
-        checks.check(any(stream == 0 and payload[32] == DESTROYED for
-                         stream, payload in client.frames(channel.EVENT)),
-                     "an event tells of it")
+        checks.check(client.has_been(0, DESTROYED), "an event tells of it")
     finally:
         machine.stop()
 
@@ -196,7 +204,7 @@ def many(setup, back_end, checks):
             client.must(START, i)
         error, _, words = client.create(one(32))
         checks.check(error == 1, "one more: %s" % words.decode())
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + client.seconds
         while time.monotonic() < end and not all(
                 b"counter: 3\n" in client.console(i) for i in range(32)):
             time.sleep(0.2)

@@ -19,10 +19,10 @@ GUEST_MEMORY = 16 << 20
 
 
 class Operator:
-    def __init__(self, process, checks):
+    def __init__(self, process, checks, seconds):
         self.process, self.checks = process, checks
         self.sequence = 0
-        self.end = time.monotonic() + SECONDS
+        self.end = time.monotonic() + seconds
 
     def wait(self, what, words):
         """Until it is true; what it was then."""
@@ -173,7 +173,8 @@ def look_into(setup, back_end, checks):
         [damages.Image(b"counter.elf", damages.ELF64, counter)],
         damages.machine(serial_mode=CHANNEL, flags=damages.SHARE_CPUS)))
     machine = machines.Machine(back_end, disk, folder, checks.note)
-    operator = Operator(machine.process, checks)
+    operator = Operator(machine.process, checks,
+                        SECONDS * back_end.patience)
     try:
         operator.wait(lambda: b"counter: 2\n" in machine.process.out,
                       "the guest counts")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Emulators started without mullctl: the serial line carries text."""
+import socket
 import time
 
 from process import Process
@@ -14,11 +15,11 @@ display_library: %(display)s
 romimage: file=/usr/share/ovmf/OVMF.fd, address=0xffe00000
 vgaromimage: file=/usr/share/vgabios/vgabios.bin
 megs: 512
-cpu: model=%(cpu)s, count=2, ips=100000000, reset_on_triple_fault=0
+cpu: model=%(cpu)s, count=%(cpus)d, ips=100000000, reset_on_triple_fault=0
 clock: sync=none, time0=1800000000
 ata0-master: type=disk, %(disk)s
 boot: disk
-com1: enabled=1, mode=file, dev=/dev/stderr
+com1: enabled=1, mode=socket-client, dev=localhost:%(port)d
 log: %(folder)s/bochs.log
 panic: action=fatal
 info: action=ignore
@@ -42,15 +43,16 @@ def qemu(disk, cpus=2):
                    "-device", "virtio-blk-pci,drive=boot,bootindex=0"]
 
 
-def bochs(cpu, disk, folder, display="term", more=""):
-    """Writes its files to @folder."""
+def bochs(cpu, disk, folder, port, cpus=2, display="term", more=""):
+    """Writes its files to @folder.  It connects its serial line to @port."""
     if disk.is_dir():
         source = "mode=vvfat, path=%s, cylinders=1024, heads=16, spt=63" % disk
     else:
         source = "mode=flat, path=%s" % disk
         (disk.parent / (disk.name + ".lock")).unlink(missing_ok=True)
     (folder / "bochsrc").write_text(more + BOCHS % dict(
-        display=display, cpu=cpu, disk=source, folder=folder))
+        display=display, cpu=cpu, cpus=cpus, disk=source, port=port,
+        folder=folder))
     (folder / "continue").write_text("c\n")
     return ["bochs", "-q", "-f", folder / "bochsrc", "-rc",
             folder / "continue"]
@@ -62,23 +64,25 @@ class Machine:
     def __init__(self, back_end, disk, folder, note, environment=None,
                  **more):
         if back_end.emulator == "bochs":
-            # Its standard output is its debugger's.
-            self.stream = "err"
-            words = bochs(back_end.cpu, disk, folder, **more)
+            with socket.create_server(("localhost", 0)) as listener:
+                port = listener.getsockname()[1]
+                words = bochs(back_end.cpu, disk, folder, port, **more)
+                self.process = Process(words, note, environment=environment,
+                                       listener=listener)
         else:
-            self.stream = "out"
-            words = qemu(disk, **more)
-        self.process = Process(words, note, environment=environment)
+            self.process = Process(qemu(disk, **more), note,
+                                   environment=environment)
+        # Bochs takes SIGTERM for a key, and stops at a prompt for its answer.
+        self.gently = back_end.emulator != "bochs"
 
     def wait_for(self, pattern, seconds):
-        return self.process.wait_for(pattern, seconds, self.stream)
+        return self.process.wait_for(pattern, seconds)
 
     def text(self):
-        return self.process.text(self.stream)
+        return self.process.text()
 
     def stop(self):
-        # Bochs takes SIGTERM for a key, and stops at a prompt for its answer.
-        self.process.stop(gently=self.stream == "out")
+        self.process.stop(self.gently)
 
 
 def boots(back_end, checks, disk, folder, patterns, seconds=SECONDS):

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import termios
 import threading
@@ -14,6 +15,7 @@ import time
 ESCAPES = re.compile(rb"\x1b\[[0-9;=?]*[A-Za-z]")
 
 
+CONNECT_SECONDS = 60
 PR_SET_PDEATHSIG = 1 # <linux/prctl.h>
 C_LIBRARY = ctypes.CDLL(None)
 
@@ -26,27 +28,42 @@ def before_start(terminal):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-class Process:
-    """@terminal: standard input and output are a terminal of the program."""
+def accept(listener):
+    """What has connected; a socket without a peer when nothing does."""
+    listener.settimeout(CONNECT_SECONDS)
+    try:
+        line, _ = listener.accept()
+        line.setblocking(True)
+    except TimeoutError:
+        line, _ = socket.socketpair()
+    return line
 
-    def __init__(self, arguments, note, terminal=False, environment=None):
+
+class Process:
+    """@terminal: standard input and output are a terminal of the program.
+    @listener: a socket; what the program connects to it is read and written
+    in place of its standard input and output."""
+
+    def __init__(self, arguments, note, terminal=False, environment=None,
+                 listener=None):
         self.note = note
         self.out, self.err = b"", b""
         self.changed = threading.Condition()
         note("$ " + " ".join(map(str, arguments)))
-        give = take = None
+        give = subprocess.DEVNULL if listener else subprocess.PIPE
         if terminal:
             take, give = pty.openpty()
         self.process = subprocess.Popen(
             [str(word) for word in arguments],
-            stdin=give if terminal else subprocess.PIPE,
-            stdout=give if terminal else subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True,
+            stdin=give, stdout=give, stderr=subprocess.PIPE, start_new_session=True,
             preexec_fn=lambda: before_start(terminal),
             env=dict(os.environ, **(environment or {})))
+        self.line = accept(listener) if listener else None
         if terminal:
             os.close(give)
             self.input = take
+        elif listener:
+            self.input = take = self.line.fileno()
         else:
             take = self.process.stdout.fileno()
             self.input = self.process.stdin.fileno()
@@ -122,7 +139,9 @@ class Process:
         self._close()
 
     def _close(self):
-        if self.terminal is None:
+        if self.line:
+            self.line.close()
+        elif self.terminal is None:
             for pipe in (self.process.stdin, self.process.stdout):
                 try:
                     pipe.close()

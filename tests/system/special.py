@@ -150,7 +150,7 @@ def later_guest(setup, back_end, checks):
         damages.machine(serial_mode=CHANNEL, flags=damages.SHARE_CPUS)))
     machine = machines.Machine(back_end, disk, folder, checks.note)
     process = machine.process
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + SECONDS * back_end.patience
     try:
         if wait_for_text(checks, process, channel.HYPERVISOR,
                          "first: stopped: powered off", end):
@@ -173,16 +173,16 @@ TESTS = {
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
     "debugger": Special(debugger, backends=("svm",)),
-    # Bochs's serial line cannot be written to without a terminal.
-    "later-guest": Special(later_guest, backends=("svm",)),
-    "look-into": Special(looks.look_into, backends=("svm",)),
-    "life": Special(life.life, backends=("svm",)),
+    "later-guest": Special(later_guest),
+    "look-into": Special(looks.look_into, vmx_too=True),
+    "life": Special(life.life),
     "life-200": Special(life.long_life, backends=("svm",), long=True),
-    "many-vms": Special(life.many, backends=("svm",)),
+    "many-vms": Special(life.many),
     "screen": Special(screens.screen),
+    # Bochs's line can be connected to once only.
     "control": Special(control.control, backends=("svm",)),
     "line": Special(line.line_test, backends=("svm",)),
-    "listen": Special(control.listen, backends=("svm",)),
+    "listen": Special(control.listen),
 }
 # These boot nothing.
 WITHOUT_MACHINE = {"same-package": disks.same_package, "mistakes": mistakes}
