@@ -22,7 +22,7 @@ static void describe_firmware(struct mull_boot_info *info)
 		info->firmware_vendor[length++] = c < ' ' || c > '~' ? '?' : c;
 	}
 	info->firmware_vendor[length] = '\0';
-	info->system_table = (uintptr_t)firmware;
+	info->reset_system = (uintptr_t)firmware->RuntimeServices->ResetSystem;
 	say("Firmware:   %s, revision 0x%x, UEFI %u.%u\n",
 	    info->firmware_vendor, firmware->FirmwareRevision,
 	    firmware->Hdr.Revision >> 16,

@@ -120,8 +120,8 @@ FAKE size_t arch_backtrace(uint64_t *addresses, size_t count)
 	return 0;
 }
 
-FAKE _Noreturn void arch_machine_reset(void)
+FAKE void arch_end_machine(enum mull_machine_end end)
 {
-	fprintf(stderr, "fake processors: arch_machine_reset()\n");
+	fprintf(stderr, "fake processors: arch_end_machine(%d)\n", end);
 	abort();
 }

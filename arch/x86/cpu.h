@@ -109,6 +109,9 @@ void page_table_drop_identity(void);
 void page_table_check(void);
 /* The direct map's tables for all RAM, so that mapping needs no allocation. */
 void page_table_reserve(const struct mull_boot_info *boot);
+/* Tables of their own, for good, in which the firmware finds what is its at
+ * physical addresses, to run and to write; and we ours. */
+void page_table_firmware(const struct mull_boot_info *boot);
 /* Writes to the image's own code, which is mapped read-only: at start. */
 void page_table_write_image(const char *at, const uint8_t *bytes, size_t size);
 /* One page at @physical mapped 1:1, executable, for the start of CPUs. */

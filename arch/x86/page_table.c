@@ -11,6 +11,7 @@
 #include <mullion/arch.h>
 #include <mullion/log.h>
 #include <mullion/page.h>
+#include <string.h>
 
 #define PTE_PRESENT BIT(0)
 #define PTE_WRITE BIT(1)
@@ -261,6 +262,26 @@ void arch_look(uint64_t address, struct mapping *mapping)
 void page_table_drop_identity(void)
 {
 	root[0] = 0;
+	write_cr3(page_table_root());
+}
+
+/* Runtime services wherever they are, and below 4 GiB all else that the map
+ * does not give us: tables, registers, flash. */
+void page_table_firmware(const struct mull_boot_info *boot)
+{
+	root = memcpy(new_table(), root, PAGE_SIZE);
+	for (uint32_t i = 0; i < boot->memory_count; i++) {
+		const struct mull_memory_range *range = &boot->memory[i];
+
+		if (range->kind < MULL_MEMORY_FIRMWARE ||
+		    (range->kind > MULL_MEMORY_FIRMWARE &&
+		     range->start + range->size > GIB(4)))
+			continue;
+		for (uint64_t at = round_down(range->start, FRAME_SIZE);
+		     at < range->start + range->size; at += FRAME_SIZE)
+			*entry_for(at, 2) = at | PTE_PRESENT | PTE_WRITE |
+					    PTE_LARGE;
+	}
 	write_cr3(page_table_root());
 }
 

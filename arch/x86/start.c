@@ -13,6 +13,8 @@ static struct mull_boot_info boot_info;
 
 void x86_start(const struct mull_boot_info *from_loader);
 _Noreturn void switch_stack(void (*next)(void), uint64_t stack);
+typedef void reset_system(uint32_t type, uint64_t status, uint64_t size,
+			  const void *data) __attribute__((ms_abi));
 
 uint8_t arch_port_in8(uint16_t port)
 {
@@ -109,12 +111,32 @@ void x86_start(const struct mull_boot_info *from_loader)
 			     (CPU_PAGE_STACK + CPU_STACK_PAGES) * PAGE_SIZE);
 }
 
-/* "PCI reset control" at 0xcf9, the way that PCs have had since the PIIX3. */
-_Noreturn void arch_machine_reset(void)
+/*
+ * UEFI 2.10, "ResetSystem()", as "x64 Platforms" wants it called; then the
+ * FADT's register, and 0xcf9 that PCs have had since the PIIX3.  Without an IDT
+ * a fault in the firmware, and at last INT3, restarts the machine as well.
+ */
+void arch_end_machine(enum mull_machine_end end)
 {
+	static const uint32_t types[] = {
+		[MULL_MACHINE_POWER_OFF] = 2,  /* EfiResetShutdown */
+		[MULL_MACHINE_REBOOT] = 0,     /* EfiResetCold */
+		[MULL_MACHINE_WARM_RESET] = 1, /* EfiResetWarm */
+	};
+	static const uint64_t no_idt[2];
+	reset_system *firmware = (reset_system *)boot_info.reset_system;
+
+	page_table_firmware(&boot_info);
+	arch_stop_others();
+	if (end != MULL_MACHINE_POWER_OFF)
+		__asm__ volatile("lidt %0" : : "m"(no_idt));
+	if (firmware)
+		firmware(types[end], 0, 0, NULL);
+	if (end == MULL_MACHINE_POWER_OFF)
+		return;
 	if (acpi.reset_port != 0)
 		arch_port_out8(acpi.reset_port, acpi.reset_value);
 	arch_port_out8(0xcf9, 0x02);
 	arch_port_out8(0xcf9, 0x06);
-	arch_halt();
+	__asm__ volatile("int3");
 }

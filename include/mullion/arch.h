@@ -8,6 +8,7 @@
 
 #include <mullion/address.h>
 #include <mullion/boot_info.h>
+#include <mullion/control.h>
 #include <mullion/error.h>
 #include <mullion/package.h>
 #include <stdbool.h>
@@ -111,8 +112,9 @@ _Noreturn void arch_halt(void);
 /* Return addresses of the callers, innermost first; how many were found. */
 size_t arch_backtrace(uint64_t *addresses, size_t count);
 
-/* Switch the machine off, or restart it. */
-_Noreturn void arch_machine_reset(void);
+/* Switch the machine off, or restart it: on the boot CPU, when nothing is left
+ * to be done.  Comes back only when it cannot be switched off. */
+void arch_end_machine(enum mull_machine_end end);
 
 static inline void arch_pause(void)
 {

@@ -24,7 +24,7 @@
 #define MULL_KERNEL_MAX 0x200000ull /* bytes, image with .bss */
 
 #define MULL_BOOT_MAGIC 0x544f4f424c4c554dull /* "MULLBOOT" */
-#define MULL_BOOT_VERSION 1
+#define MULL_BOOT_VERSION 2
 
 #define MULL_BOOT_RANGES 512
 #define MULL_BOOT_PROCESSORS 256
@@ -79,7 +79,7 @@ struct mull_boot_info {
 	uint64_t package_size;	  /* bytes that could be read */
 	uint64_t rsdp;		  /* physical; 0: none */
 	uint64_t trampoline;	  /* physical, one 4 KiB page below 1 MiB */
-	uint64_t system_table;	  /* EFI_SYSTEM_TABLE, physical */
+	uint64_t reset_system;	  /* the firmware's ResetSystem(), physical */
 	uint64_t wall_clock;	  /* seconds since 1970-01-01 UTC; 0: unknown */
 	uint64_t tsc_loader_start;
 	uint64_t tsc_left_firmware; /* after ExitBootServices */

@@ -35,6 +35,9 @@ bool manage_poll(void);
  */
 bool manage_needs_polling(void);
 
+/* Each round of each CPU: the boot CPU ends the machine when it is time. */
+void manage_end(void);
+
 /* Console output or an event of @vm waits; any CPU.  Wakes the service CPU. */
 void manage_notify(void);
 

@@ -146,6 +146,11 @@ static bool is_pending(void)
 	return replies.count && last_answer()->pending;
 }
 
+static bool may_obey(void)
+{
+	return !is_pending() && !manage_ends();
+}
+
 static struct answer *next_answer(void)
 {
 	ASSERT(replies.count < REPLIES_MAX);
@@ -196,7 +201,7 @@ static void decode_held(void)
 	static struct frame_decoder decoder = { .on_frame = obey };
 	uint32_t damaged = decoder.damaged;
 
-	while (held.length && !is_pending()) {
+	while (held.length && may_obey()) {
 		frame_decode(&decoder, held.bytes + held.first++, 1);
 		held.length--;
 	}
@@ -213,7 +218,7 @@ bool channel_has_room(void)
 		request_continue(last_answer());
 	if (!is_pending() && held.length)
 		decode_held();
-	return REPLIES_MAX - replies.count >= REPLIES_A_TIME && !is_pending() &&
+	return REPLIES_MAX - replies.count >= REPLIES_A_TIME && may_obey() &&
 	       !held.length;
 }
 

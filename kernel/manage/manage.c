@@ -40,6 +40,9 @@ static _Atomic bool interrupted;     /* by the UART */
 static _Atomic bool interrupts_work; /* one has come: they can be relied on */
 static bool wants_receive, wants_transmit; /* as the UART was told */
 
+static enum mull_machine_end ending;	      /* 0: it goes on */
+static _Atomic enum mull_machine_end end_now; /* the same, when all is told */
+
 /* ---- before the loop runs ------------------------------------------------ */
 
 static atomic_flag sending_early = ATOMIC_FLAG_INIT;
@@ -202,6 +205,26 @@ static void begin_serving(void)
 	serving = true;
 }
 
+void manage_end_machine(enum mull_machine_end end)
+{
+	ending = end;
+}
+
+bool manage_ends(void)
+{
+	return ending;
+}
+
+void manage_end(void)
+{
+	if (!end_now || arch_cpu_index() != 0)
+		return;
+	arch_end_machine(end_now);
+	log_write("the firmware does not switch it off; its button does");
+	log_emergency();
+	arch_halt();
+}
+
 bool manage_poll(void)
 {
 	bool was_interrupted, more;
@@ -218,6 +241,11 @@ bool manage_poll(void)
 	consoles_offer_input();
 	more |= transmit();
 	want_interrupts(was_interrupted);
+	if (ending && !end_now && !wire_length && !consoles_print()) {
+		uart_send_waiting(uart, "", 1); /* behind all the others */
+		end_now = ending;
+		arch_kick(0);
+	}
 	return more;
 }
 

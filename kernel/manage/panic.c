@@ -24,7 +24,7 @@ static void say(const char *text, size_t length)
 }
 
 /* The lines before the panic tell most, and may not have been sent yet. */
-static void say_log(void)
+void log_emergency(void)
 {
 	char line[LOG_LINE_MAX];
 	size_t length;
@@ -95,7 +95,7 @@ void panic(const char *format, ...)
 
 	only_once();
 	arch_stop_others();
-	say_log();
+	log_emergency();
 	say_where();
 	va_start(arguments, format);
 	length = format_text_list(words, sizeof words, format, arguments);

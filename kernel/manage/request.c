@@ -65,6 +65,8 @@ static const struct command {
 	[MULL_COMMAND_DEBUG] = { request_debug, ABOUT_VM | CHANGES, 0, 0, 1 },
 	[MULL_COMMAND_STEP] = { request_step, ABOUT_VM | CHANGES, 0, 0,
 				MULL_VCPU_MAX - 1 },
+	[MULL_COMMAND_MACHINE] = { request_machine, CHANGES, 0, 0,
+				   MULL_MACHINE_WARM_RESET },
 };
 
 /* ---- requests that came already ------------------------------------------ */

@@ -42,7 +42,7 @@ enum error answer_wrong_state(struct answer *answer, const struct vm *vm);
 void *answer_add(struct answer *answer, size_t size);
 
 /* request_life.c */
-request_handler request_button, request_life;
+request_handler request_button, request_life, request_machine;
 /* request_debug.c */
 request_handler request_registers, request_memory, request_set_memory;
 request_handler request_inject, request_step, request_debug;

@@ -4,6 +4,7 @@
 #define MANAGE_SERVICE_H
 
 #include <mullion/channel.h>
+#include <mullion/control.h>
 #include <mullion/frame.h>
 #include <mullion/log.h>
 #include <mullion/uart16550.h>
@@ -117,6 +118,17 @@ size_t events_read(uint64_t *first, struct mull_event *to, size_t room);
 /* ---- audit.c ------------------------------------------------------------ */
 
 bool audit_step(void); /* whether it goes on */
+
+/* ---- manage.c ----------------------------------------------------------- */
+
+/* Obeys no more; the machine ends when all is told. */
+void manage_end_machine(enum mull_machine_end end);
+bool manage_ends(void); /* so it is */
+
+/* ---- panic.c ------------------------------------------------------------- */
+
+/* Tells the log's lines that nobody has had, at once. */
+void log_emergency(void);
 
 /* ---- request.c ---------------------------------------------------------- */
 

@@ -235,6 +235,7 @@ _Noreturn void cpu_loop(void)
 		more = work_on_vms(queue);
 		if (service)
 			more |= manage_poll();
+		manage_end();
 		began = arch_time() - began;
 		if (began > queue->worst_step)
 			queue->worst_step = began;

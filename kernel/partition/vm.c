@@ -341,6 +341,7 @@ static void obey_stop(struct vm *vm)
 	case MULL_VM_CRASHED:
 	case MULL_VM_REFUSED:
 		take_command(vm, MULL_COMMAND_STOP);
+		manage_notify(); /* who waits for that hears of no event */
 		break;
 	}
 }

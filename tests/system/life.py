@@ -95,13 +95,13 @@ class Client:
                         self.frames(channel.CONSOLE) if stream == number)
 
 
-def boot(setup, back_end, checks, vms, cpus=2):
+def boot(setup, back_end, checks, vms, **more):
     counter = (setup.guests / "counter.elf").read_bytes()
     folder = disks.fresh_folder(setup, checks)
     disk = disks.boot_folder(setup, folder, damages.package(
         vms, [damages.Image(b"counter.elf", damages.ELF64, counter)],
         damages.machine(serial_mode=CHANNEL, flags=damages.SHARE_CPUS)))
-    machine = machines.Machine(back_end, disk, folder, checks.note, cpus=cpus)
+    machine = machines.Machine(back_end, disk, folder, checks.note, **more)
     seconds = SECONDS * back_end.patience
     checks.check(machine.process.wait_for("VMs? can|counter: running|running",
                                           seconds), "it boots")

@@ -7,7 +7,7 @@ from process import Process
 
 SECONDS = 120
 QEMU = ("qemu-system-x86_64 -nodefaults -machine q35 -accel tcg -cpu max "
-        "-m 512M -display none -monitor none -no-reboot -boot menu=off "
+        "-m 512M -display none -monitor none -boot menu=off "
         "-serial stdio").split()
 FLASH = "if=pflash,format=raw,unit=%d,%s,file=/usr/share/OVMF/OVMF_%s_4M.fd"
 BOCHS = """\
@@ -33,10 +33,10 @@ vga: extension=cirrus
 """
 
 
-def qemu(disk, cpus=2):
+def qemu(disk, cpus=2, on_reset="shutdown"):
     """@disk: a folder, or an image of a disk."""
     drive = "file=%s%s" % ("fat:" if disk.is_dir() else "", disk)
-    return QEMU + ["-smp", str(cpus),
+    return QEMU + ["-smp", str(cpus), "-action", "reboot=" + on_reset,
                    "-drive", FLASH % (0, "readonly=on", "CODE"),
                    "-drive", FLASH % (1, "snapshot=on", "VARS"),
                    "-drive", "if=none,id=boot,format=raw,readonly=on," + drive,

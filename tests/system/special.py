@@ -14,6 +14,7 @@ import disks
 import line
 import looks
 import life
+import machine_end
 import machines
 import screens
 from backends import BACK_ENDS
@@ -178,6 +179,7 @@ TESTS = {
     "life": Special(life.life),
     "life-200": Special(life.long_life, backends=("svm",), long=True),
     "many-vms": Special(life.many),
+    "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.
     "control": Special(control.control, backends=("svm",)),

@@ -33,6 +33,7 @@ static struct {
 	bool empty_pending; /* the transmitter's interrupt is due */
 	bool level;	    /* of the interrupt line */
 	bool absent, deaf;  /* no UART; no interrupt arrives */
+	bool fast;	    /* each byte is out at once */
 	uint32_t pace;	    /* bytes that the line takes a millisecond */
 	uint8_t incoming[8192];
 	size_t incoming_count, incoming_taken;
@@ -90,7 +91,7 @@ static void chip_out(uint16_t port, uint8_t value)
 		on_wire(value);
 		chip.empty_pending = false;
 		/* Before the loop runs, the line is as fast as can be. */
-		if (serving)
+		if (serving && !chip.fast)
 			chip.in_fifo++;
 		break;
 	case 1:
@@ -244,7 +245,7 @@ void platform_press_button(struct vm *vm)
 
 void vm_command(struct vm *vm, enum mull_command command)
 {
-	(void)vm;
+	vm->commands |= 1u << command;
 	commands++;
 	last_command = command;
 }
@@ -359,6 +360,7 @@ static void forget_service(void)
 
 	while (log_take(LOG_SERIAL, line_of_log, sizeof line_of_log))
 		;
+	ending = end_now = (enum mull_machine_end)0;
 	serving = notified = interrupted = interrupts_work = false;
 	wants_receive = wants_transmit = false;
 	wire_length = wire_sent = 0;

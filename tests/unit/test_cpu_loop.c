@@ -22,6 +22,10 @@ bool manage_poll(void)
 	return more_to_poll;
 }
 
+void manage_end(void)
+{
+}
+
 bool manage_needs_polling(void)
 {
 	return needs_polling;

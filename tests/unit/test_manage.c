@@ -502,6 +502,117 @@ static void a_panic_cuts_in_as_plain_text(void **unused)
 	sequence_known = false;
 }
 
+/* ---- the machine's end --------------------------------------------------- */
+
+static enum mull_machine_end ended;
+static jmp_buf halted;
+
+void arch_end_machine(enum mull_machine_end end)
+{
+	ended = end;
+}
+
+void arch_halt(void)
+{
+	longjmp(halted, 1);
+}
+
+/* Runs the boot CPU's round; whether it came to the end. */
+static bool ends(void)
+{
+	ended = (enum mull_machine_end)0;
+	if (setjmp(halted) == 0)
+		manage_end();
+	return ended;
+}
+
+static bool printed_all; /* when the end came */
+
+static void print_until_the_end(void)
+{
+	static uint32_t times;
+
+	if (!end_now && times++ < 40)
+		print(1, ".");
+	else if (end_now)
+		printed_all &= !consoles_print();
+}
+
+static void the_machine_ends_when_all_vms_rest(void **unused)
+{
+	(void)unused;
+	state(0, MULL_VM_RUNNING);
+	assert_int_equal(ask(MULL_COMMAND_MACHINE, 0, MULL_MACHINE_REBOOT),
+			 UINT32_MAX);
+	assert_int_equal(last_command, MULL_COMMAND_STOP);
+	assert_int_equal(commands, 1); /* once, and not the one that rests */
+	assert_false(ends());
+
+	state(0, MULL_VM_STOPPED);
+	serve(50);
+	assert_int_equal(answer(), UINT32_MAX); /* the command still stands */
+	guests[0].commands = 0;
+	manage_notify();
+	print(1, "its last words");
+	printed_all = true;
+	each_millisecond = print_until_the_end;
+	serve(100);
+	assert_true(printed_all);
+	assert_int_equal(answer(), ERR_NONE);
+	assert_non_null(strstr(printed[1], "its last words."));
+	assert_non_null(strstr(logged, "machine: reboot by command\n"));
+	fake_cpu = 1;
+	assert_false(ends());
+	fake_cpu = 0;
+	chip.fast = true;
+	chip.in_fifo = 0;
+	assert_true(ends());
+	assert_int_equal(ended, MULL_MACHINE_REBOOT);
+	assert_non_null(strstr(plain, "does not switch it off"));
+}
+
+/* One that was told to start before does not. */
+static void a_start_that_waits_is_called_off(void **unused)
+{
+	(void)unused;
+	assert_int_equal(ask(MULL_COMMAND_START, 1, 0), ERR_NONE);
+	assert_int_equal(ask(MULL_COMMAND_MACHINE, 0, MULL_MACHINE_POWER_OFF),
+			 UINT32_MAX);
+	assert_int_equal(last_command, MULL_COMMAND_STOP);
+	guests[1].commands = 0;
+	manage_notify();
+	serve(50);
+	assert_int_equal(answer(), ERR_NONE);
+	assert_true(ends());
+	assert_int_equal(ended, MULL_MACHINE_POWER_OFF);
+}
+
+static void an_ending_machine_obeys_no_more(void **unused)
+{
+	struct mull_request request[] = {
+		{ MULL_COMMAND_MACHINE, 0, MULL_MACHINE_WARM_RESET },
+		{ MULL_COMMAND_START, 0, 0 },
+	};
+	uint8_t both[2 * FRAME_WIRE_MAX];
+	size_t length = 0;
+
+	(void)unused;
+	assert_int_equal(ask(MULL_COMMAND_MACHINE, 0, 0), ERR_BAD_REQUEST);
+	assert_int_equal(ask(MULL_COMMAND_MACHINE, 0, 4), ERR_BAD_REQUEST);
+	assert_false(ends());
+	for (int i = 0; i < 2; i++)
+		length += encode(MULL_FRAME_REQUEST, 0, &request[i],
+				 sizeof request[i], both + length);
+	assert_in_range(length, 1, LINE_RECEIVE_MAX); /* taken at once */
+	incoming(both, length);
+	serve(50);
+	assert_int_equal(answer(), UINT32_MAX);
+	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), UINT32_MAX);
+	assert_int_equal(commands, 0);
+	assert_true(ends());
+	assert_int_equal(ended, MULL_MACHINE_WARM_RESET);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -530,6 +641,9 @@ int main(void)
 		TEST(without_interrupts_it_is_polled),
 		TEST(without_a_uart_guests_still_print),
 		TEST(a_panic_cuts_in_as_plain_text),
+		TEST(the_machine_ends_when_all_vms_rest),
+		TEST(a_start_that_waits_is_called_off),
+		TEST(an_ending_machine_obeys_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

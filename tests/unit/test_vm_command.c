@@ -23,6 +23,17 @@ static void stop_and_reset_by_command(void **state)
 	assert_int_equal(vm->restarts, 1);
 }
 
+/* The end of the machine waits until no command stands. */
+static void a_stop_that_has_nothing_to_do_is_told_of(void **state)
+{
+	(void)state;
+	vm_command(vm, MULL_COMMAND_STOP);
+	notices = 0;
+	work();
+	assert_int_equal(vm->commands, 0);
+	assert_int_equal(notices, 1);
+}
+
 static void stop_beats_a_reset_at_the_same_time(void **state)
 {
 	(void)state;
@@ -218,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(stop_and_reset_by_command),
+		TEST(a_stop_that_has_nothing_to_do_is_told_of),
 		TEST(stop_beats_a_reset_at_the_same_time),
 		TEST(a_vm_that_starts_can_be_stopped),
 		TEST(stop_is_not_lost_in_a_restart),

@@ -35,8 +35,11 @@ void manage_event(struct vm *of)
 	states[state_count++] = of->state;
 }
 
+static uint32_t notices;
+
 void manage_notify(void)
 {
+	notices++;
 }
 
 void log_write(const char *format, ...)
