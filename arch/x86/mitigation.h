@@ -73,6 +73,6 @@ void mitigation_patch(uint32_t on);
 /* mitigation_code.S: the values of IA32_SPEC_CTRL while the hypervisor runs, and
  * while a guest does, where IBRS is written at exits. */
 extern uint32_t mitigation_spec_ctrl_host, mitigation_spec_ctrl_guest;
-extern const char guarded_call[];
+extern char guarded_call[];
 
 #endif

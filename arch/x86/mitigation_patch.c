@@ -25,17 +25,18 @@
 #define THUNK_SIZE 8
 #define RETPOLINE_SIZE 32
 
-/* vmx_enter.S, svm_enter.S */
-extern const char vmx_fast_call[], svm_fast_call[];
-extern const char vmx_entry_guard[], svm_entry_guard[];
-extern const char vmx_enter_undo[], vmx_fast_undo[];
+/* vmx_enter.S, svm_enter.S; what is written is not const. */
+extern char vmx_fast_call[], svm_fast_call[];
+extern char vmx_entry_guard[], svm_entry_guard[];
+extern char vmx_enter_undo[], vmx_fast_undo[];
 /* mitigation_code.S */
+extern char exit_ibpb[], exit_fence[], exit_ibrs[], exit_rsb[];
+extern char exit_bhb[], entry_l1d[], entry_ibrs[], entry_verw[];
+extern char indirect_thunks[];
 extern const char guarded_fast[], guarded_entry[];
-extern const char exit_ibpb[], exit_fence[], exit_ibrs[], exit_rsb[];
-extern const char exit_bhb[], entry_l1d[], entry_ibrs[], entry_verw[];
 extern const char ibpb[], fence[], ibrs_on[], ibrs_off[], rsb_refill[];
 extern const char bhb_loop[], verw_buffers[], l1d_flush[];
-extern const char indirect_thunks[], retpolines[];
+extern const char retpolines[];
 
 /* A call of @target is written @at where one of @with is on. */
 static const struct site {

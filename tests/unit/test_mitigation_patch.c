@@ -2,7 +2,8 @@
 /*
  * The entry code itself runs here, patched.  What a host refuses to a user
  * (WRMSR, VMLAUNCH and their like) ends in on_refused(), which plays the
- * processor: MSR writes and guests' runs go into a story.
+ * processor: MSR writes and guests' runs go into a story.  So do the sequences
+ * that would run unseen, where watch() has put a HLT into them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,13 +26,15 @@
 #define BRANCH_SIZE 5
 #define MITIGATIONS 14 /* bits of enum mitigation */
 
-extern const char vmx_fast_call[], svm_fast_call[], guarded_fast[];
-extern const char vmx_entry_guard[], svm_entry_guard[], guarded_entry[];
-extern const char vmx_enter_undo[], vmx_fast_undo[], ibrs_on[], ibrs_off[];
-extern const char exit_ibpb[], exit_fence[], exit_ibrs[], exit_rsb[];
-extern const char exit_bhb[], entry_l1d[], entry_ibrs[], entry_verw[];
-extern const char ibpb[], fence[], rsb_refill[], bhb_loop[];
-extern const char verw_buffers[], l1d_flush[], indirect_thunks[], retpolines[];
+/* What is written is not const: the compiler must look again. */
+extern char vmx_fast_call[], svm_fast_call[];
+extern char vmx_entry_guard[], svm_entry_guard[];
+extern char vmx_enter_undo[], vmx_fast_undo[];
+extern char exit_ibpb[], exit_fence[], exit_ibrs[], exit_rsb[];
+extern char exit_bhb[], entry_l1d[], entry_ibrs[], entry_verw[];
+extern char fence[], rsb_refill[], bhb_loop[], verw_buffers[];
+extern char indirect_thunks[];
+extern const char guarded_fast[], retpolines[];
 extern const char vmx_exit[], vmx_enter_look[], vmx_enter_failed[];
 extern const char vmx_fast_look[], vmx_fast_failed[];
 
@@ -105,6 +108,33 @@ uint32_t svm_fast_by_view(struct vcpu *of)
 	return next_answer();
 }
 
+static const struct {
+	const char *at, *words;
+} sequences[] = {
+	{ fence, "fence " },
+	{ rsb_refill, "rsb " },
+	{ bhb_loop, "bhb " },
+	{ verw_buffers, "verw " },
+};
+
+/* Until put_back(), in place of what they do. */
+static void watch(void)
+{
+	static const uint8_t hlt = 0xf4;
+
+	for (size_t i = 0; i < ARRAY_COUNT(sequences); i++)
+		page_table_write_image(sequences[i].at, &hlt, 1);
+}
+
+static void end_sequence(greg_t *r)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(sequences); i++)
+		if (r[REG_RIP] == (greg_t)sequences[i].at)
+			tell(sequences[i].words);
+	r[REG_RIP] = *(greg_t *)r[REG_RSP]; /* RET */
+	r[REG_RSP] += 8;
+}
+
 static bool is_code(const uint8_t *at, uint8_t second, uint8_t third)
 {
 	return at[0] == 0x0f && at[1] == second && (!third || at[2] == third);
@@ -149,6 +179,8 @@ static void on_refused(int signal, siginfo_t *info, void *context)
 		r[REG_RIP] += 3;
 	} else if (at[0] == 0xfa || at[0] == 0xfb) { /* CLI, STI */
 		r[REG_RIP] += 1;
+	} else if (at[0] == 0xf4) {
+		end_sequence(r);
 	} else {
 		_exit(99);
 	}
@@ -203,41 +235,42 @@ static bool leads_to(const char *at, uint8_t opcode, const char *target)
 	       at + BRANCH_SIZE + distance == target;
 }
 
-static const struct {
-	const char *at, *target;
-	uint32_t with;
-} sites[] = {
-	{ exit_ibpb, ibpb, IBPB_EXIT },
-	{ exit_fence, fence, RSB_FENCE },
-	{ exit_ibrs, ibrs_on, IBRS },
-	{ exit_rsb, rsb_refill, RSB_REFILL },
-	{ exit_bhb, bhb_loop, BHB_LOOP },
-	{ vmx_entry_guard, guarded_entry, L1D_FLUSH | IBRS | VERW },
-	{ svm_entry_guard, guarded_entry, L1D_FLUSH | IBRS | VERW },
-	{ entry_l1d, l1d_flush, L1D_FLUSH },
-	{ entry_ibrs, ibrs_off, IBRS },
-	{ entry_verw, verw_buffers, VERW },
-	{ vmx_enter_undo, ibrs_on, IBRS },
-	{ vmx_fast_undo, ibrs_on, IBRS },
+/* All that may become a call. */
+static const char *const sites[] = {
+	exit_ibpb,	 exit_fence,	  exit_ibrs,	  exit_rsb,
+	exit_bhb,	 entry_l1d,	  entry_ibrs,	  entry_verw,
+	vmx_entry_guard, svm_entry_guard, vmx_enter_undo, vmx_fast_undo,
 };
+
+static size_t calls_written(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_COUNT(sites); i++)
+		count += memcmp(sites[i], nop, sizeof nop) != 0;
+	return count;
+}
 
 static void each_mitigation_writes_its_sites_only(void **state)
 {
+	static const uint8_t counts[MITIGATIONS] = {
+		[2] = 1,  /* RSB_REFILL: at exits, which are shared */
+		[3] = 1,  /* RSB_FENCE */
+		[6] = 6,  /* IBRS: at exits, entries of three kinds, undone */
+		[8] = 1,  /* BHB_LOOP */
+		[9] = 1,  /* IBPB_EXIT */
+		[11] = 3, /* VERW: at entries, to which two guards lead */
+		[12] = 3, /* L1D_FLUSH: the same, on the long way */
+	};
 	const uint32_t guards = RSB_REFILL | RSB_FENCE | IBRS | BHB_LOOP |
 				IBPB_EXIT | VERW;
 
-	for (int i = 0; i <= MITIGATIONS; i++) {
-		uint32_t on = i < MITIGATIONS ? BIT(i) : 0;
-		bool guarded = on & guards;
+	assert_int_equal(calls_written(), 0);
+	for (int i = 0; i < MITIGATIONS; i++) {
+		bool guarded = BIT(i) & guards;
 
-		mitigation_patch(on);
-		for (size_t s = 0; s < ARRAY_COUNT(sites); s++)
-			if (sites[s].with & on)
-				assert_true(leads_to(sites[s].at, 0xe8,
-						     sites[s].target));
-			else
-				assert_memory_equal(sites[s].at, nop,
-						    sizeof nop);
+		mitigation_patch(BIT(i));
+		assert_int_equal(calls_written(), counts[i]);
 		assert_true(leads_to(vmx_fast_call, 0xe8,
 				     guarded ? guarded_fast :
 					       (const char *)vmx_fast));
@@ -253,10 +286,10 @@ static void no_site_is_where_an_nmi_moves_rip(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(sites); i++) {
-		assert_false(sites[i].at + BRANCH_SIZE > vmx_enter_look &&
-			     sites[i].at < vmx_enter_failed);
-		assert_false(sites[i].at + BRANCH_SIZE > vmx_fast_look &&
-			     sites[i].at < vmx_fast_failed);
+		assert_false(sites[i] + BRANCH_SIZE > vmx_enter_look &&
+			     sites[i] < vmx_enter_failed);
+		assert_false(sites[i] + BRANCH_SIZE > vmx_fast_look &&
+			     sites[i] < vmx_fast_failed);
 	}
 }
 
@@ -346,6 +379,63 @@ static void without_any_nothing_is_done(void **state)
 	assert_string_equal(story, "run fast ");
 }
 
+/* What each alone does before a guest, after it, and when an entry is called
+ * off, which SVM does before all. */
+static void each_alone_does_its_own(void **state)
+{
+	static const struct {
+		uint32_t on;
+		const char *before, *after, *undone;
+	} rows[] = {
+		{ LFENCE_WAITS | RETPOLINES | EIBRS | AUTO_IBRS | BHI_DIS_S |
+			  IBPB_SWITCH | APART,
+		  "", "", "" }, /* nothing at entries and exits */
+		{ RSB_REFILL, "", "rsb ", "" },
+		{ RSB_FENCE, "", "fence ", "" },
+		{ IBRS, "48=0 ", "48=1 ", "48=1 " },
+		{ BHB_LOOP, "", "bhb ", "" },
+		{ IBPB_EXIT, "", "49=1 ", "" },
+		{ VERW, "verw ", "", "" },
+		{ L1D_FLUSH, "10b=1 ", "", "" },
+	};
+	char words[64];
+
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		mitigation_patch(rows[i].on);
+		watch();
+		begin(state);
+		assert_int_equal(enter_vmx(), 1); /* EXITED */
+		snprintf(words, sizeof words, "%slaunch %sfast ",
+			 rows[i].before, rows[i].after);
+		assert_string_equal(story, words);
+		begin(state);
+		mitigation_branch(guarded_call, BRANCH_CALL,
+				  (const char *)svm_fast_by_view);
+		assert_int_equal(enter_svm(), 1);
+		snprintf(words, sizeof words, "%srun %sfast ", rows[i].before,
+			 rows[i].after);
+		assert_string_equal(story, words);
+		begin(state);
+		kicked = true;
+		assert_int_equal(enter_vmx(), 0); /* ABORTED */
+		snprintf(words, sizeof words, "%s%s", rows[i].before,
+			 rows[i].undone);
+		assert_string_equal(story, words);
+		put_back(state);
+	}
+}
+
+/* The guest's last is VERW; IBPB comes before anything has returned. */
+static void all_come_in_their_order(void **state)
+{
+	(void)state;
+	mitigation_patch(EVERYTHING);
+	watch();
+	assert_int_equal(enter_vmx(), 1);
+	assert_string_equal(story, "10b=1 48=0 verw launch "
+				   "49=1 fence 48=1 rsb bhb fast ");
+}
+
 static void the_long_way_is_guarded(void **state)
 {
 	(void)state;
@@ -423,6 +513,8 @@ int main(void)
 		TEST(spec_ctrl_is_what_is_on),
 		TEST(thunks_lead_where_they_should),
 		TEST(without_any_nothing_is_done),
+		TEST(each_alone_does_its_own),
+		TEST(all_come_in_their_order),
 		TEST(the_long_way_is_guarded),
 		TEST(the_short_path_flushes_no_l1),
 		TEST(an_entry_called_off_is_undone),

@@ -10,7 +10,7 @@
 #include <mullion/fast_exit.h>
 #include <string.h>
 
-extern const char svm_fast_call[]; /* svm_enter.S */
+extern char svm_fast_call[]; /* svm_enter.S */
 
 #define RFLAGS_TF BIT(8)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
