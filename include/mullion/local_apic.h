@@ -13,6 +13,7 @@
 #define MULLION_LOCAL_APIC_H
 
 #include <assert.h>
+#include <mullion/bits.h>
 #include <mullion/error.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -68,6 +69,11 @@ struct apic_posted {
 	_Atomic uint32_t words; /* of requests that have some: bits */
 };
 
+/* SDM 325384, "IA32_APIC_BASE MSR Supporting x2APIC" */
+#define APIC_BASE_BOOTSTRAP BIT(8)
+#define APIC_BASE_X2APIC BIT(10)
+#define APIC_BASE_ENABLED BIT(11)
+
 struct local_apic {
 	/* By enum apic_register_number in local_apic_parts.h. */
 	struct apic_register registers[APIC_REGISTERS];
@@ -91,6 +97,11 @@ static_assert(offsetof(struct local_apic, posted) == 0x400 &&
 void local_apic_reset(struct vcpu *vcpu);
 /* What an INIT leaves: the ID and the APIC base stay. */
 void local_apic_init(struct vcpu *vcpu);
+
+static inline bool local_apic_in_x2apic(const struct local_apic *apic)
+{
+	return apic->base & APIC_BASE_X2APIC;
+}
 
 /* In x2APIC mode and when it is off, the APIC's page is empty. */
 bool local_apic_is_xapic(const struct local_apic *apic);

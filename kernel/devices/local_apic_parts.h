@@ -31,11 +31,6 @@ enum apic_register_number {
 	REGISTER_SELF_IPI = 0x3f,
 };
 
-/* SDM 325384, "IA32_APIC_BASE MSR Supporting x2APIC" */
-#define APIC_BASE_BOOTSTRAP BIT(8)
-#define APIC_BASE_X2APIC BIT(10)
-#define APIC_BASE_ENABLED BIT(11)
-
 #define SVR_ENABLED BIT(8) /* "Spurious-Interrupt Vector Register (SVR)" */
 
 #define LVT_VECTOR BITS(7, 0) /* "Local Vector Table (LVT)" */
@@ -59,11 +54,6 @@ static inline void local_apic_set(struct local_apic *apic, uint32_t number,
 {
 	atomic_store_explicit(&apic->registers[number].value, value,
 			      memory_order_relaxed);
-}
-
-static inline bool local_apic_in_x2apic(const struct local_apic *apic)
-{
-	return apic->base & APIC_BASE_X2APIC;
 }
 
 /* ID and LDR as the mode has them. */

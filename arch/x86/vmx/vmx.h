@@ -31,10 +31,8 @@ struct vmx_vcpu {
 	uint64_t rip, rsp, rflags, host_rsp;
 	uint32_t pin, processor, interruptibility;
 
-	/* The local APIC's mode that the controls are for; its registers are in
-	 * struct local_apic. */
-	uint64_t apic_mode;
-	bool delivers; /* the processor delivers interrupts */
+	/* The local APIC; its registers are in struct local_apic. */
+	bool delivers; /* the controls have the processor deliver interrupts */
 	uint64_t tpr_threshold;
 
 	uint32_t fast_left; /* exits of the short path before the long way */

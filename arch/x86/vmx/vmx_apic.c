@@ -14,9 +14,6 @@
 #include <mullion/page.h>
 #include <string.h>
 
-/* IA32_APIC_BASE */
-#define MODE_X2APIC (BIT(11) | BIT(10))
-
 /* The MSR bitmap of guests in x2APIC mode. */
 static uint8_t *x2apic_bitmap;
 
@@ -51,14 +48,10 @@ void vmx_apic_start(void)
 	pass(writes, 0x83f, 0x83f); /* SELF IPI */
 }
 
-static void use_mode(struct vcpu *vcpu, uint64_t mode)
+static void deliver(struct vcpu *vcpu, bool x2apic)
 {
-	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	bool x2apic = mode == MODE_X2APIC && vmx_controls.interrupts;
-
 	vmx_use(vcpu);
-	vmx->apic_mode = mode;
-	vmx->delivers = x2apic;
+	vmx_of(vcpu)->delivers = x2apic;
 	vmcs_write(VMCS_SECONDARY,
 		   vmx_controls.secondary |
 			   (x2apic ? VMX_SECONDARY_X2APIC_ALL : 0));
@@ -73,16 +66,17 @@ void vmx_apic_reset(struct vcpu *vcpu)
 	vmcs_write(VMCS_VIRTUAL_APIC, arch_physical(&vcpu->apic).value);
 	vmcs_write(VMCS_TPR_THRESHOLD, 0);
 	vmx_of(vcpu)->tpr_threshold = 0;
-	use_mode(vcpu, 0);
+	deliver(vcpu, false);
 }
 
 bool vmx_delivers(struct vcpu *vcpu)
 {
-	uint64_t mode = vcpu->apic.base & MODE_X2APIC;
+	bool x2apic = vmx_controls.interrupts &&
+		      local_apic_in_x2apic(&vcpu->apic);
 
-	if (vmx_of(vcpu)->apic_mode != mode)
-		use_mode(vcpu, mode);
-	return vmx_of(vcpu)->delivers;
+	if (vmx_of(vcpu)->delivers != x2apic)
+		deliver(vcpu, x2apic);
+	return x2apic;
 }
 
 /* "TPR Virtualization": an exit when the TPR falls below it. */
