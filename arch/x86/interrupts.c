@@ -16,7 +16,6 @@ struct interrupt_frame {
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
-#define VECTOR_NMI 2
 #define VECTOR_DOUBLE_FAULT 8
 #define VECTOR_MACHINE_CHECK 18
 #define VECTOR_FIRST_INTERRUPT 32

@@ -40,6 +40,14 @@
 
 #define DR7_GD BIT(13)
 
+/* "Exceptions and Interrupts" */
+#define VECTOR_DB 1
+#define VECTOR_NMI 2
+#define VECTOR_BP 3
+#define VECTOR_PF 14
+#define VECTOR_AC 17
+#define VECTOR_MC 18
+
 #define MSR_APIC_BASE 0x1b
 #define APIC_BASE_BSP BIT(8)
 #define APIC_BASE_EXTD BIT(10)

@@ -31,16 +31,16 @@ static void plain_reasons_have_their_kinds(void **state)
 		enum exit_kind kind;
 		uint8_t length;
 	} plain[] = {
-		{ 1, EXIT_INTERRUPT, 0 }, { 2, EXIT_TRIPLE_FAULT, 0 },
-		{ 7, EXIT_WINDOW, 0 },	  { 8, EXIT_WINDOW, 0 },
-		{ 9, EXIT_UNKNOWN, 0 },	  { 10, EXIT_CPUID, 3 },
-		{ 12, EXIT_HALT, 3 },	  { 13, EXIT_CACHE, 3 },
-		{ 15, EXIT_COUNTER, 0 },  { 18, EXIT_HYPERCALL, 3 },
-		{ 43, EXIT_WINDOW, 0 },	  { 45, EXIT_VENDOR, 0 },
-		{ 56, EXIT_VENDOR, 0 },	  { 28, EXIT_VENDOR, 3 },
-		{ 31, EXIT_MSR_READ, 3 }, { 32, EXIT_MSR_WRITE, 3 },
-		{ 49, EXIT_UNKNOWN, 0 },  { 52, EXIT_INTERRUPT, 0 },
-		{ 54, EXIT_CACHE, 3 },	  { 55, EXIT_XSETBV, 3 },
+		{ 1, EXIT_INTERRUPT, 0 },  { 2, EXIT_TRIPLE_FAULT, 0 },
+		{ 7, EXIT_WINDOW, 0 },	   { 8, EXIT_WINDOW, 0 },
+		{ 9, EXIT_UNKNOWN, 0 },	   { 10, EXIT_CPUID, 3 },
+		{ 12, EXIT_HALT, 3 },	   { 13, EXIT_CACHE, 3 },
+		{ 15, EXIT_COUNTER, 0 },   { 18, EXIT_HYPERCALL, 3 },
+		{ 28, EXIT_VENDOR, 3 },	   { 31, EXIT_MSR_READ, 3 },
+		{ 32, EXIT_MSR_WRITE, 3 }, { 43, EXIT_WINDOW, 0 },
+		{ 45, EXIT_VENDOR, 0 },	   { 49, EXIT_UNKNOWN, 0 },
+		{ 52, EXIT_INTERRUPT, 0 }, { 54, EXIT_CACHE, 3 },
+		{ 55, EXIT_XSETBV, 3 },	   { 56, EXIT_VENDOR, 0 },
 	};
 
 	(void)state;

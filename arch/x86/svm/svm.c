@@ -45,21 +45,22 @@ static enum error svm_probe(const char **words)
 /* AMD 24593, "Function 8000_000Ah". */
 static void svm_describe(char *to, size_t room)
 {
-	static const char *const words[32] = {
-		[0] = "nested paging",	 [1] = "LBR virtualization",
-		[3] = "next RIP",	 [5] = "clean bits",
-		[6] = "flush by ASID",	 [7] = "decode assists",
-		[10] = "pause filter",	 [13] = "AVIC",
-		[15] = "virtual VMLOAD", [16] = "virtual GIF",
+	static const char *const unused[32] = {
+		[1] = "LBR virtualization", [5] = "clean bits",
+		[6] = "flush by ASID",	    [7] = "decode assists",
+		[10] = "pause filter",	    [13] = "AVIC",
+		[15] = "virtual VMLOAD",    [16] = "virtual GIF",
 	};
 	uint32_t features = cpuid(0x8000000a, 0).edx;
-	size_t length = format_text(to, room, "%u ASIDs",
+	size_t length = format_text(to, room,
+				    "nested paging%s; not used: %u ASIDs",
+				    features & BIT(3) ? ", next RIP" : "",
 				    cpuid(0x8000000a, 0).ebx);
 
-	for (uint32_t i = 0; i < ARRAY_COUNT(words); i++)
-		if (features & 1u << i && words[i])
+	for (uint32_t i = 0; i < ARRAY_COUNT(unused); i++)
+		if (features & 1u << i && unused[i])
 			length += format_text(to + length, room - length,
-					      ", %s", words[i]);
+					      ", %s", unused[i]);
 }
 
 /* "MSR Ranges Covered by MSR Permissions Map": two bits an MSR. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "svm.h"
+#include "../registers.h"
 
 static void decode_io(struct vm_exit *exit, const struct svm_raw *raw)
 {
@@ -40,7 +41,7 @@ static enum exit_kind plain_kind(uint64_t code)
 		return EXIT_VENDOR;
 	case SVM_EXIT_SOFTWARE:
 		return EXIT_SOFTWARE_INTERRUPT;
-	case SVM_EXIT_EXCEPTION + 3: /* #BP */
+	case SVM_EXIT_EXCEPTION + VECTOR_BP:
 		return EXIT_BREAKPOINT;
 	case SVM_EXIT_HLT:
 		return EXIT_HALT;
@@ -86,7 +87,7 @@ void svm_decode(const struct svm_raw *raw, struct vm_exit *exit)
 		return;
 	}
 	if (raw->code - SVM_EXIT_EXCEPTION < 32 &&
-	    raw->code != SVM_EXIT_EXCEPTION + 3) {
+	    raw->code != SVM_EXIT_EXCEPTION + VECTOR_BP) {
 		exit->kind = EXIT_VENDOR;
 		return;
 	}

@@ -11,10 +11,11 @@
  * V_INTR_MASKING), off again before the flag is set.  Guest RAX, RSP, RIP and
  * RFLAGS are in the VMCB; svm_run.c moves them.
  *
- * svm_fast_by_view() or its like is called at each exit with the guest's FS, GS, TR and SYSCALL
- * registers still loaded, which the hypervisor does not use.  While it answers
- * FAST_RESUME the guest goes on at once; registers that C preserves stay the
- * guest's and are saved only on the long way.
+ * svm_fast_by_view() or svm_fast_by_hardware() is called at each exit with the
+ * guest's FS, GS, TR and SYSCALL registers still loaded, which the hypervisor
+ * does not use.  While it answers FAST_RESUME the guest goes on at once;
+ * registers that C preserves stay the guest's and are saved only on the long
+ * way.
  *
  * svm_fast_call and svm_entry_guard are sites of mitigation_patch.c.
  */

@@ -10,11 +10,6 @@
 #include <mullion/vm.h>
 #include <string.h>
 
-#define VECTOR_DB 1
-#define VECTOR_NMI 2
-#define VECTOR_AC 17
-#define VECTOR_MC 18
-
 /* What svm_enter.S says: nothing of the guest ran; an exit is to be handled;
  * the short path has handled it, but the loop must look around. */
 enum svm_entry { CALLED_OFF = 0, EXITED = 1, HANDLED = 3 };
@@ -234,7 +229,7 @@ void svm_inject(struct vcpu *vcpu, const struct guest_event *event)
 						 field_make(SVM_EVENT_CODE,
 							    event->error_code) :
 					 0);
-	if (event->kind == EVENT_EXCEPTION && event->vector == 14)
+	if (event->kind == EVENT_EXCEPTION && event->vector == VECTOR_PF)
 		vmcb->cr2 = event->cr2;
 }
 

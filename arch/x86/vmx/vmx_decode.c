@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmx.h"
+#include "../registers.h"
 
 #define LENGTH VMX_NEEDS_LENGTH
 #define QUALIFICATION VMX_NEEDS_QUALIFICATION

@@ -267,11 +267,4 @@ enum vmx_reason {
 /* "Exit Qualification for Debug Exceptions" */
 #define VMX_DEBUG_CAUSES (BITS(3, 0) | BIT(13) | BIT(14))
 
-#define VECTOR_DB 1
-#define VECTOR_BP 3
-#define VECTOR_NMI 2
-#define VECTOR_PF 14
-#define VECTOR_AC 17
-#define VECTOR_MC 18
-
 #endif
