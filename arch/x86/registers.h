@@ -38,6 +38,7 @@
 #define RFLAGS_VM BIT(17)
 #define RFLAGS_AC BIT(18)
 
+#define DR6_SINGLE_STEP BIT(14)
 #define DR7_GD BIT(13)
 
 /* "Exceptions and Interrupts" */

@@ -148,11 +148,14 @@ def debug(operator, check, put):
         check(rip_of(operator) == put, "it stops at the breakpoint")
         operator.done(channel.SET_MEMORY, put, code[:1])
         at = put
+        dr6 = operator.registers()[184:192]
         for _ in range(3):
             before, at = at, step(operator, check)
             check(at != before, "a step moves on: %#x" % at)
         flags = struct.unpack("<Q", operator.registers()[136:144])[0]
         check(not flags & 0x100, "no TF is left behind")
+        check(operator.registers()[184:192] == dr6,
+              "no trace of a step in DR6")
         operator.done(channel.SET_MEMORY, put, b"\xcc")
     operator.done(channel.SET_MEMORY, put, code[:1])
     operator.done(channel.DEBUG, 0)

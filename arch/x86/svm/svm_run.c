@@ -177,6 +177,7 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 {
 	struct cpu *cpu = cpu_self();
 	struct vmcb *vmcb = vmcb_of(vcpu);
+	uint64_t dr6 = vmcb->dr6;
 	enum svm_entry entry;
 
 	flush_for(vcpu, cpu);
@@ -202,6 +203,11 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 	/* What the save area holds then may be the host's. */
 	if (exit->kind == EXIT_ENTRY_FAILED)
 		return;
+	/* A debugger's step is not for the guest to see; on VT-x the processor
+	 * leaves DR6 alone. */
+	if (exit->kind == EXIT_BREAKPOINT && vcpu->stepping)
+		vmcb->dr6 = (vmcb->dr6 & ~DR6_SINGLE_STEP) |
+			    (dr6 & DR6_SINGLE_STEP);
 	vcpu->gpr[RAX] = vmcb->rax;
 	vcpu->gpr[RSP] = vmcb->rsp;
 	vcpu->rip = vmcb->rip;
