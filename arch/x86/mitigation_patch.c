@@ -124,20 +124,20 @@ void arch_mitigate(enum mull_mitigations mode)
 	struct processor processor = { .threads = 0 };
 	struct mitigation_choice choice;
 	char words[LOG_LINE_MAX];
+	size_t length;
 
 	look(&processor);
 	choice = mitigation_choose(&processor, mode);
 	mitigations_on = choice.on;
 	mitigation_patch(choice.on);
-	mitigation_describe(&choice, choice.on, words, sizeof words);
-	if (mode != MULL_MITIGATIONS_OFF) {
-		log_write("mitigations: %s", words);
-	} else {
-		mitigation_describe(&choice, choice.needed, words,
-				    sizeof words);
-		log_write("mitigations: off by the manifest; needed: %s",
-			  words);
+	length = mitigation_describe(&choice, choice.on, words, sizeof words);
+	if (mode == MULL_MITIGATIONS_OFF) {
+		length += format_text(words + length, sizeof words - length,
+				      ", off by the manifest; needed: ");
+		mitigation_describe(&choice, choice.needed, words + length,
+				    sizeof words - length);
 	}
+	log_write("mitigations: %s", words);
 	if (choice.lacking == 0)
 		return;
 	mitigation_describe(&choice, choice.lacking, words, sizeof words);

@@ -157,7 +157,7 @@ SCENARIOS = (
         vms=vm("one", 0, "counter", "count=3 period=100") +
         vm("two", 0, "counter", "count=3 period=100"),
         expect=(of("one", "counter: 3"), of("two", "counter: 3")),
-        expect_log=(r"\] mitigations: off by the manifest; needed: "
+        expect_log=(r"\] mitigations: none, off by the manifest; needed: "
                     r"retpolines \(Spectre v2\), RSB refill",)),
     Scenario(
         name="memory-above-4GiB", command="--kernel $guests/selftest.elf "
