@@ -115,7 +115,8 @@ def control(setup, _, checks):
         lives(tool, checks)
     finally:
         process.stop()
-    tool.run("list", status=6)
+    shown, _ = tool.run("list", "-o", "json", status=6)
+    checks.check(not shown, "without a hypervisor there is no document")
 
 
 # ---- run --listen -----------------------------------------------------------

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static char shown[4096];
+static bool says_nothing;
 
 static void put_rows(struct output *output)
 {
@@ -46,7 +47,8 @@ static void show(const char *form)
 	fflush(stdout);
 	dup2(fileno(file), STDOUT_FILENO);
 	assert_true(output_begin(&output, &options));
-	put_rows(&output);
+	if (!says_nothing)
+		put_rows(&output);
 	output_end(&output);
 	fflush(stdout);
 	dup2(before, STDOUT_FILENO);
@@ -119,6 +121,17 @@ static void yaml_is_as_well(void **state)
 				   "images: []\n");
 }
 
+static void a_verb_that_failed_prints_no_document(void **state)
+{
+	(void)state;
+	says_nothing = true;
+	show("json");
+	assert_string_equal(shown, "");
+	show("yaml");
+	assert_string_equal(shown, "");
+	says_nothing = false;
+}
+
 static void another_form_is_refused(void **state)
 {
 	struct options options = { .text = { [OPTION_FORM] = "xml" } };
@@ -134,6 +147,7 @@ int main(void)
 		cmocka_unit_test(a_table_is_for_people),
 		cmocka_unit_test(json_is_for_programs),
 		cmocka_unit_test(yaml_is_as_well),
+		cmocka_unit_test(a_verb_that_failed_prints_no_document),
 		cmocka_unit_test(another_form_is_refused),
 	};
 

@@ -193,25 +193,12 @@ int mull_show(struct mull *mull, uint32_t vm, struct mull_vm *description)
 int mull_ledger(struct mull *mull, struct mull_phase *phases, size_t room,
 		size_t *count)
 {
-	struct mull_answer answer;
-	size_t got;
+	int error = ask_list(mull, MULL_COMMAND_LEDGER, phases, sizeof *phases,
+			     room, count);
 
-	*count = 0;
-	do {
-		int error = mull_ask(mull, MULL_COMMAND_LEDGER, 0, *count,
-				     &answer);
-
-		if (error)
-			return error;
-		got = answer.length / sizeof *phases;
-		if (got > room - *count)
-			got = room - *count;
-		memcpy(phases + *count, answer.data, got * sizeof *phases);
-		*count += got;
-	} while (got);
 	for (size_t i = 0; i < *count; i++)
 		mull_clean(phases[i].words, sizeof phases[i].words);
-	return MULL_OK;
+	return error;
 }
 
 int mull_vm_stats(struct mull *mull, uint32_t vm, uint64_t vcpu,
@@ -260,10 +247,13 @@ int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 	return MULL_OK;
 }
 
-int mull_text(struct mull *mull, enum mull_command command, uint32_t vm,
-	      uint64_t position, struct mull_answer *answer)
+int mull_audit(struct mull *mull, bool begin, struct mull_audit *audit)
 {
-	return mull_ask(mull, command, vm, position, answer);
+	int error = ask_record(mull, MULL_COMMAND_AUDIT, 0, begin, audit,
+			       sizeof *audit);
+
+	mull_clean(audit->words, sizeof audit->words);
+	return error;
 }
 
 /* ---- a VM's life -------------------------------------------------------- */

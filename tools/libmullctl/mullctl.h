@@ -113,9 +113,8 @@ int mull_images(struct mull *mull,
 		struct mull_image_status images[MULL_IMAGE_MAX], size_t *count);
 int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 		size_t room, size_t *count, uint64_t *first_number);
-/* A piece of a text that grows: MULL_COMMAND_LOG, _LOG_PREVIOUS, _HISTORY. */
-int mull_text(struct mull *mull, enum mull_command command, uint32_t vm,
-	      uint64_t position, struct mull_answer *answer);
+/* Begins one, unless one runs; or only looks what has become of it. */
+int mull_audit(struct mull *mull, bool begin, struct mull_audit *audit);
 
 /* ---- a VM's life -------------------------------------------------------- */
 

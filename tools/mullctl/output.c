@@ -23,11 +23,30 @@ static void indent(int depth)
 	printf("%*s", 2 * depth, "");
 }
 
+static void go_down(struct output *output, char bracket)
+{
+	if (output->form == OUTPUT_JSON)
+		putchar(bracket);
+	output->empty[++output->depth] = true;
+}
+
+/* Not before there is something to tell: a verb that fails prints none. */
+static void open_document(struct output *output)
+{
+	output->empty[0] = false;
+	if (output->form == OUTPUT_JSON)
+		go_down(output, '{');
+	output_number(output, "schema", OUTPUT_SCHEMA);
+}
+
 /* What stands before a value: separators, and the key where there is one. */
 static void open_value(struct output *output, const char *key)
 {
-	bool first = output->empty[output->depth];
+	bool first;
 
+	if (output->empty[0])
+		open_document(output);
+	first = output->empty[output->depth];
 	output->empty[output->depth] = false;
 	if (output->form == OUTPUT_JSON) {
 		printf("%s\n", first ? "" : ",");
@@ -64,13 +83,6 @@ static void print_quoted(const struct output *output, const char *text)
 			putchar(byte);
 	}
 	printf("\"%s", output->form == OUTPUT_YAML ? "\n" : "");
-}
-
-static void go_down(struct output *output, char bracket)
-{
-	if (output->form == OUTPUT_JSON)
-		putchar(bracket);
-	output->empty[++output->depth] = true;
 }
 
 static void go_up(struct output *output, char bracket)
@@ -212,16 +224,12 @@ bool output_begin(struct output *output, const struct options *options)
 		.coloured = isatty(STDOUT_FILENO) && !(no_colour && *no_colour),
 		.empty = { true },
 	};
-	if (output->form == OUTPUT_JSON)
-		go_down(output, '{');
-	if (output->form != OUTPUT_TABLE)
-		output_number(output, "schema", OUTPUT_SCHEMA);
 	return true;
 }
 
 void output_end(struct output *output)
 {
-	if (output->form == OUTPUT_JSON) {
+	if (output->form == OUTPUT_JSON && !output->empty[0]) {
 		go_up(output, '}');
 		putchar('\n');
 	}

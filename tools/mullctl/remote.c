@@ -94,6 +94,26 @@ struct mull *remote_open_vm(const struct options *options,
 	return NULL;
 }
 
+enum status remote_show(const struct options *options, show_it *show)
+{
+	bool of_vm = options->operand;
+	struct mull_vm_status vm;
+	struct output output;
+	enum status status;
+	struct mull *mull;
+
+	if (!output_begin(&output, options))
+		return STATUS_USAGE;
+	mull = of_vm ? remote_open_vm(options, NULL, &vm, &status) :
+		       remote_open(options, NULL, &status);
+	if (!mull)
+		return status;
+	status = show(mull, of_vm ? &vm : NULL, &output);
+	output_end(&output);
+	mull_close(mull);
+	return status;
+}
+
 /* Events may be lost on the line, so the VM itself is looked at. */
 enum status remote_wait(struct mull *mull, struct mull_vm_status *vm,
 			uint32_t states, double seconds)

@@ -22,6 +22,15 @@ struct mull *remote_open_vm(const struct options *options,
 			    const struct mull_handlers *handlers,
 			    struct mull_vm_status *vm, enum status *status);
 
+/*
+ * Asks first, and then tells @output.  @vm is that of the first operand, or
+ * NULL without one.
+ */
+typedef enum status show_it(struct mull *mull, const struct mull_vm_status *vm,
+			    struct output *output);
+/* What a verb does that has something to tell, from -o on. */
+enum status remote_show(const struct options *options, show_it *show);
+
 /* Waits until @vm is in one of the states of the mask @states (1 << state), at
  * most @seconds; then @vm is as it is now.  STATUS_TIMED_OUT without a message. */
 enum status remote_wait(struct mull *mull, struct mull_vm_status *vm,

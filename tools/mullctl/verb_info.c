@@ -62,16 +62,9 @@ static void put_info(struct output *output, const struct mull_info *info)
 	output_text(output, "package_sha256", hash);
 }
 
-static enum status put_ledger(struct output *output, struct mull *mull)
+static void put_ledger(struct output *output, const struct mull_phase *phases,
+		       size_t count)
 {
-	static struct mull_phase phases[PHASES_MAX];
-	size_t count;
-	int error = mull_ledger(mull, phases, PHASES_MAX, &count);
-
-	if (error == ERR_UNSUPPORTED) /* an older hypervisor keeps none */
-		return STATUS_OK;
-	if (error)
-		return remote_status(mull, error);
 	output_list_begin(output, "phases");
 	for (size_t i = 0; i < count; i++) {
 		output_row_begin(output);
@@ -80,29 +73,28 @@ static enum status put_ledger(struct output *output, struct mull *mull)
 		output_row_end(output);
 	}
 	output_list_end(output);
+}
+
+static enum status show_info(struct mull *mull, const struct mull_vm_status *vm,
+			     struct output *output)
+{
+	static struct mull_phase phases[PHASES_MAX];
+	struct mull_info info;
+	size_t count;
+	int error = mull_info(mull, &info);
+
+	(void)vm;
+	if (!error)
+		error = mull_ledger(mull, phases, PHASES_MAX, &count);
+	if (error)
+		return remote_status(mull, error);
+	put_info(output, &info);
+	put_ledger(output, phases, count);
+	compare_versions(&info);
 	return STATUS_OK;
 }
 
 int verb_info(const struct options *options)
 {
-	struct output output;
-	struct mull_info info;
-	enum status status;
-	struct mull *mull;
-
-	if (!output_begin(&output, options))
-		return STATUS_USAGE;
-	mull = remote_open(options, NULL, &status);
-	if (!mull)
-		return status;
-	status = remote_status(mull, mull_info(mull, &info));
-	if (status == STATUS_OK) {
-		put_info(&output, &info);
-		status = put_ledger(&output, mull);
-	}
-	output_end(&output);
-	mull_close(mull);
-	if (status == STATUS_OK)
-		compare_versions(&info);
-	return status;
+	return remote_show(options, show_info);
 }

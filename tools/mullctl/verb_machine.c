@@ -10,36 +10,16 @@
 
 #define AUDIT_SECONDS 120
 
-/* What a verb without operands does once the line is open. */
-typedef int show_it(struct mull *mull, struct output *output);
-
-static int show(const struct options *options, show_it *show_on)
-{
-	struct output output;
-	enum status status;
-	struct mull *mull;
-
-	if (!output_begin(&output, options))
-		return STATUS_USAGE;
-	mull = remote_open(options, NULL, &status);
-	if (!mull)
-		return status;
-	status = remote_status(mull, show_on(mull, &output));
-	output_end(&output);
-	mull_close(mull);
-	return status;
-}
-
 /* ---- stats -------------------------------------------------------------- */
 
-static int show_cpus(struct mull *mull, struct output *output)
+static enum status show_cpus(struct mull *mull, struct output *output)
 {
 	static struct mull_cpu_stats stats[MULL_CPU_MAX];
 	size_t count;
 	int error = mull_cpu_stats(mull, stats, &count);
 
 	if (error)
-		return error;
+		return remote_status(mull, error);
 	output_list_begin(output, "cpus");
 	for (size_t i = 0; i < count; i++) {
 		output_row_begin(output);
@@ -53,7 +33,7 @@ static int show_cpus(struct mull *mull, struct output *output)
 		output_row_end(output);
 	}
 	output_list_end(output);
-	return MULL_OK;
+	return STATUS_OK;
 }
 
 static void put_stats(struct output *output, const struct mull_vm_stats *stats)
@@ -78,28 +58,24 @@ static void put_stats(struct output *output, const struct mull_vm_stats *stats)
 	output_list_end(output);
 }
 
-int verb_stats(const struct options *options)
+static enum status show_stats(struct mull *mull,
+			      const struct mull_vm_status *vm,
+			      struct output *output)
 {
 	struct mull_vm_stats stats;
-	struct mull_vm_status vm;
-	struct output output;
-	enum status status;
-	struct mull *mull;
+	int error;
 
-	if (!options->operand)
-		return show(options, show_cpus);
-	if (!output_begin(&output, options))
-		return STATUS_USAGE;
-	mull = remote_open_vm(options, NULL, &vm, &status);
-	if (!mull)
-		return status;
-	status = remote_status(
-		mull, mull_vm_stats(mull, vm.number, MULL_ALL_VCPUS, &stats));
-	if (status == STATUS_OK)
-		put_stats(&output, &stats);
-	output_end(&output);
-	mull_close(mull);
-	return status;
+	if (!vm)
+		return show_cpus(mull, output);
+	error = mull_vm_stats(mull, vm->number, MULL_ALL_VCPUS, &stats);
+	if (!error)
+		put_stats(output, &stats);
+	return remote_status(mull, error);
+}
+
+int verb_stats(const struct options *options)
+{
+	return remote_show(options, show_stats);
 }
 
 /* ---- images ------------------------------------------------------------- */
@@ -127,15 +103,18 @@ static const char *image_state(uint32_t flags)
 	return flags & MULL_IMAGE_UPLOADED ? "uploaded" : "packed";
 }
 
-static int show_images(struct mull *mull, struct output *output)
+static enum status show_images(struct mull *mull,
+			       const struct mull_vm_status *vm,
+			       struct output *output)
 {
 	struct mull_image_status images[MULL_IMAGE_MAX];
 	size_t count;
 	int error = mull_images(mull, images, &count);
 	char hash[65];
 
+	(void)vm;
 	if (error)
-		return error;
+		return remote_status(mull, error);
 	output_list_begin(output, "images");
 	for (size_t i = 0; i < count; i++) {
 		output_row_begin(output);
@@ -150,12 +129,12 @@ static int show_images(struct mull *mull, struct output *output)
 		output_row_end(output);
 	}
 	output_list_end(output);
-	return MULL_OK;
+	return STATUS_OK;
 }
 
 int verb_images(const struct options *options)
 {
-	return show(options, show_images);
+	return remote_show(options, show_images);
 }
 
 /* ---- trace -------------------------------------------------------------- */
@@ -203,16 +182,19 @@ static int ask_trace(struct mull *mull, uint64_t bits, uint64_t *before)
 }
 
 /* Only setting tells what was set: so it is set back at once. */
-static int show_trace(struct mull *mull, struct output *output)
+static enum status show_trace(struct mull *mull,
+			      const struct mull_vm_status *vm,
+			      struct output *output)
 {
 	uint64_t bits, none;
 	int error = ask_trace(mull, 0, &bits);
 
+	(void)vm;
 	if (!error)
 		error = ask_trace(mull, bits & MULL_TRACE_ALL, &none);
 	for (size_t i = 0; !error && classes[i].bits != MULL_TRACE_ALL; i++)
 		output_yes(output, classes[i].name, bits & classes[i].bits);
-	return error;
+	return remote_status(mull, error);
 }
 
 int verb_trace(const struct options *options)
@@ -222,7 +204,7 @@ int verb_trace(const struct options *options)
 	uint64_t bits, before;
 
 	if (!options->operand)
-		return show(options, show_trace);
+		return remote_show(options, show_trace);
 	if (!take_classes(options->operand, &bits))
 		return STATUS_USAGE;
 	mull = remote_open(options, NULL, &status);
@@ -238,53 +220,39 @@ int verb_trace(const struct options *options)
 static int run_audit(struct mull *mull, struct mull_audit *audit)
 {
 	double limit = seconds_now() + AUDIT_SECONDS;
-	struct mull_answer answer;
-	uint64_t begin = 1;
+	int error = mull_audit(mull, true, audit);
 
-	do {
-		int error = mull_ask(mull, MULL_COMMAND_AUDIT, 0, begin,
-				     &answer);
+	while (!error && audit->running && seconds_now() < limit) {
+		mull_pump(mull, 100, -1);
+		error = mull_audit(mull, false, audit);
+	}
+	return error;
+}
 
-		if (error)
-			return error;
-		memset(audit, 0, sizeof *audit);
-		memcpy(audit, answer.data,
-		       answer.length < sizeof *audit ? answer.length :
-						       sizeof *audit);
-		audit->words[sizeof audit->words - 1] = 0;
-		begin = 0;
-		if (audit->running)
-			mull_pump(mull, 100, -1);
-	} while (audit->running && seconds_now() < limit);
-	return MULL_OK;
+static enum status show_audit(struct mull *mull,
+			      const struct mull_vm_status *vm,
+			      struct output *output)
+{
+	struct mull_audit audit;
+	int error = run_audit(mull, &audit);
+
+	(void)vm;
+	if (error)
+		return remote_status(mull, error);
+	output_yes(output, "finished", !audit.running);
+	output_number(output, "faults", audit.faults);
+	output_text(output, "first_fault", audit.words);
+	output_number(output, "frames", audit.frames);
+	output_number(output, "tables", audit.tables);
+	output_number(output, "entries", audit.entries);
+	if (audit.running)
+		return STATUS_TIMED_OUT;
+	return audit.faults ? STATUS_FAILED : STATUS_OK;
 }
 
 int verb_audit(const struct options *options)
 {
-	struct mull_audit audit = { .faults = 0 };
-	struct output output;
-	enum status status;
-	struct mull *mull;
-
-	if (!output_begin(&output, options))
-		return STATUS_USAGE;
-	mull = remote_open(options, NULL, &status);
-	if (!mull)
-		return status;
-	status = remote_status(mull, run_audit(mull, &audit));
-	if (status == STATUS_OK) {
-		output_yes(&output, "finished", !audit.running);
-		output_number(&output, "faults", audit.faults);
-		output_text(&output, "first_fault", audit.words);
-		output_number(&output, "frames", audit.frames);
-		output_number(&output, "tables", audit.tables);
-		output_number(&output, "entries", audit.entries);
-	}
-	output_end(&output);
-	mull_close(mull);
-	if (status == STATUS_OK && audit.running)
-		return STATUS_TIMED_OUT;
-	return status == STATUS_OK && audit.faults ? STATUS_FAILED : status;
+	return remote_show(options, show_audit);
 }
 
 /* ---- the end ------------------------------------------------------------ */

@@ -16,6 +16,7 @@
 #define LOOK_MILLISECONDS 100 /* when nothing says that there is more */
 #define TYPED_MAX 256	      /* bytes that a VM's input takes */
 #define NO_TIMEOUT 1e9	      /* seconds */
+#define EVENTS_MAX 256	      /* more than are kept */
 
 /*
  * A text is read by its position, so nothing is lost or shown twice, whatever
@@ -76,7 +77,10 @@ static void show_log(struct follow *follow, const char *text, size_t length)
 			continue;
 		}
 		if (!follow->hidden)
-			putchar(text[i]);
+			putchar(text[i] == '\n' || (text[i] >= ' ' &&
+						    text[i] <= '~') ?
+					text[i] :
+					'?');
 		follow->in_line = text[i] != '\n';
 	}
 }
@@ -88,8 +92,8 @@ static int show_text(struct follow *follow)
 	int error;
 
 	do {
-		error = mull_text(follow->mull, follow->command, follow->vm,
-				  follow->position, &answer);
+		error = mull_ask(follow->mull, follow->command, follow->vm,
+				 follow->position, &answer);
 		if (error)
 			return error;
 		if (follow->level)
@@ -128,6 +132,40 @@ static bool is_over(const struct follow *follow)
 {
 	return work_signal() || ferror(stdout) ||
 	       seconds_now() >= follow->limit;
+}
+
+/* Connects; with @vm, to that of the first operand. */
+static enum status begin_follow(struct follow *follow,
+				const struct options *options,
+				const struct mull_handlers *handlers,
+				struct mull_vm_status *vm)
+{
+	enum status status;
+	double seconds;
+
+	if (!remote_timeout(options, NO_TIMEOUT, &seconds))
+		return STATUS_USAGE;
+	follow->mull = vm ? remote_open_vm(options, handlers, vm, &status) :
+			    remote_open(options, handlers, &status);
+	if (!follow->mull)
+		return status;
+	follow->limit = seconds_now() + seconds;
+	work_begin();
+	return STATUS_OK;
+}
+
+/* What there is, and with --follow what comes. */
+static int show_and_follow(struct follow *follow, const struct options *options,
+			   int (*show)(struct follow *follow))
+{
+	int error = show(follow);
+
+	while (!error && options->text[OPTION_FOLLOW] && !is_over(follow)) {
+		error = wait_for_more(follow, -1);
+		if (!error)
+			error = show(follow);
+	}
+	return error;
 }
 
 static enum status end_follow(struct follow *follow, int error)
@@ -194,21 +232,15 @@ int verb_console(const struct options *options)
 	struct mull_handlers handlers = { .context = &follow,
 					  .console = on_console };
 	struct mull_vm_status vm;
-	enum status status;
-	double seconds;
+	enum status status = begin_follow(&follow, options, &handlers, &vm);
 	int error;
 
-	if (!remote_timeout(options, NO_TIMEOUT, &seconds))
-		return STATUS_USAGE;
-	follow.mull = remote_open_vm(options, &handlers, &vm, &status);
-	if (!follow.mull)
+	if (status != STATUS_OK)
 		return status;
 	follow.vm = vm.number;
-	follow.limit = seconds_now() + seconds;
 	if (!options->text[OPTION_ALL] && vm.console_position > SHOWN_FIRST)
 		follow.position = vm.console_position - SHOWN_FIRST;
 	tell("the console of %s; Ctrl-] leaves", vm.name);
-	work_begin();
 	keys_begin();
 	error = serve_console(&follow);
 	/* As it was, so that others are not disturbed. */
@@ -248,35 +280,47 @@ int verb_log(const struct options *options)
 	};
 	struct mull_handlers handlers = { .context = &follow, .log = on_log };
 	enum status status;
-	double seconds;
-	int error;
 
-	if (!follow.level || !remote_timeout(options, NO_TIMEOUT, &seconds))
+	if (!follow.level)
 		return STATUS_USAGE;
-	follow.mull = remote_open(options, &handlers, &status);
-	if (!follow.mull)
+	status = begin_follow(&follow, options, &handlers, NULL);
+	if (status != STATUS_OK)
 		return status;
-	follow.limit = seconds_now() + seconds;
-	work_begin();
-	error = show_text(&follow);
-	while (!error && options->text[OPTION_FOLLOW] && !is_over(&follow)) {
-		error = wait_for_more(&follow, -1);
-		if (!error)
-			error = show_text(&follow);
-	}
-	return end_follow(&follow, error);
+	return end_follow(&follow,
+			  show_and_follow(&follow, options, show_text));
 }
 
 /* ---- events ------------------------------------------------------------- */
 
-static void put_event(struct output *output, const struct mull_event *event)
+static enum status show_events(struct mull *mull,
+			       const struct mull_vm_status *vm,
+			       struct output *output)
 {
-	output_row_begin(output);
-	output_time(output, "time", event->time_ns);
-	output_text(output, "vm", event->name);
-	output_state(output, "state", event->state);
-	output_text(output, "reason", event->words);
-	output_row_end(output);
+	static struct mull_event events[EVENTS_MAX];
+	size_t count = 0, got;
+	uint64_t next = 0;
+
+	(void)vm;
+	do {
+		int error = mull_events(mull, next, events + count,
+					EVENTS_MAX - count, &got, &next);
+
+		if (error)
+			return remote_status(mull, error);
+		count += got;
+		next += got;
+	} while (got);
+	output_list_begin(output, "events");
+	for (size_t i = 0; i < count; i++) {
+		output_row_begin(output);
+		output_time(output, "time", events[i].time_ns);
+		output_text(output, "vm", events[i].name);
+		output_state(output, "state", events[i].state);
+		output_text(output, "reason", events[i].words);
+		output_row_end(output);
+	}
+	output_list_end(output);
+	return STATUS_OK;
 }
 
 /* While one follows, each event is a line: a table's widths need all rows. */
@@ -288,77 +332,43 @@ static void print_event(const struct mull_event *event)
 	       event->words);
 }
 
-static int show_events(struct follow *follow, struct output *output)
+static int print_events(struct follow *follow)
 {
-	struct mull_event
-		events[MULL_REPLY_DATA_MAX / sizeof(struct mull_event)];
+	struct mull_event events[8];
 	size_t count;
 	uint64_t first;
-	int error;
 
 	do {
-		error = mull_events(follow->mull, follow->position, events,
-				    sizeof events / sizeof *events, &count,
-				    &first);
+		int error = mull_events(follow->mull, follow->position, events,
+					ARRAY_COUNT(events), &count, &first);
+
 		if (error)
 			return error;
-		for (size_t i = 0; i < count; i++) {
-			if (output)
-				put_event(output, &events[i]);
-			else
-				print_event(&events[i]);
-		}
-		if (count)
-			follow->position = first + count;
+		for (size_t i = 0; i < count; i++)
+			print_event(&events[i]);
+		follow->position = first + count;
 	} while (count && !is_over(follow));
 	fflush(stdout);
 	return MULL_OK;
 }
 
-static int follow_events(struct follow *follow)
-{
-	int error = show_events(follow, NULL);
-
-	while (!error && !is_over(follow)) {
-		error = wait_for_more(follow, -1);
-		if (!error)
-			error = show_events(follow, NULL);
-	}
-	return error;
-}
-
 int verb_events(const struct options *options)
 {
-	bool lines = options->text[OPTION_FOLLOW];
 	struct follow follow = { .position = 0 };
 	struct mull_handlers handlers = { .context = &follow,
 					  .event = on_event };
-	struct output output;
 	enum status status;
-	double seconds;
-	int error;
 
-	if (!remote_timeout(options, NO_TIMEOUT, &seconds))
-		return STATUS_USAGE;
-	if (lines && options->text[OPTION_FORM]) {
+	if (!options->text[OPTION_FOLLOW])
+		return remote_show(options, show_events);
+	if (options->text[OPTION_FORM]) {
 		tell("--follow prints lines as they come: it takes no "
 		     "--output");
 		return STATUS_USAGE;
 	}
-	follow.mull = remote_open(options, &handlers, &status);
-	if (!follow.mull)
+	status = begin_follow(&follow, options, &handlers, NULL);
+	if (status != STATUS_OK)
 		return status;
-	follow.limit = seconds_now() + seconds;
-	work_begin();
-	if (lines)
-		return end_follow(&follow, follow_events(&follow));
-	if (!output_begin(&output, options)) {
-		mull_close(follow.mull);
-		return STATUS_USAGE;
-	}
-	output_list_begin(&output, "events");
-	error = show_events(&follow, &output);
-	output_list_end(&output);
-	output_end(&output);
-	return end_follow(&follow, error);
+	return end_follow(&follow,
+			  show_and_follow(&follow, options, print_events));
 }

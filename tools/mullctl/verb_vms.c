@@ -29,32 +29,29 @@ static void put_vm(struct output *output, const struct mull_vm_status *vm)
 	output_text(output, "reason", vm->words);
 }
 
-int verb_list(const struct options *options)
+static enum status show_list(struct mull *mull, const struct mull_vm_status *vm,
+			     struct output *output)
 {
 	struct mull_vm_status list[MULL_VM_MAX];
-	struct output output;
-	enum status status;
-	struct mull *mull;
 	size_t count;
+	int error = mull_list(mull, list, &count);
 
-	if (!output_begin(&output, options))
-		return STATUS_USAGE;
-	mull = remote_open(options, NULL, &status);
-	if (!mull)
-		return status;
-	status = remote_status(mull, mull_list(mull, list, &count));
-	if (status == STATUS_OK) {
-		output_list_begin(&output, "vms");
-		for (size_t i = 0; i < count; i++) {
-			output_row_begin(&output);
-			put_vm(&output, &list[i]);
-			output_row_end(&output);
-		}
-		output_list_end(&output);
+	(void)vm;
+	if (error)
+		return remote_status(mull, error);
+	output_list_begin(output, "vms");
+	for (size_t i = 0; i < count; i++) {
+		output_row_begin(output);
+		put_vm(output, &list[i]);
+		output_row_end(output);
 	}
-	output_end(&output);
-	mull_close(mull);
-	return status;
+	output_list_end(output);
+	return STATUS_OK;
+}
+
+int verb_list(const struct options *options)
+{
+	return remote_show(options, show_list);
 }
 
 static const char *policy_word(uint32_t policy)
@@ -83,35 +80,29 @@ static void put_description(struct output *output, const struct mull_vm *vm)
 	output_list_end(output);
 }
 
+static enum status show_vm(struct mull *mull, const struct mull_vm_status *vm,
+			   struct output *output)
+{
+	struct mull_vm description;
+	int error = mull_show(mull, vm->number, &description);
+
+	if (error)
+		return remote_status(mull, error);
+	put_vm(output, vm);
+	output_time(output, "started", vm->started_ns);
+	output_time(output, "in_guest", vm->guest_ns);
+	output_size(output, "printed", vm->console_position);
+	output_number(output, "complaints", vm->complaints);
+	output_yes(output, "attached", vm->flags & MULL_STATUS_ATTACHED);
+	output_yes(output, "created_at_run_time",
+		   vm->flags & MULL_STATUS_CREATED);
+	put_description(output, &description);
+	return STATUS_OK;
+}
+
 int verb_show(const struct options *options)
 {
-	struct mull_vm_status vm;
-	struct mull_vm description;
-	struct output output;
-	enum status status;
-	struct mull *mull;
-
-	if (!output_begin(&output, options))
-		return STATUS_USAGE;
-	mull = remote_open_vm(options, NULL, &vm, &status);
-	if (!mull)
-		return status;
-	status = remote_status(mull, mull_show(mull, vm.number, &description));
-	if (status == STATUS_OK) {
-		put_vm(&output, &vm);
-		output_time(&output, "started", vm.started_ns);
-		output_time(&output, "in_guest", vm.guest_ns);
-		output_size(&output, "printed", vm.console_position);
-		output_number(&output, "complaints", vm.complaints);
-		output_yes(&output, "attached",
-			   vm.flags & MULL_STATUS_ATTACHED);
-		output_yes(&output, "created_at_run_time",
-			   vm.flags & MULL_STATUS_CREATED);
-		put_description(&output, &description);
-	}
-	output_end(&output);
-	mull_close(mull);
-	return status;
+	return remote_show(options, show_vm);
 }
 
 /* ---- lives -------------------------------------------------------------- */
