@@ -53,7 +53,7 @@ enum mull_command {
 	MULL_COMMAND_LOG_PREVIOUS = 24, /* the same of the record that the run
 					   before a warm reset left */
 	MULL_COMMAND_TRACE = 25, /* argument: bits of enum mull_trace to log
-				    from now on; value: those before */
+				    from now on, or MULL_TRACE_LOOK; value: those before */
 	MULL_COMMAND_AUDIT = 26, /* argument: 1 begins one, 0 only looks;
 				    data: struct mull_audit */
 
@@ -189,6 +189,7 @@ enum mull_trace {
 	MULL_TRACE_DEVICE = 1 << 2,
 	MULL_TRACE_MANAGE = 1 << 3,
 	MULL_TRACE_ALL = (1 << 4) - 1,
+	MULL_TRACE_LOOK = 1 << 4, /* alone: changes nothing */
 };
 
 struct mull_audit {

@@ -116,6 +116,8 @@ enum error request_attach(const struct asked *asked, struct answer *answer)
 
 enum error request_trace(const struct asked *asked, struct answer *answer)
 {
-	answer->reply.value = atomic_exchange(&traced, asked->argument);
+	answer->reply.value = traced;
+	if (asked->argument != MULL_TRACE_LOOK)
+		traced = (uint32_t)asked->argument;
 	return ERR_NONE;
 }

@@ -282,10 +282,14 @@ static void trace_is_asked_for_and_limited(void **unused)
 	fake_time += 1000 * (uint64_t)MS;
 	ask(MULL_COMMAND_START, 1, 0);
 	assert_int_equal(lines_with("request 4, VM 1"), 1);
-	ask(MULL_COMMAND_TRACE, 0, 0);
-	assert_int_equal(answer.reply.value,
-			 MULL_TRACE_EXIT | MULL_TRACE_MANAGE);
-	assert_int_equal(ask(MULL_COMMAND_TRACE, 0, MULL_TRACE_ALL + 1),
+	for (int i = 0; i < 3; i++) { /* looking changes nothing */
+		ask(MULL_COMMAND_TRACE, 0, i < 2 ? MULL_TRACE_LOOK : 0);
+		assert_int_equal(answer.reply.value,
+				 MULL_TRACE_EXIT | MULL_TRACE_MANAGE);
+	}
+	ask(MULL_COMMAND_TRACE, 0, MULL_TRACE_LOOK);
+	assert_int_equal(answer.reply.value, 0);
+	assert_int_equal(ask(MULL_COMMAND_TRACE, 0, MULL_TRACE_LOOK + 1),
 			 ERR_BAD_REQUEST);
 }
 

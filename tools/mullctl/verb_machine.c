@@ -172,28 +172,18 @@ static bool take_classes(const char *text, uint64_t *bits)
 	return true;
 }
 
-static int ask_trace(struct mull *mull, uint64_t bits, uint64_t *before)
-{
-	struct mull_answer answer;
-	int error = mull_ask(mull, MULL_COMMAND_TRACE, 0, bits, &answer);
-
-	*before = error ? 0 : answer.value;
-	return error;
-}
-
-/* Only setting tells what was set: so it is set back at once. */
 static enum status show_trace(struct mull *mull,
 			      const struct mull_vm_status *vm,
 			      struct output *output)
 {
-	uint64_t bits, none;
-	int error = ask_trace(mull, 0, &bits);
+	struct mull_answer answer;
+	int error = mull_ask(mull, MULL_COMMAND_TRACE, 0, MULL_TRACE_LOOK,
+			     &answer);
 
 	(void)vm;
-	if (!error)
-		error = ask_trace(mull, bits & MULL_TRACE_ALL, &none);
 	for (size_t i = 0; !error && classes[i].bits != MULL_TRACE_ALL; i++)
-		output_yes(output, classes[i].name, bits & classes[i].bits);
+		output_yes(output, classes[i].name,
+			   answer.value & classes[i].bits);
 	return remote_status(mull, error);
 }
 
@@ -201,7 +191,7 @@ int verb_trace(const struct options *options)
 {
 	enum status status;
 	struct mull *mull;
-	uint64_t bits, before;
+	uint64_t bits;
 
 	if (!options->operand)
 		return remote_show(options, show_trace);
@@ -210,7 +200,8 @@ int verb_trace(const struct options *options)
 	mull = remote_open(options, NULL, &status);
 	if (!mull)
 		return status;
-	status = remote_status(mull, ask_trace(mull, bits, &before));
+	status = remote_status(
+		mull, mull_ask(mull, MULL_COMMAND_TRACE, 0, bits, NULL));
 	mull_close(mull);
 	return status;
 }
