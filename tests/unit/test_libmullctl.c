@@ -29,6 +29,7 @@ static struct frame_decoder decoder;
 static uint32_t sequences[REQUESTS_MAX];
 static struct mull_request requests[REQUESTS_MAX];
 static size_t request_count;
+static size_t described; /* bytes behind requests to describe */
 
 static void on_frame(void *context, const struct mull_frame_header *header,
 		     const void *payload, size_t length)
@@ -37,7 +38,9 @@ static void on_frame(void *context, const struct mull_frame_header *header,
 	assert_true(request_count < REQUESTS_MAX);
 	assert_true(length >= sizeof *requests);
 	sequences[request_count] = header->sequence;
-	memcpy(&requests[request_count++], payload, sizeof *requests);
+	memcpy(&requests[request_count], payload, sizeof *requests);
+	if (requests[request_count++].command == MULL_COMMAND_DESCRIBE)
+		described += length - sizeof *requests;
 }
 
 static void hear(void)
@@ -298,12 +301,17 @@ static void a_list_is_followed_and_bounded(void **state)
 	assert_int_equal(requests[0].argument, 0);
 	assert_int_equal(requests[1].argument, 7);
 
-	/* More than there can be. */
-	for (uint64_t i = 1; i <= 11; i++)
-		answer_next(i, sent, sizeof sent);
-	begin_to_answer();
-	assert_int_equal(mull_list(mull, list, &count), MULL_BAD_ANSWER);
-	end_to_answer();
+	/* As many as there can be, and one more. */
+	for (size_t last = 2; last <= 3; last++) {
+		for (uint64_t i = 1; i <= 10; i++)
+			answer_next(i, sent, sizeof sent);
+		answer_next(0, sent, last * sizeof *sent);
+		begin_to_answer();
+		assert_int_equal(mull_list(mull, list, &count),
+				 last == 2 ? MULL_OK : MULL_BAD_ANSWER);
+		end_to_answer();
+		assert_int_equal(count, last == 2 ? MULL_VM_MAX : 30);
+	}
 
 	/* In a circle. */
 	answer_next(9, sent, sizeof *sent);
@@ -336,6 +344,45 @@ static void an_older_record_is_filled_with_zeros(void **state)
 	assert_int_equal(strlen(info.features), sizeof info.features - 1);
 	assert_int_equal(mull_info(mull, &info), MULL_BAD_ANSWER);
 	end_to_answer();
+}
+
+static void a_vm_is_described_in_pieces(void **state)
+{
+	struct mull_vm vm = { .vcpu_count = 1 };
+	size_t pieces = (sizeof vm + MULL_REQUEST_DATA_MAX - 1) /
+			MULL_REQUEST_DATA_MAX;
+	uint32_t number = 0;
+
+	(void)state;
+	for (size_t i = 0; i < pieces; i++)
+		answer_next(0, NULL, 0);
+	answer_next(9, NULL, 0);
+	begin_to_answer();
+	assert_int_equal(mull_create(mull, &vm, &number), MULL_OK);
+	end_to_answer();
+	assert_int_equal(number, 9);
+	assert_int_equal(request_count, pieces + 1);
+	for (size_t i = 0; i < pieces; i++) {
+		assert_int_equal(requests[i].command, MULL_COMMAND_DESCRIBE);
+		assert_int_equal(requests[i].argument,
+				 i * MULL_REQUEST_DATA_MAX);
+	}
+	assert_int_equal(requests[pieces].command, MULL_COMMAND_CREATE);
+	assert_int_equal(described, sizeof vm);
+}
+
+static void an_audit_has_printable_words(void **state)
+{
+	struct mull_audit audit;
+
+	(void)state;
+	memset(&audit, '\033', sizeof audit);
+	answer_next(0, &audit, sizeof audit);
+	begin_to_answer();
+	assert_int_equal(mull_audit(mull, true, &audit), MULL_OK);
+	end_to_answer();
+	assert_int_equal(requests[0].argument, 1);
+	assert_int_equal(strspn(audit.words, "?"), sizeof audit.words - 1);
 }
 
 static char story[256];
@@ -439,6 +486,8 @@ int main(void)
 		WITH_LINE(the_end_of_the_line_ends_requests),
 		WITH_LINE(a_list_is_followed_and_bounded),
 		WITH_LINE(an_older_record_is_filled_with_zeros),
+		WITH_LINE(a_vm_is_described_in_pieces),
+		WITH_LINE(an_audit_has_printable_words),
 		WITH_LINE(frames_go_to_their_handlers),
 		WITH_LINE(a_second_client_is_refused),
 		cmocka_unit_test(addresses_are_understood),

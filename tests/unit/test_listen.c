@@ -156,6 +156,24 @@ static void what_is_asked_again_keeps_its_number(void **state)
 	mull_close(mull);
 }
 
+/* Else one client could play the hypervisor to the hypervisor. */
+static void what_clients_do_not_say_is_dropped(void **state)
+{
+	struct mull *mull = join();
+	struct mull_request request = { .command = MULL_COMMAND_START };
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(mull_post(mull, MULL_FRAME_REPLY, 0, &request,
+				   sizeof request, NULL, NULL),
+			 MULL_OK);
+	post(mull, MULL_COMMAND_STOP, &value);
+	assert_int_equal(sent_count, 1);
+	assert_int_equal(requests[0].command, MULL_COMMAND_STOP);
+	assert_true(answer(100, 0));
+	mull_close(mull);
+}
+
 static void one_that_left_gets_nothing(void **state)
 {
 	struct mull *one = join(), *two;
@@ -243,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SERVED(replies_go_to_who_asked),
 		SERVED(what_is_asked_again_keeps_its_number),
+		SERVED(what_clients_do_not_say_is_dropped),
 		SERVED(one_that_left_gets_nothing),
 		SERVED(consoles_cannot_be_switched_off),
 		SERVED(all_hear_consoles_up_to_their_room),
