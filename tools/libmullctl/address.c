@@ -22,7 +22,9 @@
 
 /*
  * The lock is an abstract socket that listens: it goes with its process, leaves
- * no file behind, and whoever finds it taken can ask it for the process.
+ * no file behind, and whoever finds it taken can ask it for the process.  Who
+ * has asked stays in its queue, since nobody accepts; one that is full tells no
+ * process, and must not block.
  */
 static int lock_line(struct mull *mull, const char *name)
 {
@@ -33,12 +35,13 @@ static int lock_line(struct mull *mull, const char *name)
 
 	snprintf(address.sun_path + 1, sizeof address.sun_path - 1,
 		 "mullctl %s", name);
-	mull->lock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	mull->lock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			    0);
 	if (mull->lock < 0)
 		return mull_fail(mull, MULL_UNREACHABLE, "socket: %s",
 				 strerror(errno));
 	if (!bind(mull->lock, (struct sockaddr *)&address, size) &&
-	    !listen(mull->lock, 1))
+	    !listen(mull->lock, SOMAXCONN))
 		return MULL_OK;
 	if (!connect(mull->lock, (struct sockaddr *)&address, size))
 		getsockopt(mull->lock, SOL_SOCKET, SO_PEERCRED, &owner,
@@ -116,12 +119,21 @@ static int open_tcp(struct mull *mull, const char *place)
 	if (error)
 		return mull_fail(mull, MULL_UNREACHABLE, "%s: %s", place,
 				 gai_strerror(error));
-	mull->fd = socket(found->ai_family,
-			  SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	error = connect(mull->fd, found->ai_addr, found->ai_addrlen) ? errno :
-								       0;
+	/* "localhost" is ::1 and 127.0.0.1, of which one may be served. */
+	error = MULL_UNREACHABLE;
+	for (const struct addrinfo *at = found; error && at; at = at->ai_next) {
+		if (mull->fd >= 0)
+			close(mull->fd);
+		mull->fd = socket(at->ai_family,
+				  SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				  0);
+		error = finish_connect(
+			mull, place,
+			connect(mull->fd, at->ai_addr, at->ai_addrlen) ? errno :
+									 0);
+	}
 	freeaddrinfo(found);
-	return finish_connect(mull, place, error);
+	return error;
 }
 
 static const struct rate {
