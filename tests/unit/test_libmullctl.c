@@ -122,14 +122,18 @@ static void on_done(void *context, int error, const struct mull_answer *answer)
 	end->length = answer ? answer->length : 0;
 }
 
-static int post(struct end *end)
+static int post_command(struct end *end, enum mull_command command)
 {
-	struct mull_request request = { .command = MULL_COMMAND_START,
-					.vm = 3 };
+	struct mull_request request = { .command = command, .vm = 3 };
 
 	*end = (struct end){ 0 };
 	return mull_post(mull, MULL_FRAME_REQUEST, MULL_STREAM_HYPERVISOR,
 			 &request, sizeof request, on_done, end);
+}
+
+static int post(struct end *end)
+{
+	return post_command(end, MULL_COMMAND_START);
 }
 
 /* ---- requests ----------------------------------------------------------- */
@@ -185,6 +189,31 @@ static void attempts_are_bounded(void **state)
 	assert_int_equal(end.count, 1);
 	assert_int_equal(end.error, MULL_NO_ANSWER);
 	assert_int_equal(request_count, 5);
+}
+
+/* It was obeyed, and its reply lost: the machine must not restart twice. */
+static void a_restart_is_not_asked_of_the_restarted(void **state)
+{
+	struct mull_hello hello = { .cpu_count = 1 };
+	struct end end, other;
+
+	(void)state;
+	post_command(&end, MULL_COMMAND_MACHINE);
+	post(&other);
+	mull_pump(mull, 0, -1);
+	say(MULL_FRAME_HELLO, MULL_STREAM_HYPERVISOR, &hello, sizeof hello);
+	mull_pump(mull, 10, -1);
+	assert_int_equal(end.count, 1);
+	assert_int_equal(end.error, MULL_RESTARTED);
+	hear();
+	request_count = 0;
+	for (int i = 0; i < 100 && !other.count; i++) {
+		mull_pump(mull, 10, -1);
+		hear();
+	}
+	assert_int_equal(request_count, 4); /* the other one's */
+	for (size_t i = 0; i < request_count; i++)
+		assert_int_equal(requests[i].command, MULL_COMMAND_START);
 }
 
 static void at_most_eight_are_unanswered(void **state)
@@ -481,6 +510,7 @@ int main(void)
 		WITH_LINE(a_reply_finishes_its_request_once),
 		WITH_LINE(a_lost_request_is_sent_again_with_its_number),
 		WITH_LINE(attempts_are_bounded),
+		WITH_LINE(a_restart_is_not_asked_of_the_restarted),
 		WITH_LINE(at_most_eight_are_unanswered),
 		WITH_LINE(errors_have_words),
 		WITH_LINE(the_end_of_the_line_ends_requests),

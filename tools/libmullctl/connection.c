@@ -97,10 +97,25 @@ static void take_event(const struct mull *mull, uint32_t vm,
 	mull->handlers.event(mull->handlers.context, vm, &event);
 }
 
-static void take_hello(const struct mull *mull, const void *payload)
+/* One that has started anew remembers no request: what ended it must not end
+ * it again. */
+static void drop_ends(struct mull *mull)
+{
+	for (size_t i = 0; i < MULL_UNANSWERED_MAX; i++) {
+		struct posted *posted = &mull->posted[i];
+
+		if (!posted->used || !posted->ends_machine)
+			continue;
+		mull_fail(mull, MULL_RESTARTED, "the machine has started anew");
+		finish(posted, MULL_RESTARTED, NULL);
+	}
+}
+
+static void take_hello(struct mull *mull, const void *payload)
 {
 	struct mull_hello hello;
 
+	drop_ends(mull);
 	if (!mull->handlers.hello)
 		return;
 	memcpy(&hello, payload, sizeof hello);
@@ -173,6 +188,16 @@ static size_t encode(struct mull *mull, enum mull_frame_type type,
 	return frame_encode(&header, payload, length, wire);
 }
 
+static bool ends_machine(enum mull_frame_type type, const void *payload,
+			 size_t length)
+{
+	struct mull_request request = { .command = 0 };
+
+	if (type == MULL_FRAME_REQUEST && length >= sizeof request)
+		memcpy(&request, payload, sizeof request);
+	return request.command == MULL_COMMAND_MACHINE;
+}
+
 int mull_post(struct mull *mull, enum mull_frame_type type, uint16_t stream,
 	      const void *payload, size_t length, mull_done *done,
 	      void *context)
@@ -198,6 +223,7 @@ int mull_post(struct mull *mull, enum mull_frame_type type, uint16_t stream,
 	posted->used = true;
 	posted->sequence = mull->sequence;
 	posted->attempts = 1;
+	posted->ends_machine = ends_machine(type, payload, length);
 	posted->due = mull_clock() + mull->patience;
 	posted->done = done;
 	posted->context = context;

@@ -25,6 +25,7 @@ enum mull_error {
 	MULL_BAD_ANSWER = -5,  /* not what docs/protocol.md says */
 	MULL_FULL = -6,	       /* as much is under way as may be */
 	MULL_NO_ROOM = -7,     /* no memory */
+	MULL_RESTARTED = -8,   /* the machine has, before it answered */
 };
 
 #define MULL_UNANSWERED_MAX 8 /* requests under way at once */
@@ -81,7 +82,8 @@ typedef void mull_done(void *context, int error,
  *
  * It is sent again, with the same number, until it is answered or its attempts
  * have passed; mull_pump() then calls @done.  MULL_FULL when
- * MULL_UNANSWERED_MAX are under way.
+ * MULL_UNANSWERED_MAX are under way.  MULL_COMMAND_MACHINE is not sent again to
+ * a hypervisor that has started anew: MULL_RESTARTED.
  */
 int mull_post(struct mull *mull, enum mull_frame_type type, uint16_t stream,
 	      const void *payload, size_t length, mull_done *done,

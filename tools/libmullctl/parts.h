@@ -14,7 +14,8 @@ struct posted {
 	bool used;
 	uint32_t sequence;
 	int attempts;
-	double due; /* when it is sent again */
+	bool ends_machine; /* asks for it: MULL_COMMAND_MACHINE */
+	double due;	   /* when it is sent again */
 	mull_done *done;
 	void *context;
 	size_t length;

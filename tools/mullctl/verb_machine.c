@@ -257,9 +257,12 @@ static int end_machine(const struct options *options, enum mull_machine_end end)
 	if (!mull)
 		return status;
 	error = mull_ask(mull, MULL_COMMAND_MACHINE, 0, end, NULL);
-	/* The line may end before the answer is through. */
-	status = error == MULL_UNREACHABLE ? STATUS_OK :
-					     remote_status(mull, error);
+	/* The answer may be lost, and who was asked is gone then. */
+	if (error == MULL_UNREACHABLE ||
+	    (error == MULL_RESTARTED && end != MULL_MACHINE_POWER_OFF))
+		status = STATUS_OK;
+	else
+		status = remote_status(mull, error);
 	mull_close(mull);
 	return status;
 }
