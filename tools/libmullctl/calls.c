@@ -215,17 +215,6 @@ int mull_cpu_stats(struct mull *mull, struct mull_cpu_stats stats[MULL_CPU_MAX],
 			MULL_CPU_MAX, count);
 }
 
-int mull_images(struct mull *mull,
-		struct mull_image_status images[MULL_IMAGE_MAX], size_t *count)
-{
-	int error = ask_list(mull, MULL_COMMAND_IMAGES, images, sizeof *images,
-			     MULL_IMAGE_MAX, count);
-
-	for (size_t i = 0; i < *count; i++)
-		mull_clean(images[i].name, sizeof images[i].name);
-	return error;
-}
-
 int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 		size_t room, size_t *count, uint64_t *first_number)
 {

@@ -78,65 +78,6 @@ int verb_stats(const struct options *options)
 	return remote_show(options, show_stats);
 }
 
-/* ---- images ------------------------------------------------------------- */
-
-static const char *kind_word(uint32_t kind)
-{
-	switch (kind) {
-	case MULL_IMAGE_BZIMAGE:
-		return "linux";
-	case MULL_IMAGE_ELF64:
-		return "elf";
-	case MULL_IMAGE_INITRD:
-		return "initrd";
-	default:
-		return "unknown";
-	}
-}
-
-static const char *image_state(uint32_t flags)
-{
-	if (flags & MULL_IMAGE_BROKEN)
-		return "broken";
-	if (flags & MULL_IMAGE_PARTIAL)
-		return "partial";
-	return flags & MULL_IMAGE_UPLOADED ? "uploaded" : "packed";
-}
-
-static enum status show_images(struct mull *mull,
-			       const struct mull_vm_status *vm,
-			       struct output *output)
-{
-	struct mull_image_status images[MULL_IMAGE_MAX];
-	size_t count;
-	int error = mull_images(mull, images, &count);
-	char hash[65];
-
-	(void)vm;
-	if (error)
-		return remote_status(mull, error);
-	output_list_begin(output, "images");
-	for (size_t i = 0; i < count; i++) {
-		output_row_begin(output);
-		output_number(output, "number", images[i].number);
-		output_text(output, "name", images[i].name);
-		output_text(output, "kind", kind_word(images[i].kind));
-		output_text(output, "state", image_state(images[i].flags));
-		output_number(output, "users", images[i].users);
-		output_size(output, "size", images[i].size);
-		output_hash(hash, images[i].sha256);
-		output_text(output, "sha256", hash);
-		output_row_end(output);
-	}
-	output_list_end(output);
-	return STATUS_OK;
-}
-
-int verb_images(const struct options *options)
-{
-	return remote_show(options, show_images);
-}
-
 /* ---- trace -------------------------------------------------------------- */
 
 static const struct trace_class {

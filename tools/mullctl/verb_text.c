@@ -272,10 +272,8 @@ static const char *take_level(const char *word)
 
 int verb_log(const struct options *options)
 {
-	bool previous = options->text[OPTION_PREVIOUS];
 	struct follow follow = {
-		.command = previous ? MULL_COMMAND_LOG_PREVIOUS :
-				      MULL_COMMAND_LOG,
+		.command = MULL_COMMAND_LOG,
 		.level = take_level(options->text[OPTION_LEVEL]),
 	};
 	struct mull_handlers handlers = { .context = &follow, .log = on_log };

@@ -60,9 +60,7 @@ const struct verb verbs[] = {
 	  "go to the VM. Input that is no terminal is typed as well.",
 	  verb_console, true },
 	{ "log", "", 0, 0, "show the hypervisor's log",
-	  "--follow goes on with what comes; --previous shows the record that "
-	  "the run before a warm reset has left.",
-	  verb_log, true },
+	  "--follow goes on with what comes.", verb_log, true },
 	{ "events", "", 0, 0, "show what happened to the VMs",
 	  "Each change of a VM's state, with its reason; --follow goes on "
 	  "with what comes.",
@@ -71,9 +69,6 @@ const struct verb verbs[] = {
 	  "Of a VM: by the reason of the exit. Without one: of the "
 	  "processors.",
 	  verb_stats, true },
-	{ "images", "", 0, 0, "show the images that VMs can be made of",
-	  "Kernels and initial disks, with their sizes and SHA-256.",
-	  verb_images, true },
 	{ "trace", "[CLASS,...|all|none]", 0, 1, "log more, by class",
 	  "Classes are exit, interrupt, device and manage. Without an "
 	  "operand: shows what is logged now.",
@@ -85,9 +80,7 @@ const struct verb verbs[] = {
 	{ "shutdown", "", 0, 0, "power the machine off",
 	  "VMs are not asked: stop them first.", verb_shutdown, true },
 	{ "reboot", "", 0, 0, "start the machine again",
-	  "VMs are not asked: stop them first. --warm keeps the memory, for "
-	  "log --previous.",
-	  verb_reboot, true },
+	  "VMs are not asked: stop them first.", verb_reboot, true },
 	{ "completion", "bash|zsh", 1, 1, "print the shell's completion",
 	  "For bash: source <(mullctl completion bash).", verb_completion,
 	  false },
@@ -101,7 +94,7 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show info start stop reset pause resume destroy inject " \
-	"console log events stats images trace audit shutdown reboot "
+	"console log events stats trace audit shutdown reboot "
 
 const struct option_row option_rows[] = {
 	{ OPTION_OUTPUT, 'o', "output", "DIR|IMAGE", "pack ",
@@ -140,7 +133,7 @@ const struct option_row option_rows[] = {
 	{ OPTION_CONNECT, 0, "connect", "ADDRESS", REMOTE,
 	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
-	  "list show info events stats images trace audit ",
+	  "list show info events stats trace audit ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
@@ -149,13 +142,12 @@ const struct option_row option_rows[] = {
 	  "go on until interrupted" },
 	{ OPTION_LEVEL, 0, "level", "LEVEL", "log ",
 	  "error, warning, notice, info or debug: what is at least so urgent" },
-	{ OPTION_PREVIOUS, 0, "previous", NULL, "log ",
-	  "of the run before a warm reset" },
 	{ OPTION_ALL, 0, "all", NULL, "console ",
 	  "begin with all that is kept, not with the last 4 KiB" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "console log events ",
-	  "leave after that time" },
-	{ OPTION_WARM, 0, "warm", NULL, "reboot ", "keep the memory" },
+	  "leave after that time (events: with --follow)" },
+	{ OPTION_WARM, 0, "warm", NULL, "reboot ",
+	  "a warm reset, in which memory may stay" },
 	{ OPTION_WAIT, 0, "wait", NULL, "start ", "return when it runs" },
 	{ OPTION_FORCE, 0, "force", NULL, "stop ",
 	  "end it without asking the guest" },
@@ -196,7 +188,7 @@ const struct note remote_status_notes[] = {
 	{ "0", "done" },
 	{ "1", "failed: the message says why" },
 	{ "2", "mistakes in the command line" },
-	{ "3", "there is no such VM, image or vCPU" },
+	{ "3", "there is no such VM or vCPU" },
 	{ "4", "not possible in the state that it is in, or in use" },
 	{ "6", "the hypervisor cannot be reached, or does not answer" },
 	{ "124", "the time of --timeout has passed" },

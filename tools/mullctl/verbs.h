@@ -39,7 +39,6 @@ enum option_id {
 	OPTION_VCPU,
 	OPTION_LISTEN,
 	OPTION_FOLLOW,
-	OPTION_PREVIOUS,
 	OPTION_ALL,
 	OPTION_WARM,
 	OPTION_LEVEL,
@@ -112,7 +111,6 @@ int verb_console(const struct options *options);
 int verb_log(const struct options *options);
 int verb_events(const struct options *options);
 int verb_stats(const struct options *options);
-int verb_images(const struct options *options);
 int verb_trace(const struct options *options);
 int verb_audit(const struct options *options);
 int verb_shutdown(const struct options *options);
