@@ -4,6 +4,8 @@
 usage: test_mullctl_run.py [MULLCTL]   (needs mtools)"""
 import os
 import pty
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -191,9 +193,10 @@ def test_words():
         return done.returncode, done.stdout, done.stderr
 
     status, overview, err = say("help")
-    verbs = ["check", "pack", "run", "help", "man"]
-    report(status == 0 and all("\n  %s " % verb in overview
-                               for verb in verbs), "help lists the verbs")
+    verbs = re.findall(r"^  ([a-z]+) ", overview.split("verbs:")[1].split(
+        "exit status")[0], re.M)
+    report(status == 0 and {"check", "pack", "run", "list", "reboot", "help",
+                            "man"} < set(verbs), "help lists the verbs")
     page = say("man")[1].replace("\\-", "-")
     for verb in verbs:
         text = say("help", verb)[1]
@@ -207,6 +210,42 @@ def test_words():
            "what was meant is guessed")
     report(say()[0] == 1 and say("--version")[1].startswith("mullctl "),
            "mullctl alone is a mistake, its version is not")
+
+
+def test_installed():
+    """mullctl in bin finds the hypervisor in share."""
+    for name in "bin", "share/mullion":
+        os.makedirs(folder + "/prefix/" + name)
+    tool = shutil.copy(MULLCTL, folder + "/prefix/bin")
+    what = [tool, "pack", TWO, "-o", folder + "/packed/"]
+    bare = {name: value for name, value in os.environ.items()
+            if name != "MULLION_EFI"}
+    done = subprocess.run(what, env=bare, capture_output=True, check=False)
+    report(done.returncode == 2 and b"/bin/mullion.efi" in done.stderr,
+           "without a hypervisor there is no package")
+    shutil.copy(EFI, folder + "/prefix/share/mullion/mullion.efi")
+    done = subprocess.run(what, env=bare, capture_output=True, check=False)
+    report(done.returncode == 0
+           and read("packed/EFI/BOOT/BOOTX64.EFI") == read("mullion.efi"),
+           "an installed mullctl finds the installed hypervisor")
+
+
+def test_completion():
+    def complete(*words):
+        done = subprocess.run(
+            ["bash", "-c", 'eval "$(%s completion bash)"\n'
+             "mullctl() { echo 'NUMBER  NAME'; echo '0       web'; }\n"
+             "COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _mullctl\n"
+             'echo "${COMPREPLY[@]}"' % MULLCTL, "bash", "mullctl", *words],
+            stdout=subprocess.PIPE, text=True, check=False)
+        return done.stdout.split()
+
+    report(complete("st") == ["start", "stop", "stats"],
+           "bash completes verbs")
+    report(complete("stop", "--f") == ["--force"], "bash completes options")
+    report(complete("console", "w") == ["web"]
+           and complete("stats", "w") == ["web"]
+           and not complete("list", "w"), "bash completes names of VMs")
 
 
 def test_signals():
@@ -298,6 +337,8 @@ try:
     test_consoles()
     test_options()
     test_words()
+    test_installed()
+    test_completion()
     test_signals()
     test_terminal()
 finally:

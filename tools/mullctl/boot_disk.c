@@ -24,22 +24,33 @@
 #define FILE_MAX 0xffffffffull /* of FAT */
 #define PARTITION_START MIB(1)
 
+/* Beside mullctl, as make builds it, or where make install puts it. */
+static char *find_efi(void)
+{
+	char self[4096] = "", *slash, *file, *installed;
+
+	if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
+		self[0] = 0;
+	slash = strrchr(self, '/');
+	if (slash)
+		*slash = 0;
+	file = texts_format("%s/mullion.efi", self);
+	installed = texts_format("%s/../share/mullion/mullion.efi", self);
+	if (access(file, F_OK) < 0 && !access(installed, F_OK)) {
+		free(file);
+		return installed;
+	}
+	free(installed);
+	return file;
+}
+
 char *boot_disk_efi(const char *option)
 {
 	const char *name = option ? option : getenv("MULLION_EFI");
-	char self[4096] = "", *slash, *file;
+	char *file = name && *name ? texts_format("%s", name) : find_efi();
 	char magic[2] = "";
 	int fd;
 
-	if (name && *name) {
-		file = texts_format("%s", name);
-	} else {
-		if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
-			self[0] = 0;
-		slash = strrchr(self, '/');
-		file = texts_format("%.*s/mullion.efi",
-				    (int)(slash ? slash - self : 0), self);
-	}
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		tell("%s: %s (the hypervisor: build it with make, or name it "

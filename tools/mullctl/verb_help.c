@@ -102,8 +102,9 @@ int verb_help(const struct options *options)
 	       "hypervisor.\n\nverbs:\n");
 	for (verb = verbs; verb->name; verb++)
 		print_row(verb->name, 10, verb->summary);
-	print_notes("exit status of check, pack and run:", status_notes, 4);
-	print_notes("exit status of the other verbs:", remote_status_notes, 4);
+	print_notes("exit status:", status_notes, 4);
+	print_notes("exit status of verbs that take --connect:",
+		    remote_status_notes, 4);
 	print_notes("environment:", environment_notes, 20);
 	printf("\nmullctl help VERB explains a verb; mullctl --version tells "
 	       "the version.\n");
@@ -174,8 +175,9 @@ int verb_man(const struct options *options)
 	for (const struct verb *verb = verbs; verb->name; verb++)
 		troff_verb(verb);
 	troff_notes("KEYS", key_notes);
-	troff_notes("EXIT STATUS OF CHECK, PACK AND RUN", status_notes);
-	troff_notes("EXIT STATUS OF THE OTHER VERBS", remote_status_notes);
+	troff_notes("EXIT STATUS", status_notes);
+	troff_notes("EXIT STATUS OF VERBS THAT TAKE --CONNECT",
+		    remote_status_notes);
 	troff_notes("ENVIRONMENT", environment_notes);
 	printf(".SH FILES\nThe manifest is described in docs/manifest.md of "
 	       "the sources.\n");

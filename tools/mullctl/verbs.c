@@ -103,7 +103,8 @@ const struct option_row option_rows[] = {
 	  "the disk image: a GPT with an EFI system partition (default), or a "
 	  "bare FAT file system" },
 	{ OPTION_EFI, 0, "efi", "FILE", "pack run ",
-	  "the hypervisor (default: mullion.efi beside mullctl)" },
+	  "the hypervisor (default: mullion.efi beside mullctl, or in "
+	  "../share/mullion from there)" },
 	{ OPTION_KERNEL, 0, "kernel", "FILE", "run ",
 	  "a Linux bzImage or an SDK guest; takes the manifest's place" },
 	{ OPTION_INITRD, 0, "initrd", "FILE", "run ",
