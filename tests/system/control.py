@@ -55,7 +55,7 @@ def boot(setup, checks, folder):
     manifest, disk = folder / "two.yaml", folder / "disk.img"
     manifest.write_text(setup.fill_in(MANIFEST))
     disks.pack(setup, checks, manifest, "-o", disk, "--format", "fat")
-    words = machines.qemu(disk)
+    words = machines.qemu(disk, on_reset="reset")
     # A socket's path is short.
     line = "/tmp/mullctl-test-%d-%s" % (os.getpid(), checks.name)
     at = words.index("-serial")
@@ -99,20 +99,48 @@ def lives(tool, checks):
     tool.wait_for_states(steady="stopped", short="stopped")
 
 
+def leaves_console(tool, checks):
+    """By Ctrl-], on a terminal; keys before it still go to the VM."""
+    typed = tool.json("stats", "steady")["typed"]
+    console = Process([tool.mullctl, "console", "steady", "--connect",
+                       tool.address], checks.note, terminal=True)
+    checks.check(console.wait_for(r"^counter: \d+$", 30),
+                 "the console shows what is printed")
+    console.send("q\x03\x1d")
+    checks.check(console.finish(10) == 0, "Ctrl-] leaves the console")
+    typed = tool.json("stats", "steady")["typed"] - typed
+    checks.check(typed == 2, "%d keys went to the VM" % typed)
+
+
+def wait_for_hypervisor(tool):
+    """Asks again until it speaks."""
+    end = time.monotonic() + machines.SECONDS
+    while time.monotonic() < end and subprocess.run(
+            [tool.mullctl, "list", "--connect", tool.address],
+            capture_output=True, check=False).returncode == 6:
+        time.sleep(0.5)
+
+
+def ends(tool, checks, process):
+    up = tool.json("info")["up"]
+    tool.run("reboot", "--warm")
+    wait_for_hypervisor(tool)
+    checks.check(tool.json("info")["up"] < up, "the machine has started anew")
+    tool.run("shutdown")
+    checks.check(process.finish(30) == 0, "shutdown ends the emulator")
+
+
 def control(setup, _, checks):
     folder = disks.fresh_folder(setup, checks)
     process, address = boot(setup, checks, folder)
     tool = Tool(setup, checks, address)
     try:
-        # Asks again until the hypervisor speaks.
-        end = time.monotonic() + machines.SECONDS
-        while time.monotonic() < end and subprocess.run(
-                [setup.mullctl, "list", "--connect", address],
-                capture_output=True, check=False).returncode == 6:
-            time.sleep(0.5)
+        wait_for_hypervisor(tool)
         tool.wait_for_states(steady="running", short="stopped")
         look(tool, checks)
+        leaves_console(tool, checks)
         lives(tool, checks)
+        ends(tool, checks, process)
     finally:
         process.stop()
     shown, _ = tool.run("list", "-o", "json", status=6)
