@@ -198,7 +198,8 @@ def listen(setup, back_end, checks):
         checks.check(console.wait_for("^counter: %d$" % (seen + 5), 30),
                      "the console goes on beside others")
         numbers = re.findall(r"^counter: (\d+)$", console.text(), re.M)
-        checks.check(numbers == [str(i + 1) for i in range(len(numbers))],
+        checks.check(numbers == [str(i + 1) for i in range(len(numbers))]
+                     and "\n\n" not in console.text(),
                      "nothing is shown twice or lost")
         tool.run("stop", "steady", "--force")
         tool.wait_for_states(steady="stopped", short="stopped")
