@@ -44,10 +44,7 @@ void guests_event(struct guests *guests, size_t vm,
 		guest->started = true;
 	memset(guest->words, 0, sizeof guest->words);
 	for (size_t i = 0; i + 1 < sizeof guest->words && event->words[i]; i++)
-		guest->words[i] = event->words[i] >= ' ' &&
-						  event->words[i] <= '~' ?
-					  event->words[i] :
-					  '?';
+		guest->words[i] = texts_printable(event->words[i]);
 }
 
 bool guests_are_over(const struct guests *guests)

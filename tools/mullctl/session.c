@@ -72,11 +72,10 @@ static void take_reply(struct session *session, const void *payload,
 	length -= sizeof reply;
 	if (length >= sizeof words)
 		length = sizeof words - 1;
-	memcpy(words, (const uint8_t *)payload + sizeof reply, length);
-	words[length] = 0;
 	for (size_t i = 0; i < length; i++)
-		if (words[i] < ' ' || words[i] > '~')
-			words[i] = '?';
+		words[i] = texts_printable(
+			((const char *)payload)[sizeof reply + i]);
+	words[length] = 0;
 	screen_end_line(&session->screen);
 	tell("the hypervisor says: %s",
 	     length ? words : error_text((enum error)reply.error));

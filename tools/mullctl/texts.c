@@ -117,6 +117,11 @@ char *texts_of_size(uint64_t size)
 			    units[unit]);
 }
 
+char texts_printable(char byte)
+{
+	return byte >= ' ' && byte <= '~' ? byte : '?';
+}
+
 size_t texts_distance(const char *a, const char *b)
 {
 	size_t row[33]; /* distances of a prefix of @a to each one of @b */

@@ -18,6 +18,9 @@ bool texts_to_number(const char *text, uint64_t *number);
 /* "512 MiB", for people; rounded up to a tenth of a unit. */
 char *texts_of_size(uint64_t size);
 
+/* What may go to a terminal: '?' for all that is not printable ASCII. */
+char texts_printable(char byte);
+
 /* How many letters must change to make @a of @b (at most a few are told
  * apart): for "did you mean". */
 size_t texts_distance(const char *a, const char *b);

@@ -77,10 +77,8 @@ static void show_log(struct follow *follow, const char *text, size_t length)
 			continue;
 		}
 		if (!follow->hidden)
-			putchar(text[i] == '\n' || (text[i] >= ' ' &&
-						    text[i] <= '~') ?
-					text[i] :
-					'?');
+			putchar(text[i] == '\n' ? '\n' :
+						  texts_printable(text[i]));
 		follow->in_line = text[i] != '\n';
 	}
 }
