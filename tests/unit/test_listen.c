@@ -254,6 +254,23 @@ static void other_files_are_left_alone(void **state)
 	assert_false(listen_start(&other, "tcp:host:1", on_send, NULL));
 }
 
+/* What a killed run has left is taken over, a living run's socket is not. */
+static void a_run_keeps_its_socket(void **state)
+{
+	struct listen other = { 0 };
+	struct mull *mull;
+
+	(void)state;
+	assert_false(listen_start(&other, address, on_send, NULL));
+	mull = join();
+	mull_close(mull);
+	close(served.fd); /* killed */
+	served = (struct listen){ 0 };
+	assert_true(listen_start(&served, address, on_send, NULL));
+	mull = join();
+	mull_close(mull);
+}
+
 #define SERVED(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -265,6 +282,7 @@ int main(void)
 		SERVED(one_that_left_gets_nothing),
 		SERVED(consoles_cannot_be_switched_off),
 		SERVED(all_hear_consoles_up_to_their_room),
+		SERVED(a_run_keeps_its_socket),
 		cmocka_unit_test(other_files_are_left_alone),
 	};
 	int failed;

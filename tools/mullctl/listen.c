@@ -207,6 +207,17 @@ static bool say_no(struct listen *listener, const char *path)
 	return false;
 }
 
+static bool is_served(const struct sockaddr_un *name)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool refused = connect(fd, (const struct sockaddr *)name,
+			       sizeof *name) &&
+		       errno == ECONNREFUSED;
+
+	close(fd);
+	return !refused;
+}
+
 bool listen_start(struct listen *listener, const char *address,
 		  listen_send *send, void *context)
 {
@@ -227,8 +238,10 @@ bool listen_start(struct listen *listener, const char *address,
 		return false;
 	}
 	strcpy(name.sun_path, address + 5);
-	/* One that a killed run has left; nothing but a socket is removed. */
-	if (!lstat(name.sun_path, &status) && S_ISSOCK(status.st_mode))
+	/* One that a killed run has left; nothing but a socket is removed, and
+	 * none that is served. */
+	if (!lstat(name.sun_path, &status) && S_ISSOCK(status.st_mode) &&
+	    !is_served(&name))
 		unlink(name.sun_path);
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* The sticky bit tells clients that several are served. */
