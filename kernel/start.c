@@ -130,7 +130,8 @@ static uint32_t make_vms(void)
 static void start_vms(void)
 {
 	for (uint32_t i = 0; i < boot_package.vm_count; i++)
-		if (vms[i] && vms[i]->description.flags & MULL_VM_AUTOSTART)
+		if (vms[i] && vms[i]->state == MULL_VM_STOPPED &&
+		    vms[i]->description.flags & MULL_VM_AUTOSTART)
 			vm_command(vms[i], MULL_COMMAND_START);
 }
 
