@@ -10,7 +10,7 @@
 #include <mullion/frame_pool.h>
 #include <string.h>
 
-/* A client leaves at most MULL_REQUESTS_MAX without their replies. */
+/* A client leaves at most 8 requests without their replies. */
 #define REPLIES_MAX 16
 /* What LINE_RECEIVE_MAX bytes can ask for: the shortest frame has 14. */
 #define REPLIES_A_TIME 5
@@ -165,7 +165,6 @@ static void reply(uint32_t sequence, enum error error)
 	answer->reply = (struct mull_reply){ .sequence = sequence,
 					     .error = error };
 	answer->pending = false;
-	answer->length = 0;
 	answer_words(answer, error, "%s", error_text(error));
 }
 

@@ -32,10 +32,24 @@ static struct {
 	struct entry entries[EVENTS_KEPT];
 } queue;
 
-static bool has_ended(uint32_t state)
+void event_describe(const struct vm *vm, struct mull_event *event)
 {
-	return state == MULL_VM_STOPPED || state == MULL_VM_CRASHED ||
-	       state == MULL_VM_REFUSED;
+	uint32_t stopped_by = vm->stopped_by;
+
+	*event = (struct mull_event){ .state = vm->state,
+				      .reason = vm->ending,
+				      .code = vm->end_code,
+				      .restarts = vm->restarts,
+				      .time_ns = log_time() };
+	if (event->state == MULL_VM_PAUSED && stopped_by) {
+		event->reason = MULL_END_BREAKPOINT;
+		event->code = stopped_by - 1;
+	}
+	format_text(event->name, sizeof event->name, "%.31s",
+		    vm->description.name);
+	if (event->reason || event->state == MULL_VM_REFUSED)
+		format_text(event->words, sizeof event->words, "%.159s",
+			    vm->end_words);
 }
 
 static struct entry describe(const struct vm *vm)
@@ -43,25 +57,10 @@ static struct entry describe(const struct vm *vm)
 	struct entry entry = {
 		.stream = (uint16_t)vm->index,
 		.after = vm->serial.output.head,
-		.event = { .state = vm->state,
-			   .reason = vm->ending,
-			   .code = vm->end_code,
-			   .restarts = vm->restarts,
-			   .time_ns = log_time() },
 	};
-	struct mull_event *event = &entry.event;
-	uint32_t stopped_by = vm->stopped_by;
 
-	if (event->state == MULL_VM_PAUSED && stopped_by) {
-		event->reason = MULL_END_BREAKPOINT;
-		event->code = stopped_by - 1;
-	}
-	entry.ends = has_ended(event->state);
-	format_text(event->name, sizeof event->name, "%.31s",
-		    vm->description.name);
-	if (event->reason || event->state == MULL_VM_REFUSED)
-		format_text(event->words, sizeof event->words, "%.159s",
-			    vm->end_words);
+	event_describe(vm, &entry.event);
+	entry.ends = vm_state_rests(entry.event.state);
 	return entry;
 }
 

@@ -99,19 +99,6 @@ static void remember(const struct mull_reply *reply, uint32_t crc)
 
 /* ---- answers ------------------------------------------------------------- */
 
-static void put_words(struct answer *answer, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void put_words(struct answer *answer, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	answer->length = format_text_list(
-		(char *)answer->data, sizeof answer->data, format, arguments);
-	va_end(arguments);
-}
-
 enum error answer_words(struct answer *answer, enum error error,
 			const char *format, ...)
 {
@@ -121,6 +108,7 @@ enum error answer_words(struct answer *answer, enum error error,
 	answer->length = format_text_list(
 		(char *)answer->data, sizeof answer->data, format, arguments);
 	va_end(arguments);
+	answer->has_words = true;
 	return error;
 }
 
@@ -153,8 +141,9 @@ static struct {
 
 static void finish(struct answer *answer, enum error error)
 {
-	if (error != ERR_NONE && answer->length == 0)
-		put_words(answer, "%s", error_text(error));
+	/* No record that was begun goes out as a reason. */
+	if (error != ERR_NONE && !answer->has_words)
+		answer_words(answer, error, "%s", error_text(error));
 	answer->reply.error = error;
 	if (work.command && work.command->flags & CHANGES)
 		remember(&answer->reply, work.crc);
@@ -216,7 +205,7 @@ void request_obey(uint32_t sequence, const void *payload, size_t length,
 
 	answer->reply = (struct mull_reply){ .sequence = sequence };
 	answer->length = 0;
-	answer->pending = false;
+	answer->pending = answer->has_words = false;
 	if (length < sizeof request ||
 	    length - sizeof request > sizeof work.data) {
 		finish(answer,
@@ -248,8 +237,9 @@ void request_obey(uint32_t sequence, const void *payload, size_t length,
 	if (before) {
 		answer->reply = before->reply;
 		if (before->reply.error)
-			put_words(answer, "%s",
-				  error_text((enum error)before->reply.error));
+			answer_words(
+				answer, ERR_NONE, "%s",
+				error_text((enum error)before->reply.error));
 		return;
 	}
 	error = check(command, answer);

@@ -25,6 +25,7 @@ struct answer {
 	/* Another CPU works on it: the handler is called again until not.
 	 * Who has done it calls manage_notify(). */
 	bool pending;
+	bool has_words; /* the data is a reason */
 };
 
 typedef enum error request_handler(const struct asked *asked,

@@ -23,10 +23,8 @@ enum error request_vm_stats(const struct asked *asked, struct answer *answer)
 	const struct vm *vm = asked->vm;
 
 	if (asked->argument >= vm->vcpu_count &&
-	    asked->argument != MULL_ALL_VCPUS) {
-		answer->length = 0;
+	    asked->argument != MULL_ALL_VCPUS)
 		return ERR_NOT_FOUND;
-	}
 	stats->time_ns = log_time();
 	stats->memory_size = vm->description.memory_size;
 	stats->console_in = console_of(vm->index)->typed;

@@ -55,32 +55,37 @@ enum error request_info(const struct asked *asked, struct answer *answer)
 	return ERR_NONE;
 }
 
+static uint32_t flags_of(const struct vm *vm)
+{
+	return (vm->created ? MULL_STATUS_CREATED : 0) |
+	       (vm->debugged ? MULL_STATUS_DEBUGGED : 0) |
+	       (vm->serial.output.detached ? 0 : MULL_STATUS_ATTACHED);
+}
+
 static void fill_status(const struct vm *vm, struct mull_vm_status *status)
 {
-	memcpy(status->name, vm->description.name, sizeof status->name);
+	struct mull_event now;
+
+	event_describe(vm, &now);
+	memcpy(status->name, now.name, sizeof status->name);
+	memcpy(status->words, now.words, sizeof status->words);
 	status->number = vm->index;
-	status->state = vm->state;
-	status->reason = vm->ending;
-	status->code = vm->end_code;
-	if (vm->debugged)
-		status->flags |= MULL_STATUS_DEBUGGED;
-	status->restarts = vm->restarts;
+	status->state = now.state;
+	status->reason = now.reason;
+	status->code = now.code;
+	status->restarts = now.restarts;
 	status->vcpu_count = vm->vcpu_count;
-	status->flags = vm->created ? MULL_STATUS_CREATED : 0;
+	status->flags = flags_of(vm);
 	status->first_cpu = vm_home(vm);
 	status->memory_size = vm->description.memory_size;
 	status->console_position = vm->serial.output.head;
 	status->complaints = vm->complaints;
-	status->flags = vm->serial.output.detached ? 0 : MULL_STATUS_ATTACHED;
 	status->started_ns = vm->started_at ? log_time_of(vm->started_at) : 0;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		status->guest_ns += stopwatch_ns(&vm->vcpus[i]->guest);
 		for (int kind = 0; kind < EXIT_KIND_COUNT; kind++)
 			status->exits += vm->vcpus[i]->exits[kind];
 	}
-	if (vm->ending)
-		format_text(status->words, sizeof status->words, "%.159s",
-			    vm->end_words);
 }
 
 enum error request_list(const struct asked *asked, struct answer *answer)

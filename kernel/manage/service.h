@@ -107,6 +107,8 @@ bool consoles_type(void);	 /* whether one's guest does not read */
 /* ---- event.c ------------------------------------------------------------ */
 
 const char *vm_state_word(uint32_t state);
+/* What an event would tell of @vm now. */
+void event_describe(const struct vm *vm, struct mull_event *event);
 
 /* The next event to send; false: none, or it waits for a console. */
 bool event_take(uint16_t *stream, struct mull_event *event);

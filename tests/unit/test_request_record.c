@@ -232,6 +232,9 @@ static void stats_add_up(void **unused)
 	assert_int_equal(stats->guest_ns, 200);
 	assert_int_equal(stats->exits[EXIT_HALT], 5);
 	assert_int_equal(ask(MULL_COMMAND_VM_STATS, 0, 2), ERR_NOT_FOUND);
+	/* And nothing of the record that was begun. */
+	assert_int_equal(answer.length, strlen("not found"));
+	assert_memory_equal(answer.data, "not found", answer.length);
 	ask(MULL_COMMAND_LIST, 0, 0);
 	assert_int_equal(((struct mull_vm_status *)answer.data)->guest_ns,
 			 1200);
@@ -244,6 +247,28 @@ static void stats_add_up(void **unused)
 	assert_int_equal(cpus[0].vcpu_count, 1);
 	assert_int_equal(cpus[1].vcpu_count, 0);
 	fake_cpu_count = 1;
+}
+
+static void the_list_tells_all_at_once(void **unused)
+{
+	const struct mull_vm_status *status = (void *)answer.data;
+
+	(void)unused;
+	ask(MULL_COMMAND_LIST, 0, 0);
+	assert_int_equal(status->flags, MULL_STATUS_ATTACHED);
+	guests[0].created = guests[0].debugged = true;
+	guests[0].state = MULL_VM_PAUSED;
+	guests[0].stopped_by = 3;
+	ask(MULL_COMMAND_LIST, 0, 0);
+	assert_int_equal(status->flags, MULL_STATUS_ATTACHED |
+						MULL_STATUS_CREATED |
+						MULL_STATUS_DEBUGGED);
+	assert_int_equal(status->reason, MULL_END_BREAKPOINT);
+	assert_int_equal(status->code, 2);
+	ask(MULL_COMMAND_ATTACH, 0, 0);
+	ask(MULL_COMMAND_LIST, 0, 0);
+	assert_int_equal(status->flags,
+			 MULL_STATUS_CREATED | MULL_STATUS_DEBUGGED);
 }
 
 /* ---- trace --------------------------------------------------------------- */
@@ -352,6 +377,7 @@ int main(void)
 		TEST(the_ledger_has_the_phases),
 		TEST(info_tells_of_the_machine),
 		TEST(stats_add_up),
+		TEST(the_list_tells_all_at_once),
 		TEST(trace_is_asked_for_and_limited),
 		TEST(four_floods_delay_no_reply),
 	};
