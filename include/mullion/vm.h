@@ -44,6 +44,9 @@ struct vm {
 	uint64_t memory_low, memory_high;
 	uint32_t *frames;
 	uint32_t frame_count;
+	/* Held while another CPU walks them, and while they are taken away;
+	 * no other lock inside. */
+	struct lock stage2_lock;
 	hpa_t stage2;
 
 	struct vcpu *vcpus[MULL_VCPU_MAX];
@@ -98,6 +101,13 @@ bool vm_work(struct vm *vm);
 uint32_t vm_home(const struct vm *vm);
 /* Lets @vcpu alone of its paused VM do one instruction; service CPU. */
 void vm_step(struct vcpu *vcpu);
+
+/* Whether nothing of a guest is left in a VM of that state. */
+static inline bool vm_state_rests(uint32_t state)
+{
+	return state == MULL_VM_STOPPED || state == MULL_VM_CRASHED ||
+	       state == MULL_VM_REFUSED;
+}
 
 /* All VMs, by index; NULL: the number is free.  The service CPU's. */
 extern struct vm *vms[MULL_VM_MAX];

@@ -67,24 +67,6 @@ static void tell_fault(const struct mapping *mapping, uint32_t frame)
 	log_write("audit: %s", record->words);
 }
 
-/* What the tables have for the next address; false: there are none now. */
-static bool look_up(hpa_t root, struct mapping *mapping)
-{
-	if (audit.tables == OWN_TABLES)
-		arch_look(audit.at, mapping);
-	else if (root.value)
-		virt->stage2_look(root, gpa(audit.at), mapping);
-	else
-		return false;
-	return true;
-}
-
-static hpa_t root_of(uint32_t tables)
-{
-	return tables < OWN_TABLES && vms[tables] ? vms[tables]->stage2 :
-						    hpa(0);
-}
-
 static void next_tables(void)
 {
 	audit.at = 0;
@@ -97,34 +79,56 @@ static void next_tables(void)
 		  audit.record.faults);
 }
 
-static void look(void)
+static void note(const struct mapping *mapping)
 {
-	hpa_t root = root_of(audit.tables);
-	struct mapping mapping;
-	uint32_t first, frame, end;
+	uint32_t first = mapping->to.value >> FRAME_SHIFT, frame = first;
+	uint32_t end = mapping->present ?
+			       first + (mapping->size - 1) / FRAME_SIZE + 1 :
+			       first;
 
-	if (!look_up(root, &mapping)) {
-		next_tables();
-		return;
-	}
-	first = frame = mapping.to.value >> FRAME_SHIFT;
-	end = mapping.present ? first + (mapping.size - 1) / FRAME_SIZE + 1 :
-				first;
 	while (frame < end && may_reach(frame))
 		frame++;
-	/* A VM that ended meanwhile gave its tables back before its frames. */
-	if (root_of(audit.tables).value != root.value)
-		return;
 	if (frame < end)
-		tell_fault(&mapping, frame);
+		tell_fault(mapping, frame);
 	audit.record.entries++;
 	audit.record.frames += end - first;
 	/* Its first entry tells of each table. */
-	for (uint64_t span = mapping.size << 9;
-	     span <= TOP && mapping.at % span == 0; span <<= 9)
+	for (uint64_t span = mapping->size << 9;
+	     span <= TOP && mapping->at % span == 0; span <<= 9)
 		audit.record.tables++;
-	audit.at = mapping.at + mapping.size;
-	if (audit.at == TOP)
+	audit.at = mapping->at + mapping->size;
+}
+
+/* The VM's CPU takes them away while nobody holds the lock, and gives back the
+ * frames behind that; false: there are none now. */
+static bool look_at_vm(struct vm *vm)
+{
+	struct mapping mapping;
+	bool there;
+
+	lock_take(&vm->stage2_lock);
+	there = vm->stage2.value;
+	if (there) {
+		virt->stage2_look(vm->stage2, gpa(audit.at), &mapping);
+		note(&mapping);
+	}
+	lock_give(&vm->stage2_lock);
+	return there;
+}
+
+static void look(void)
+{
+	struct mapping mapping;
+	bool there;
+
+	if (audit.tables == OWN_TABLES) {
+		arch_look(audit.at, &mapping);
+		note(&mapping);
+		there = true;
+	} else {
+		there = vms[audit.tables] && look_at_vm(vms[audit.tables]);
+	}
+	if (!there || audit.at == TOP)
 		next_tables();
 }
 

@@ -26,7 +26,7 @@ static void on_complaint(void *answer, int vm, enum mull_field field,
 {
 	(void)vm;
 	(void)field;
-	if (((struct answer *)answer)->length == 0)
+	if (!((struct answer *)answer)->has_words)
 		answer_words(answer, ERR_NONE, "%s", words);
 }
 
@@ -100,8 +100,7 @@ enum error request_destroy(const struct asked *asked, struct answer *answer)
 		vm_destroy(vm);
 		return ERR_NONE;
 	}
-	if (vm->state != MULL_VM_DESTROYED && vm->state != MULL_VM_STOPPED &&
-	    vm->state != MULL_VM_CRASHED && vm->state != MULL_VM_REFUSED)
+	if (vm->state != MULL_VM_DESTROYED && !vm_state_rests(vm->state))
 		return answer_wrong_state(answer, vm);
 	vm_command(vm, MULL_COMMAND_DESTROY);
 	answer->pending = true;

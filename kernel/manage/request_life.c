@@ -38,9 +38,7 @@ enum error request_life(const struct asked *asked, struct answer *answer)
 /* Whether @vm rests, with nothing of a guest in memory, and will go on so. */
 static bool is_over(struct vm *vm)
 {
-	uint32_t at_rest = IN(STOPPED) | IN(CRASHED) | IN(REFUSED);
-
-	if (!vm || (1u << vm->state & at_rest && !vm->commands))
+	if (!vm || (vm_state_rests(vm->state) && !vm->commands))
 		return true;
 	if (!(vm->commands & 1u << MULL_COMMAND_STOP))
 		vm_command(vm, MULL_COMMAND_STOP);

@@ -353,14 +353,6 @@ static bool lives(const struct vm *vm)
 	return state == MULL_VM_RUNNING || state == MULL_VM_PAUSED;
 }
 
-static bool rests(const struct vm *vm)
-{
-	uint32_t state = atomic_load(&vm->state);
-
-	return state == MULL_VM_STOPPED || state == MULL_VM_CRASHED ||
-	       state == MULL_VM_REFUSED;
-}
-
 /* But those that a step has left where they were. */
 static void pause_all(struct vm *vm)
 {
@@ -412,9 +404,10 @@ static void obey_commands(struct vm *vm)
 		vm->restart = true;
 		vm_end(vm, MULL_END_COMMAND, 0, "reset by command");
 	}
-	if (take_command(vm, MULL_COMMAND_START) && rests(vm))
+	if (take_command(vm, MULL_COMMAND_START) && vm_state_rests(vm->state))
 		vm_start(vm);
-	if (take_command(vm, MULL_COMMAND_DESTROY) && rests(vm)) {
+	if (take_command(vm, MULL_COMMAND_DESTROY) &&
+	    vm_state_rests(vm->state)) {
 		atomic_store(&vm->state, MULL_VM_DESTROYED);
 		for (uint32_t i = 0; i < vm->vcpu_count; i++)
 			cpu_loop_move(vm->vcpus[i]);
@@ -424,6 +417,7 @@ static void obey_commands(struct vm *vm)
 
 void vm_command(struct vm *vm, enum mull_command command)
 {
+	ASSERT(vm->vcpu_count); /* else it has no home, and nobody obeys */
 	atomic_fetch_or(&vm->commands, 1u << command);
 	arch_kick(vm_home(vm));
 }

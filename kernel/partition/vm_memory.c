@@ -96,8 +96,9 @@ void vm_memory_give(struct vm *vm)
 {
 	hpa_t root = vm->stage2;
 
-	/* First, for an audit that walks them meanwhile. */
+	lock_take(&vm->stage2_lock);
 	vm->stage2 = hpa(0);
+	lock_give(&vm->stage2_lock);
 	if (root.value)
 		virt->stage2_destroy(root);
 	give_frames(vm, vm->frame_count);

@@ -170,11 +170,40 @@ static void guests_memory_in_the_hypervisor_is_found(void **state)
 	assert_non_null(strstr(audited().words, "nobody: it is free"));
 }
 
-/* Between what is found in its tables and the look at the owners. */
-static void stop_and_look(hpa_t root, gpa_t at, struct mapping *mapping)
+static uint32_t looks;
+
+static void look_locked(hpa_t root, gpa_t at, struct mapping *mapping)
 {
+	struct vm *of = vms[audit.tables];
+
+	assert_int_equal(of->stage2.value, root.value);
+	if (!atomic_flag_test_and_set(&of->stage2_lock.held)) {
+		lock_give(&of->stage2_lock);
+		fail_msg("they may go meanwhile");
+	}
 	stage2_look(root, at, mapping);
-	ops.stage2_look = stage2_look;
+	looks++;
+}
+
+static void destroy_unlocked(hpa_t root)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_not_equal(vms[i]->stage2.value, root.value);
+		assert_false(
+			atomic_flag_test_and_set(&vms[i]->stage2_lock.held));
+		lock_give(&vms[i]->stage2_lock);
+	}
+	stage2_destroy(root);
+}
+
+static void tables_stay_while_they_are_looked_at(void **state)
+{
+	(void)state;
+	looks = 0;
+	ops.stage2_look = look_locked;
+	assert_int_equal(audited().faults, 0);
+	assert_true(looks > 2);
+	ops.stage2_destroy = destroy_unlocked;
 	vm = vms[0];
 	vm_command(vm, MULL_COMMAND_STOP);
 	finish();
@@ -183,14 +212,20 @@ static void stop_and_look(hpa_t root, gpa_t at, struct mapping *mapping)
 
 static void a_vm_that_ends_meanwhile_is_no_fault(void **state)
 {
-	struct mull_audit record;
+	struct asked asked = { .argument = 1 };
 
 	(void)state;
-	ops.stage2_look = stop_and_look;
-	record = audited();
-	assert_int_equal(vms[0]->state, MULL_VM_STOPPED);
-	assert_int_equal(record.faults, 0);
-	assert_int_equal(record.frames, 4);
+	assert_int_equal(request_audit(&asked, &answer), ERR_NONE);
+	look();
+	assert_int_equal(audit.tables, 0);
+	vm = vms[0];
+	vm_command(vm, MULL_COMMAND_STOP);
+	finish();
+	assert_int_equal(vm->state, MULL_VM_STOPPED);
+	while (audit_step())
+		;
+	assert_int_equal(audit.record.faults, 0);
+	assert_true(audit.record.frames >= 4);
 }
 
 #define VMS(name) cmocka_unit_test_setup_teardown(name, two_vms, stop_all)
@@ -204,6 +239,7 @@ int main(void)
 		VMS(the_hypervisors_memory_is_found),
 		VMS(a_table_in_the_guests_memory_is_found),
 		VMS(guests_memory_in_the_hypervisor_is_found),
+		VMS(tables_stay_while_they_are_looked_at),
 		VMS(a_vm_that_ends_meanwhile_is_no_fault),
 	};
 
