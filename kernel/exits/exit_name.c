@@ -4,14 +4,29 @@
 #include <mullion/control.h>
 #include <mullion/vm_exit.h>
 
-/* In the order of enum exit_kind. */
 static const char *const names[] = {
-	"none",		"interrupt",	"kick",	      "interrupt-window",
-	"cpuid",	"halt",		"port-io",    "msr-read",
-	"msr-write",	"hypercall",	"memory",     "xsetbv",
-	"cache",	"privileged",	"counter",    "vendor",
-	"bad-state",	"triple-fault", "breakpoint", "software-interrupt",
-	"entry-failed", "unknown"
+	[EXIT_NONE] = "none",
+	[EXIT_INTERRUPT] = "interrupt",
+	[EXIT_NMI] = "kick",
+	[EXIT_WINDOW] = "interrupt-window",
+	[EXIT_CPUID] = "cpuid",
+	[EXIT_HALT] = "halt",
+	[EXIT_PORT_IO] = "port-io",
+	[EXIT_MSR_READ] = "msr-read",
+	[EXIT_MSR_WRITE] = "msr-write",
+	[EXIT_HYPERCALL] = "hypercall",
+	[EXIT_MEMORY] = "memory",
+	[EXIT_XSETBV] = "xsetbv",
+	[EXIT_CACHE] = "cache",
+	[EXIT_PRIVILEGED] = "privileged",
+	[EXIT_COUNTER] = "counter",
+	[EXIT_VENDOR] = "vendor",
+	[EXIT_BAD_STATE] = "bad-state",
+	[EXIT_TRIPLE_FAULT] = "triple-fault",
+	[EXIT_BREAKPOINT] = "breakpoint",
+	[EXIT_SOFTWARE_INTERRUPT] = "software-interrupt",
+	[EXIT_ENTRY_FAILED] = "entry-failed",
+	[EXIT_UNKNOWN] = "unknown",
 };
 static_assert(ARRAY_COUNT(names) == EXIT_KIND_COUNT,
 	      "every exit kind needs a name");

@@ -6,6 +6,10 @@
 #include <string.h>
 
 #define RFLAGS_FIXED BIT(1)
+#define MSR_STAR 0xc0000081
+#define MSR_LSTAR 0xc0000082
+#define MSR_SFMASK 0xc0000084
+#define MSR_KERNEL_GS_BASE 0xc0000102
 
 struct vcpu_look vcpu_look;
 
@@ -15,14 +19,15 @@ static_assert(sizeof(struct mull_segment) == sizeof(struct guest_segment) &&
 		      ARRAY_COUNT(vcpu_look.registers.gpr) == GPR_COUNT,
 	      "copied whole");
 
+/* SDM 335592, "IA-32 Architectural MSRs"; APM 24593, "MSR Cross-Reference". */
 static const struct {
 	uint32_t msr;
 	size_t offset;
 } switched[] = {
-	{ 0xc0000102, offsetof(struct mull_registers, kernel_gs_base) },
-	{ 0xc0000081, offsetof(struct mull_registers, star) },
-	{ 0xc0000082, offsetof(struct mull_registers, lstar) },
-	{ 0xc0000084, offsetof(struct mull_registers, fmask) },
+	{ MSR_KERNEL_GS_BASE, offsetof(struct mull_registers, kernel_gs_base) },
+	{ MSR_STAR, offsetof(struct mull_registers, star) },
+	{ MSR_LSTAR, offsetof(struct mull_registers, lstar) },
+	{ MSR_SFMASK, offsetof(struct mull_registers, fmask) },
 };
 
 static uint64_t *msr_at(struct mull_registers *registers, size_t i)
@@ -64,16 +69,32 @@ static void read_registers(struct vcpu *vcpu, struct mull_registers *to)
 						       0;
 }
 
+/* All of them, or none when one is refused. */
+static enum error write_msrs(struct vcpu *vcpu, struct mull_registers *from)
+{
+	uint64_t before[ARRAY_COUNT(switched)];
+	enum error error;
+
+	for (size_t i = 0; i < ARRAY_COUNT(switched); i++) {
+		virt->read_msr(vcpu, switched[i].msr, &before[i]);
+		error = virt->write_msr(vcpu, switched[i].msr,
+					*msr_at(from, i));
+		if (error == ERR_NONE)
+			continue;
+		while (i--)
+			virt->write_msr(vcpu, switched[i].msr, before[i]);
+		return error;
+	}
+	return ERR_NONE;
+}
+
 /* What the processor refuses of it ends the VM, with words, at the entry. */
 static enum error write_registers(struct vcpu *vcpu,
 				  struct mull_registers *from)
 {
-	enum error error = ERR_NONE;
+	enum error error = write_msrs(vcpu, from);
 	struct guest_system system;
 
-	for (size_t i = 0; i < ARRAY_COUNT(switched) && !error; i++)
-		error = virt->write_msr(vcpu, switched[i].msr,
-					*msr_at(from, i));
 	if (error)
 		return error;
 	virt->read_system(vcpu, &system);

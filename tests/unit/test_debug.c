@@ -223,11 +223,16 @@ static void registers_are_set(void **state)
 	assert_int_equal(fake_virt.system.cpl, 3);
 	assert_int_equal(msrs[2], 5);
 	registers.halted = 0;
-	registers.kernel_gs_base = 1;
+	registers.kernel_gs_base = 9;
+	registers.lstar = 1;
 	assert_int_equal(
 		ask(request_registers, 0, &registers, sizeof registers),
 		ERR_BAD_REQUEST);
 	assert_int_equal(vcpu->paused_in, VCPU_HALTED);
+	assert_int_not_equal(msrs[2], 9); /* all or nothing */
+	assert_int_equal(registers_of(0).lstar, 5);
+	assert_int_not_equal(registers_of(0).kernel_gs_base, 9);
+	registers.lstar = 5;
 	registers.kernel_gs_base = 7;
 	assert_int_equal(
 		ask(request_registers, 0, &registers, sizeof registers),
