@@ -37,31 +37,3 @@ PLAIN_LOOP size_t strlen(const char *text)
 		length++;
 	return length;
 }
-
-PLAIN_LOOP size_t strnlen(const char *text, size_t room)
-{
-	size_t length = 0;
-
-	while (length < room && text[length])
-		length++;
-	return length;
-}
-
-PLAIN_LOOP int strncmp(const char *left, const char *right, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		unsigned char a = (unsigned char)left[i];
-		unsigned char b = (unsigned char)right[i];
-
-		if (a != b)
-			return a - b;
-		if (!a)
-			break;
-	}
-	return 0;
-}
-
-int strcmp(const char *left, const char *right)
-{
-	return strncmp(left, right, (size_t)-1);
-}

@@ -42,11 +42,6 @@ static void restore(const uint8_t *area)
 			 : "memory");
 }
 
-uint64_t fpu_xcr0_allowed(void)
-{
-	return xcr0_all;
-}
-
 void fpu_reset(uint8_t *area)
 {
 	uint16_t fcw = FCW_RESET;

@@ -7,7 +7,6 @@
 struct vcpu;
 
 void fpu_start(void);
-uint64_t fpu_xcr0_allowed(void);
 uint8_t *fpu_area_alloc(void); /* in its reset state; NULL: no memory */
 void fpu_area_free(uint8_t *area);
 void fpu_reset(uint8_t *area);

@@ -23,10 +23,8 @@
 #define CR4_PGE BIT(7)
 #define CR4_OSFXSR BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
-#define CR4_UMIP BIT(11)
 #define CR4_LA57 BIT(12)
 #define CR4_VMXE BIT(13)
-#define CR4_FSGSBASE BIT(16)
 #define CR4_PCIDE BIT(17)
 #define CR4_OSXSAVE BIT(18)
 #define CR4_SMEP BIT(20)
@@ -50,10 +48,7 @@
 #define VECTOR_MC 18
 
 #define MSR_APIC_BASE 0x1b
-#define APIC_BASE_BSP BIT(8)
 #define APIC_BASE_EXTD BIT(10)
-#define APIC_BASE_EN BIT(11)
-#define APIC_BASE_ADDRESS BITS(51, 12)
 #define MSR_SYSENTER_CS 0x174
 #define MSR_SYSENTER_ESP 0x175
 #define MSR_SYSENTER_EIP 0x176

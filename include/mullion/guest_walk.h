@@ -71,7 +71,7 @@ enum error guest_walk_range(const struct guest_memory *memory,
 			    struct guest_event *fault);
 
 /*
- * guest_read_linear, guest_write_linear - copy by guest-virtual address
+ * guest_read_linear - copy by guest-virtual address
  *
  * Errors as guest_walk_range; ERR_BAD_ADDRESS also when a byte is not RAM.
  * All pages are translated before the first byte is copied.
@@ -80,10 +80,6 @@ enum error guest_read_linear(const struct guest_memory *memory,
 			     const struct guest_paging *paging, gva_t from,
 			     void *to, size_t length,
 			     struct guest_event *fault);
-enum error guest_write_linear(const struct guest_memory *memory,
-			      const struct guest_paging *paging, gva_t to,
-			      const void *from, size_t length,
-			      struct guest_event *fault);
 
 /*
  * guest_fetch - the bytes of an instruction

@@ -49,28 +49,6 @@ enum error guest_read_linear(const struct guest_memory *memory,
 	return ERR_NONE;
 }
 
-enum error guest_write_linear(const struct guest_memory *memory,
-			      const struct guest_paging *paging, gva_t to,
-			      const void *from, size_t length,
-			      struct guest_event *fault)
-{
-	struct guest_range range;
-	const uint8_t *bytes = from;
-	enum error error = guest_walk_range(memory, paging, to, length,
-					    ACCESS_WRITE, &range, fault);
-
-	if (error)
-		return error;
-	for (unsigned i = 0; i < range.count; i++) {
-		error = guest_write(memory, range.start[i], bytes,
-				    range.length[i]);
-		if (error)
-			return error;
-		bytes += range.length[i];
-	}
-	return ERR_NONE;
-}
-
 enum error guest_fetch(const struct guest_memory *memory,
 		       const struct guest_paging *paging, gva_t from,
 		       uint8_t *bytes, size_t *length,

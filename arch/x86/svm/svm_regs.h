@@ -16,8 +16,6 @@
 /* "CPUID Fn8000_000A_EDX SVM Feature Identification" */
 #define SVM_FEATURE_NESTED_PAGING BIT(0)
 #define SVM_FEATURE_NRIP_SAVE BIT(3)
-#define SVM_FEATURE_CLEAN_BITS BIT(5)
-#define SVM_FEATURE_FLUSH_BY_ASID BIT(6)
 
 struct svm_segment {
 	uint16_t selector;
@@ -140,7 +138,6 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_V_INTR_MASKING BIT(24)
 
 #define SVM_TLB_FLUSH_ALL 1
-#define SVM_TLB_FLUSH_GUEST 3
 
 /* event_injection, exit_int_info: "EVENTINJ" */
 #define SVM_EVENT_VECTOR BITS(7, 0)
@@ -154,13 +151,10 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_TYPE_SOFTWARE 4
 
 /* exit codes */
-#define SVM_EXIT_CR0_READ 0x00
-#define SVM_EXIT_CR0_WRITE 0x10
 #define SVM_EXIT_EXCEPTION 0x40 /* + vector, 0..31 */
 #define SVM_EXIT_INTR 0x60
 #define SVM_EXIT_NMI 0x61
 #define SVM_EXIT_SMI 0x62
-#define SVM_EXIT_INIT 0x63
 #define SVM_EXIT_VINTR 0x64
 #define SVM_EXIT_RDPMC 0x6f
 #define SVM_EXIT_CPUID 0x72

@@ -79,8 +79,7 @@ void vmx_decode(const struct vmx_raw *raw, struct vm_exit *exit);
  */
 uint32_t vmx_interrupted_event(uint32_t vectoring);
 
-/* "basic exit reason" and "VM-instruction error" in words. */
-const char *vmx_reason_name(uint32_t reason);
+/* "VM-instruction error" in words. */
 const char *vmx_instruction_error(uint32_t number);
 
 static inline struct vmx_vcpu *vmx_of(const struct vcpu *vcpu)

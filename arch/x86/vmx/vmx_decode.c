@@ -111,11 +111,6 @@ static const struct reason *reason_of(uint32_t reason)
 	return &reasons[basic];
 }
 
-const char *vmx_reason_name(uint32_t reason)
-{
-	return reason_of(reason)->name;
-}
-
 unsigned int vmx_needs(uint32_t reason)
 {
 	/* After a failed entry only the qualification is not stale. */

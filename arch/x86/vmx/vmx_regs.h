@@ -253,7 +253,6 @@ enum vmx_reason {
 #define VMX_IO_PORT BITS(31, 16)
 
 /* "Exit Qualification for EPT Violations" */
-#define VMX_EPT_READ BIT(0)
 #define VMX_EPT_WRITE BIT(1)
 #define VMX_EPT_FETCH BIT(2)
 #define VMX_EPT_LINEAR_VALID BIT(7)
