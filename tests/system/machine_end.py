@@ -39,7 +39,8 @@ def machine_end(setup, back_end, checks):
     ways = (WARM_RESET, REBOOT) if is_qemu else (WARM_RESET,)
     machine, client = life.boot(setup, back_end, checks, [
         damages.Vm(b"one", 0, b"period=50", memory=4 << 20),
-        damages.Vm(b"two", 0, b"period=50", memory=4 << 20, cpus=(1,))],
+        damages.Vm(b"two", 0, b"period=50", memory=4 << 20, cpus=(1,)),
+        damages.Vm(b"refused", 7)], # nothing waits for it
         **more)
     try:
         error, _, _ = client.ask(MACHINE, 0, 0)
