@@ -10,7 +10,7 @@ static jmp_buf outside;
 static uint32_t home; /* CPU of the VM's first vCPU; each test has new CPUs */
 static uint32_t polls, idles;
 static bool more_to_poll, needs_polling;
-static void (*on_idle)(void);
+static void (*on_idle)(void), (*on_poll)(void);
 static struct vcpu *ran[1000];
 static uint64_t deadlines[1000];
 static uint32_t runs;
@@ -19,6 +19,8 @@ static struct vcpu *for_panic;
 bool manage_poll(void)
 {
 	polls++;
+	if (on_poll)
+		on_poll();
 	return more_to_poll;
 }
 
@@ -93,7 +95,7 @@ static int new_cpus(void **state)
 	cpu_loop_set_service(MULL_CPU_MAX - 1);
 	polls = idles = runs = fake_leaves = 0;
 	more_to_poll = needs_polling = false;
-	on_idle = NULL;
+	on_idle = on_poll = NULL;
 	return 0;
 }
 
@@ -258,20 +260,58 @@ static void a_guest_that_ended_runs_no_more(void **state)
 	assert_true(runs <= 2);
 }
 
+static void sleep_a_while(void)
+{
+	on_idle = NULL;
+	fake_time += 500;
+	arch_kick(fake_cpu);
+}
+
+static void poll_slowly(void)
+{
+	fake_time += 7;
+}
+
+static void a_cpu_knows_where_its_time_went(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_CPUID, EXIT_NMI,
+						 EXIT_HALT, EXIT_KIND_COUNT };
+	struct mull_cpu_stats stats = { .cpu = 0 };
+	uint64_t began = fake_time;
+
+	(void)state;
+	make_vm(0, 1, false);
+	start();
+	vm->vcpus[0]->rflags |= RFLAGS_IF;
+	on_idle = sleep_a_while;
+	on_poll = poll_slowly;
+	cpu_loop_set_service(home);
+	run_from(home, script);
+	cpu_loop_stats(home, fake_time - began, &stats);
+	assert_int_equal(stats.cpu, home);
+	assert_int_equal(stats.guest_ns, 3 * 10);
+	assert_int_equal(stats.idle_ns, 500);
+	assert_int_equal(stats.worst_step_ns, 7);
+	assert_int_equal(stats.hypervisor_ns, polls * 7);
+	assert_int_equal(stats.kicks, 1);
+}
+
 /* ---- coming and going ------------------------------------------------------ */
 
-static void destroy(void)
+/* Each CPU lets go of its own vCPU, and says so, while the VM is there. */
+static void let_go(void)
 {
-	uint32_t count = vm->vcpu_count;
+	uint32_t count = vm->vcpu_count, made = fake_virt.vcpus;
 
 	vm_command(vm, MULL_COMMAND_DESTROY);
 	for (uint32_t cpu = 0; cpu < count; cpu++) {
+		notices = 0;
 		loop_on(home + cpu);
 		assert_int_equal(vm->left, cpu + 1);
+		assert_int_equal(fake_virt.vcpus, made - cpu - 1);
+		assert_int_equal(notices, 1);
 	}
 	assert_int_equal(vm->state, MULL_VM_DESTROYED);
-	assert_int_equal(vm->left, count);
-	vm_destroy(vm);
 }
 
 static void run_a_life(void)
@@ -290,7 +330,13 @@ static void run_a_life(void)
 	loop_on(home + 1);
 	loop_on(home);
 	assert_int_equal(vm->state, MULL_VM_STOPPED);
-	destroy();
+	let_go();
+	/* Its CPU must not look at it any more. */
+	vm->vcpus[0]->apic.timer_deadline = fake_time + 1;
+	loop_on(home);
+	assert_true(fake_deadline == ARCH_NO_DEADLINE);
+	assert_null(cpu_loop_current());
+	vm_destroy(vm);
 }
 
 static void two_hundred_lives_leave_the_memory_as_it_was(void **state)
@@ -302,7 +348,6 @@ static void two_hundred_lives_leave_the_memory_as_it_was(void **state)
 	for (uint32_t i = 0; i < 200; i++) {
 		run_a_life();
 		assert_null(vms[0]);
-		assert_null(cpu_loop_current());
 		assert_int_equal(frames_free(), frames);
 		assert_int_equal(pages_in_use(), pages);
 		assert_int_equal(fake_virt.vcpus, vcpus);
@@ -330,7 +375,8 @@ static void who_goes_leaves_the_others_where_they_are(void **state)
 	work();
 	kinds = script;
 	fake_virt.run = run_script;
-	destroy();
+	let_go();
+	vm_destroy(vm);
 	runs = 0;
 	run_from(home, script);
 	assert_int_equal(runs, 4);
@@ -549,6 +595,7 @@ int main(void)
 		TEST(the_next_timer_is_the_deadline),
 		TEST(the_timer_of_one_that_ended_is_none),
 		TEST(a_halted_vcpu_wakes_by_its_timer),
+		TEST(a_cpu_knows_where_its_time_went),
 		TEST(two_hundred_lives_leave_the_memory_as_it_was),
 		TEST(who_goes_leaves_the_others_where_they_are),
 		TEST(a_paused_guest_runs_on_no_clock),

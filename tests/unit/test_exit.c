@@ -21,20 +21,37 @@ static void leave(enum exit_kind kind, uint8_t length)
 
 /* ---- dispatch ------------------------------------------------------------- */
 
-static void every_kind_has_a_name_of_its_own(void **state)
+/* Clients know the kinds by these words. */
+static void every_kind_has_its_name(void **state)
 {
+	static const char *const names[EXIT_KIND_COUNT] = {
+		[EXIT_NONE] = "none",
+		[EXIT_INTERRUPT] = "interrupt",
+		[EXIT_NMI] = "kick",
+		[EXIT_WINDOW] = "interrupt-window",
+		[EXIT_CPUID] = "cpuid",
+		[EXIT_HALT] = "halt",
+		[EXIT_PORT_IO] = "port-io",
+		[EXIT_MSR_READ] = "msr-read",
+		[EXIT_MSR_WRITE] = "msr-write",
+		[EXIT_HYPERCALL] = "hypercall",
+		[EXIT_MEMORY] = "memory",
+		[EXIT_XSETBV] = "xsetbv",
+		[EXIT_CACHE] = "cache",
+		[EXIT_PRIVILEGED] = "privileged",
+		[EXIT_COUNTER] = "counter",
+		[EXIT_VENDOR] = "vendor",
+		[EXIT_BAD_STATE] = "bad-state",
+		[EXIT_TRIPLE_FAULT] = "triple-fault",
+		[EXIT_BREAKPOINT] = "breakpoint",
+		[EXIT_SOFTWARE_INTERRUPT] = "software-interrupt",
+		[EXIT_ENTRY_FAILED] = "entry-failed",
+		[EXIT_UNKNOWN] = "unknown",
+	};
+
 	(void)state;
-	for (int i = 0; i < EXIT_KIND_COUNT; i++) {
-		assert_true(exit_kind_name(i)[0]);
-		for (int j = 0; j < i; j++)
-			assert_string_not_equal(exit_kind_name(i),
-						exit_kind_name(j));
-	}
-	assert_string_equal(exit_kind_name(EXIT_WINDOW), "interrupt-window");
-	assert_string_equal(exit_kind_name(EXIT_MSR_WRITE), "msr-write");
-	assert_string_equal(exit_kind_name(EXIT_XSETBV), "xsetbv");
-	assert_string_equal(exit_kind_name(EXIT_VENDOR), "vendor");
-	assert_string_equal(exit_kind_name(EXIT_UNKNOWN), "unknown");
+	for (uint32_t i = 0; i < EXIT_KIND_COUNT; i++)
+		assert_string_equal(exit_kind_name(i), names[i]);
 	assert_string_equal(exit_kind_name(EXIT_KIND_COUNT), "?");
 	assert_string_equal(exit_kind_name(~0u), "?");
 }
@@ -249,7 +266,7 @@ static void a_single_step_ends_behind_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(every_kind_has_a_name_of_its_own),
+		TEST(every_kind_has_its_name),
 		TEST(some_ask_for_nothing),
 		TEST(an_interrupt_is_taken),
 		TEST(an_open_window_is_closed),

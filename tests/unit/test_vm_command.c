@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "vm_life.h"
+#include <pthread.h>
 
 static void stop_and_reset_by_command(void **state)
 {
@@ -121,6 +122,13 @@ static void a_new_start_has_no_old_reason(void **state)
 	assert_int_equal(vm->ending, MULL_END_NONE);
 }
 
+/* kvm-clock's page */
+#define CLOCK 0x1000
+#define CLOCK_ON 1
+#define CLOCK_FLAGS 29
+#define CLOCK_STABLE 1
+#define CLOCK_STOPPED 2
+
 static void pause_all(void)
 {
 	vm_command(vm, MULL_COMMAND_PAUSE);
@@ -130,10 +138,12 @@ static void pause_all(void)
 static void a_pause_keeps_the_guest_as_it_is(void **state)
 {
 	struct vcpu *first = vm->vcpus[0], *second = vm->vcpus[1];
+	uint8_t flags = 0;
 
 	(void)state;
 	start();
 	first->rip = 0x1234;
+	first->clock.msr = CLOCK | CLOCK_ON;
 	state_count = 0;
 	vm_command(vm, MULL_COMMAND_PAUSE);
 	work();
@@ -159,6 +169,10 @@ static void a_pause_keeps_the_guest_as_it_is(void **state)
 	EXPECT_STATES();
 	assert_int_equal(first->state, VCPU_RUNNABLE);
 	assert_int_equal(first->rip, 0x1234);
+	assert_int_equal(
+		guest_read(&vm->memory, gpa(CLOCK + CLOCK_FLAGS), &flags, 1),
+		ERR_NONE);
+	assert_int_equal(flags, CLOCK_STABLE | CLOCK_STOPPED);
 	assert_int_equal(second->state, VCPU_WAITING);
 	pause_all();
 	EXPECT_STATES(MULL_VM_PAUSED);
@@ -178,11 +192,69 @@ static void signals_wait_for_the_end_of_a_pause(void **state)
 	vcpu_request(second, VCPU_NMI);
 	obey_all();
 	assert_int_equal(second->state, VCPU_PAUSED);
+	/* What the operator asks for meanwhile does not take them away. */
+	vcpu_request(second, VCPU_DEBUG);
+	obey_all();
+	assert_int_equal(second->requests, VCPU_INIT | VCPU_STARTUP | VCPU_NMI);
 	vm_command(vm, MULL_COMMAND_RESUME);
 	work();
 	obey_all();
 	assert_int_equal(second->state, VCPU_RUNNABLE);
 	assert_int_equal(second->requests, 0);
+}
+
+#define ROUNDS 30000
+
+static _Atomic int turn, resumed;
+static uint32_t lost;
+
+/* The CPU of a vCPU that is paused. */
+static void *obey_in_a_pause(void *context)
+{
+	struct vcpu *vcpu = context;
+
+	for (int round = 1; round <= ROUNDS; round++) {
+		bool last;
+
+		while (turn != round)
+			;
+		do {
+			last = resumed == round;
+			vcpu_obey(vcpu);
+		} while (vcpu->state == VCPU_PAUSED && !last);
+		lost += vcpu->state == VCPU_PAUSED;
+		turn = -round;
+	}
+	return NULL;
+}
+
+static void a_resume_behind_another_request_is_not_lost(void **state)
+{
+	struct vcpu *second = vm->vcpus[1];
+	pthread_t other;
+
+	(void)state;
+	start();
+	pause_all();
+	lost = 0;
+	assert_int_equal(pthread_create(&other, NULL, obey_in_a_pause, second),
+			 0);
+	for (int round = 1; round <= ROUNDS; round++) {
+		second->paused_in = VCPU_RUNNABLE;
+		second->state = VCPU_PAUSED;
+		atomic_store(&second->requests, 0);
+		turn = round;
+		atomic_fetch_or(&second->requests, VCPU_DEBUG);
+		/* Meet the other at each place of its way. */
+		for (volatile int i = 0; i < round % 16; i++)
+			;
+		atomic_fetch_or(&second->requests, VCPU_RESUME);
+		resumed = round;
+		while (turn != -round)
+			;
+	}
+	pthread_join(other, NULL);
+	assert_int_equal(lost, 0);
 }
 
 static void a_pause_at_an_odd_time_does_nothing(void **state)
@@ -237,6 +309,7 @@ int main(void)
 		TEST(a_new_start_has_no_old_reason),
 		TEST(a_pause_keeps_the_guest_as_it_is),
 		TEST(signals_wait_for_the_end_of_a_pause),
+		TEST(a_resume_behind_another_request_is_not_lost),
 		TEST(a_pause_at_an_odd_time_does_nothing),
 		TEST(a_paused_vm_can_be_stopped_and_reset),
 	};
