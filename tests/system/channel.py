@@ -50,6 +50,11 @@ def unframe(part):
     return (kind, stream, raw[8:-4]) if version == 1 else None
 
 
+def frames(stream):
+    """Kind, stream and payload of each whole one among the bytes."""
+    return filter(None, map(unframe, stream.split(b"\0")))
+
+
 def request(sequence, command, vm, argument=0, data=b""):
     return frame(REQUEST, HYPERVISOR, sequence,
                  struct.pack("<IIQ", command, vm, argument) + data)
@@ -58,8 +63,7 @@ def request(sequence, command, vm, argument=0, data=b""):
 def reply(stream, sequence):
     """Error, value and data of the REPLY with this number among the bytes of
     a stream, or None."""
-    for part in stream.split(b"\0"):
-        kind, _, payload = unframe(part) or (None, None, b"")
+    for kind, _, payload in frames(stream):
         if kind == REPLY and len(payload) >= 16:
             number, error, value = struct.unpack("<IIQ", payload[:16])
             if number == sequence:
@@ -70,6 +74,5 @@ def reply(stream, sequence):
 def events(stream, vm):
     """State, reason and code of each."""
     return [struct.unpack("<III", payload[32:44])
-            for kind, number, payload in
-            (unframe(part) or (None, None, b"") for part in stream.split(b"\0"))
+            for kind, number, payload in frames(stream)
             if (kind, number) == (EVENT, vm)]

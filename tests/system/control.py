@@ -175,7 +175,8 @@ def listen(setup, back_end, checks):
     folder = disks.fresh_folder(setup, checks)
     manifest = folder / "two.yaml"
     manifest.write_text(setup.fill_in(MANIFEST))
-    address = "unix:/tmp/mullctl-test-%d" % os.getpid()
+    address = "unix:/tmp/mullctl-test-%d-%s-%s" % (os.getpid(), checks.name,
+                                                   back_end.name)
     process = Process([setup.mullctl, "run", "-v", *back_end.words, "--listen",
                        address, manifest], checks.note,
                       environment=back_end.environment)

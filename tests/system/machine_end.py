@@ -12,7 +12,7 @@ POWER_OFF, REBOOT, WARM_RESET = 1, 2, 3
 
 
 def starts(client):
-    return len(list(client.frames(channel.HELLO)))
+    return len(client.frames(channel.HELLO))
 
 
 def end_machine(client, checks, end):

@@ -125,8 +125,7 @@ def debugger(setup, _, checks):
 def consoles(process):
     """What each VM has printed, by its number; and the log."""
     texts = {}
-    for part in process.out.split(b"\0"):
-        kind, stream, payload = channel.unframe(part) or (None, None, b"")
+    for kind, stream, payload in channel.frames(process.out):
         if kind in (channel.CONSOLE, channel.LOG):
             texts[stream] = texts.get(stream, "") + payload.decode()
     return texts
