@@ -61,7 +61,8 @@ static void a_vm_is_made_from_what_was_described(void **unused)
 		.image_count = 1,
 		.images = { { .kind = MULL_IMAGE_ELF64 } }
 	};
-	boot_package.machine.flags = MULL_MACHINE_SHARE_CPUS;
+	/* What was refused has no CPU, whatever it asked for. */
+	guests[1].description.vcpu_count = 1;
 	strcpy(bad.name, "db"); /* that of VM 1, which was refused */
 	describe(&bad);
 	assert_int_equal(ask(MULL_COMMAND_CREATE, 0, 0), ERR_BAD_REQUEST);
