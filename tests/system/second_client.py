@@ -50,7 +50,6 @@ class Client:
     def __init__(self, path):
         self.line = socket.socket(socket.AF_UNIX)
         self.line.connect(path)
-        self.sequence = random.randrange(1 << 32)
         self.pending = bytearray()
         self.consoles = {}
         self.events = []
@@ -81,10 +80,15 @@ class Client:
 
     def ask(self, command, vm=0, argument=0, data=b""):
         """The reply's value and data."""
-        self.sequence = (self.sequence + 1) % (1 << 32)
-        raw = struct.pack("<BBHI", 1, REQUEST, 0xffff, self.sequence) + \
-            struct.pack("<IIQ", command, vm, argument) + data
-        wire = b"\0" + stuff(raw + struct.pack("<I", zlib.crc32(raw))) + b"\0"
+        asked = struct.pack("<IIQ", command, vm, argument) + data
+        for _ in range(64): # until it has no menu key of a firmware
+            self.sequence = random.randrange(1 << 32)
+            raw = struct.pack("<BBHI", 1, REQUEST, 0xffff,
+                              self.sequence) + asked
+            wire = b"\0" + stuff(raw + struct.pack("<I", zlib.crc32(raw))) + \
+                b"\0"
+            if not set(b"\x1b\x7f") & set(wire):
+                break
         for _ in range(TRIES): # the same number each time
             self.line.sendall(wire)
             for kind, payload in self.frames(time.monotonic() + PATIENCE):

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <mullion/bits.h>
 #include <mullion/frame.h>
 #include <parts.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@ static uint32_t sequences[REQUESTS_MAX];
 static struct mull_request requests[REQUESTS_MAX];
 static size_t request_count;
 static size_t described; /* bytes behind requests to describe */
+static size_t menu_keys; /* bytes that a firmware takes for one */
 
 static void on_frame(void *context, const struct mull_frame_header *header,
 		     const void *payload, size_t length)
@@ -48,6 +50,8 @@ static void hear(void)
 	uint8_t bytes[8192];
 	ssize_t got = recv(line, bytes, sizeof bytes, MSG_DONTWAIT);
 
+	for (ssize_t i = 0; i < got; i++)
+		menu_keys += bytes[i] == 0x1b || bytes[i] == 0x7f;
 	if (got > 0)
 		frame_decode(&decoder, bytes, (size_t)got);
 }
@@ -88,7 +92,7 @@ static int start(void **state)
 	assert_int_equal(bind(listener, (struct sockaddr *)&name, sizeof name),
 			 0);
 	listen(listener, 4);
-	request_count = 0;
+	request_count = menu_keys = 0;
 	decoder = (struct frame_decoder){ .on_frame = on_frame };
 	assert_int_equal(mull_open(&mull, address, NULL), MULL_OK);
 	line = accept(listener, NULL, NULL);
@@ -175,6 +179,39 @@ static void a_lost_request_is_sent_again_with_its_number(void **state)
 	reply(sequences[0], 0, 0, NULL, 0);
 	mull_pump(mull, 1000, -1);
 	assert_int_equal(end.count, 1);
+}
+
+/* Else the firmware of a machine that starts goes into its set-up. */
+static void no_request_has_a_menu_key(void **state)
+{
+	/* Near numbers that have one in each byte, and many checksums. */
+	static const uint32_t numbers[] = {
+		0x1a, 0x1aff, 0x7effff, 0x1afffff0, 0x7e7e7ef0, 0xfffffff0
+	};
+	uint32_t last;
+	struct end end;
+
+	(void)state;
+	for (size_t i = 0; i < 100 * ARRAY_COUNT(numbers); i++) {
+		if (i % 100 == 0)
+			mull->sequence = numbers[i / 100];
+		last = mull->sequence;
+		request_count = 0;
+		assert_int_equal(post(&end), MULL_OK);
+		mull_pump(mull, 0, -1);
+		hear();
+		assert_int_equal(request_count, 1);
+		assert_true(sequences[0] - last - 1 < 0x02000000);
+		reply(sequences[0], 0, 0, NULL, 0);
+		mull_pump(mull, 1000, -1);
+		assert_int_equal(end.count, 1);
+	}
+	assert_int_equal(menu_keys, 0);
+	assert_int_equal(mull_input(mull, 3, "\033[A and other keys", 18),
+			 MULL_OK);
+	mull_pump(mull, 0, -1);
+	hear();
+	assert_int_equal(menu_keys, 1); /* typed: it goes as it is */
 }
 
 static void attempts_are_bounded(void **state)
@@ -509,6 +546,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_LINE(a_reply_finishes_its_request_once),
 		WITH_LINE(a_lost_request_is_sent_again_with_its_number),
+		WITH_LINE(no_request_has_a_menu_key),
 		WITH_LINE(attempts_are_bounded),
 		WITH_LINE(a_restart_is_not_asked_of_the_restarted),
 		WITH_LINE(at_most_eight_are_unanswered),

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "parts.h"
+#include "quiet_frame.h"
 
 #define PATIENCE 1.2 /* 1 s, and 2,000 bytes at 115,200 baud */
 #define ATTEMPTS 5
@@ -183,9 +184,11 @@ static size_t encode(struct mull *mull, enum mull_frame_type type,
 	struct mull_frame_header header = { .version = MULL_CHANNEL_VERSION,
 					    .type = (uint8_t)type,
 					    .stream = stream,
-					    .sequence = ++mull->sequence };
+					    .sequence = mull->sequence };
+	size_t size = quiet_frame_encode(&header, payload, length, wire);
 
-	return frame_encode(&header, payload, length, wire);
+	mull->sequence = header.sequence;
+	return size;
 }
 
 static bool ends_machine(enum mull_frame_type type, const void *payload,

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <quiet_frame.h>
+
 #include "keys.h"
 #include "session_parts.h"
 #include "texts.h"
@@ -26,13 +28,19 @@ bool session_pass(void *context, const struct mull_frame_header *header,
 {
 	struct session *session = context;
 	struct mull_frame_header numbered = *header;
+	uint8_t *to = session->out + session->out_length;
 
 	if (OUT_MAX - session->out_length < FRAME_WIRE_MAX)
 		return false;
-	if (sequence)
-		*sequence = numbered.sequence = session->sequence++;
-	session->out_length += frame_encode(&numbered, payload, length,
-					    session->out + session->out_length);
+	if (!sequence) { /* sent again, with the number that it has */
+		session->out_length += frame_encode(&numbered, payload, length,
+						    to);
+		return true;
+	}
+	numbered.sequence = session->sequence;
+	session->out_length += quiet_frame_encode(&numbered, payload, length,
+						  to);
+	*sequence = session->sequence = numbered.sequence;
 	return true;
 }
 
