@@ -16,9 +16,9 @@ static_assert(MULL_VM_MAX <= 32, "a bit for each VM");
 
 struct entry {
 	uint16_t stream;
-	/* It is sent behind all that the VM printed and that was logged, for
-	 * whoever waits for it may leave then. */
-	bool ends;
+	/* The VM prints no more for now: it is sent behind all that was printed
+	 * and logged, for whoever waits for it may leave then. */
+	bool quiet;
 	bool sent;
 	uint64_t after;	    /* the console ring's head */
 	uint64_t after_log; /* log_head() */
@@ -60,7 +60,8 @@ static struct entry describe(const struct vm *vm)
 	};
 
 	event_describe(vm, &entry.event);
-	entry.ends = vm_state_rests(entry.event.state);
+	entry.quiet = vm_state_rests(entry.event.state) ||
+		      entry.event.state == MULL_VM_PAUSED;
 	return entry;
 }
 
@@ -89,14 +90,14 @@ const char *vm_state_word(uint32_t state)
 	return "in no known state";
 }
 
-static void log_event(const struct vm *vm, const struct entry *entry)
+static void log_event(const struct vm *vm, const struct mull_event *event)
 {
-	const struct mull_event *event = &entry->event;
-	const char *colon = entry->ends && event->words[0] ? ": " : "";
-	const char *words = entry->ends ? event->words : "";
+	bool ends = vm_state_rests(event->state);
+	const char *colon = ends && event->words[0] ? ": " : "";
+	const char *words = ends ? event->words : "";
 	uint64_t tenth = arch_time_khz() * 100, lasted;
 
-	if (entry->ends && event->reason && vm->started_at && tenth) {
+	if (ends && event->reason && vm->started_at && tenth) {
 		lasted = (arch_time() - vm->started_at) / tenth;
 		log_write("%s: %s%s%s after %lu.%lu s", event->name,
 			  vm_state_word(event->state), colon, words,
@@ -129,7 +130,7 @@ void manage_event(struct vm *vm)
 {
 	struct entry entry = describe(vm);
 
-	log_event(vm, &entry);
+	log_event(vm, &entry.event);
 	entry.after_log = log_head();
 	put(&entry);
 	manage_notify();
@@ -139,7 +140,7 @@ static bool sendable(const struct entry *entry)
 {
 	const struct console *console = console_of(entry->stream);
 
-	return !entry->ends ||
+	return !entry->quiet ||
 	       ((!console || console_passed(console, entry->after)) &&
 		log_passed(LOG_SERIAL, entry->after_log));
 }

@@ -416,14 +416,13 @@ static void an_event_says_what_and_why(void **unused)
 				       "12.3 s\n"));
 }
 
-static void the_end_comes_behind_the_last_words(void **unused)
+static void it_comes_behind_the_last_words(enum mull_vm_state quiet)
 {
 	uint32_t i;
 
-	(void)unused;
 	flood();
 	print(0, "down");
-	state(0, MULL_VM_STOPPED);
+	state(0, quiet);
 	state(1, MULL_VM_RUNNING);
 	serve(1000);
 	for (i = 0; heard[i].header.type != MULL_FRAME_EVENT; i++)
@@ -431,6 +430,18 @@ static void the_end_comes_behind_the_last_words(void **unused)
 	assert_int_equal(heard[i].header.stream, 1); /* it need not wait */
 	assert_ptr_equal(last_event(0), &heard[heard_count - 1]);
 	assert_int_equal(printed_length[0], sizeof guest_rings[0]);
+}
+
+static void the_end_comes_behind_the_last_words(void **unused)
+{
+	(void)unused;
+	it_comes_behind_the_last_words(MULL_VM_STOPPED);
+}
+
+static void a_pause_comes_behind_what_was_printed(void **unused)
+{
+	(void)unused;
+	it_comes_behind_the_last_words(MULL_VM_PAUSED);
 }
 
 static void too_many_events_leave_the_newest(void **unused)
@@ -637,6 +648,7 @@ int main(void)
 		TEST(input_for_nobody_is_said_so),
 		TEST(an_event_says_what_and_why),
 		TEST(the_end_comes_behind_the_last_words),
+		TEST(a_pause_comes_behind_what_was_printed),
 		TEST(too_many_events_leave_the_newest),
 		TEST(without_interrupts_it_is_polled),
 		TEST(without_a_uart_guests_still_print),
