@@ -99,8 +99,7 @@ void frame_decoder_flush(struct frame_decoder *decoder)
 		decoder->on_text(decoder->context, decoder->wire, held);
 }
 
-/* A zero ends the candidate that is held.  After a good frame plain text may
- * follow; after anything else this zero may be the one that opens a frame. */
+/* A zero ends the candidate that is held, and may open the next frame. */
 static void end_candidate(struct frame_decoder *decoder)
 {
 	const struct mull_frame_header *header = (const void *)decoder->raw;
@@ -110,7 +109,6 @@ static void end_candidate(struct frame_decoder *decoder)
 	if (length >= overhead &&
 	    crc32_ieee(0, decoder->raw, length) == CRC32_RESIDUE) {
 		decoder->held = 0;
-		decoder->between_zeros = 0;
 		decoder->on_frame(decoder->context, header, header + 1,
 				  length - overhead);
 		return;

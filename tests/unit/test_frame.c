@@ -167,6 +167,20 @@ static void lost_bytes_cost_one_frame(void **state)
 	}
 }
 
+/* As docs/protocol.md allows, and as it is when a byte lost was that zero. */
+static void frames_may_share_a_zero(void **state)
+{
+	struct mull_frame_header header = { 1, 1, 0, 0 };
+	size_t length = frame_encode(&header, "one", 3, wire) - 1;
+
+	header.type = 2;
+	length += frame_encode(&header, "three", 5, wire + length);
+	(void)state;
+	frame_decode(&decoder, wire, length);
+	frame_decode(&decoder, "text", 4);
+	assert_string_equal(heard.story, "F1/3;F2/5;text");
+}
+
 static void noise_without_end_is_bounded(void **state)
 {
 	uint8_t noise[FRAME_COBS_MAX + 100];
@@ -292,6 +306,7 @@ int main(void)
 		cmocka_unit_test_setup(text_is_not_held_back, fresh),
 		cmocka_unit_test_setup(each_damaged_bit_is_noticed, fresh),
 		cmocka_unit_test_setup(lost_bytes_cost_one_frame, fresh),
+		cmocka_unit_test_setup(frames_may_share_a_zero, fresh),
 		cmocka_unit_test_setup(noise_without_end_is_bounded, fresh),
 		cmocka_unit_test_setup(frame_too_long_is_no_frame, fresh),
 		cmocka_unit_test_setup(block_over_the_end_is_no_frame, fresh),
