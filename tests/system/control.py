@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import disks
+import library
 import machines
 from process import Process
 
@@ -140,6 +141,8 @@ def control(setup, _, checks):
         look(tool, checks)
         leaves_console(tool, checks)
         lives(tool, checks)
+        tool.run("start", "steady", "--wait")
+        library.library(setup, checks, folder, address)
         ends(tool, checks, process)
     finally:
         process.stop()

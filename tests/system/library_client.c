@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program of somebody who has installed libmullctl: calls every function of
+ * <mullctl.h> against a hypervisor whose VMs are the counters "steady", which
+ * runs, and "short", which has ended.  A line "PASS WORDS" or "FAIL WORDS" for
+ * each.  library_client ADDRESS
+ */
+#include <mullctl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define PATIENCE 60 /* seconds */
+
+static int failures;
+
+static void say(bool holds, const char *words)
+{
+	printf("%s %s\n", holds ? "PASS" : "FAIL", words);
+	failures += !holds;
+}
+
+/* ---- what comes unasked ---------------------------------------------------- */
+
+struct heard {
+	uint32_t steady; /* its number */
+	size_t console, log, events, paused;
+	int answers, error;
+	uint64_t value;
+};
+
+static void on_console(void *context, uint32_t vm, const void *bytes,
+		       size_t length)
+{
+	struct heard *heard = context;
+
+	(void)bytes;
+	if (vm == heard->steady)
+		heard->console += length;
+}
+
+static void on_log(void *context, const char *text, size_t length)
+{
+	struct heard *heard = context;
+
+	(void)text;
+	heard->log += length;
+}
+
+static void on_event(void *context, uint32_t vm, const struct mull_event *event)
+{
+	struct heard *heard = context;
+
+	heard->events++;
+	heard->paused += vm == heard->steady && event->state == MULL_VM_PAUSED;
+}
+
+static void on_answer(void *context, int error,
+		      const struct mull_answer *answer)
+{
+	struct heard *heard = context;
+
+	heard->answers++;
+	heard->error = error;
+	heard->value = answer ? answer->value : 0;
+}
+
+/* ---- the calls --------------------------------------------------------------- */
+
+static bool in_time(time_t start)
+{
+	return time(NULL) - start < PATIENCE;
+}
+
+static void refuses(void)
+{
+	struct mull *mull;
+
+	say(mull_open(&mull, "carrier:pigeon", NULL) == MULL_BAD_ADDRESS &&
+		    strlen(mull_words(mull)) > 10,
+	    "an address of no known form is refused in words");
+	mull_close(mull);
+	say(mull_open(&mull, "unix:/nowhere/at/all", NULL) ==
+			    MULL_UNREACHABLE &&
+		    strstr(mull_words(mull), "/nowhere/at/all"),
+	    "a line that is not there is named");
+	mull_close(mull);
+}
+
+static void looks(struct mull *mull)
+{
+	static struct mull_cpu_stats cpus[MULL_CPU_MAX];
+	static struct mull_vm_status list[MULL_VM_MAX];
+	static struct mull_event events[4];
+	static struct mull_phase phases[64];
+	struct mull_info info;
+	uint64_t number;
+	size_t count;
+
+	say(!mull_info(mull, &info) && info.cpu_count == 2, "mull_info");
+	say(!mull_list(mull, list, &count) && count == 2 &&
+		    !strcmp(list[0].name, "steady"),
+	    "mull_list");
+	say(!mull_ledger(mull, phases, 64, &count) && count > 5 &&
+		    phases[0].words[0],
+	    "mull_ledger");
+	say(!mull_cpu_stats(mull, cpus, &count) && count == 2,
+	    "mull_cpu_stats");
+	say(!mull_events(mull, 0, events, 4, &count, &number) && count == 4 &&
+		    events[0].state && events[0].name[0],
+	    "mull_events");
+}
+
+static void audits(struct mull *mull)
+{
+	time_t start = time(NULL);
+	struct mull_audit audit;
+	int error = mull_audit(mull, true, &audit);
+
+	while (!error && audit.running && in_time(start)) {
+		mull_pump(mull, 100, -1);
+		error = mull_audit(mull, false, &audit);
+	}
+	say(!error && !audit.running && !audit.faults && audit.frames,
+	    "mull_audit");
+}
+
+static void asks(struct mull *mull, struct heard *heard)
+{
+	struct mull_request request = { .command = MULL_COMMAND_LIST };
+	struct mull_answer answer;
+	time_t start = time(NULL);
+
+	say(!mull_ask(mull, MULL_COMMAND_INFO, 0, 0, &answer) &&
+		    answer.length >= sizeof(struct mull_info),
+	    "mull_ask");
+	say(mull_request(mull, MULL_COMMAND_DESCRIBE, 0, 1 << 20, "x", 1,
+			 NULL) == ERR_BAD_REQUEST &&
+		    strlen(mull_words(mull)) > 10,
+	    "mull_request hands on a refusal and its words");
+	for (int i = 0; i < MULL_UNANSWERED_MAX; i++)
+		mull_post(mull, MULL_FRAME_REQUEST, 0, &request, sizeof request,
+			  on_answer, heard);
+	say(mull_post(mull, MULL_FRAME_REQUEST, 0, &request, sizeof request,
+		      on_answer, heard) == MULL_FULL,
+	    "mull_post says when it is full");
+	while (heard->answers < MULL_UNANSWERED_MAX && in_time(start))
+		mull_pump(mull, 100, -1);
+	say(heard->answers == MULL_UNANSWERED_MAX && !heard->error,
+	    "mull_pump brings each answer");
+}
+
+static void consoles(struct mull *mull, struct heard *heard)
+{
+	time_t start = time(NULL);
+	struct mull_vm_stats stats;
+	uint64_t typed = 0;
+	uint32_t vm = heard->steady;
+
+	if (!mull_vm_stats(mull, vm, MULL_ALL_VCPUS, &stats))
+		typed = stats.console_in;
+	say(!mull_attach(mull, vm, true), "mull_attach");
+	say(!mull_input(mull, vm, "abc", 3), "mull_input");
+	while (!heard->console && in_time(start))
+		mull_pump(mull, 100, -1);
+	say(heard->console, "mull_handle: what the VM prints comes");
+	say(!mull_vm_stats(mull, vm, MULL_ALL_VCPUS, &stats) &&
+		    stats.console_in == typed + 3,
+	    "mull_vm_stats counts what was typed");
+	say(!mull_attach(mull, vm, false), "mull_attach: and leaves");
+}
+
+/* Waits until it is so. */
+static bool becomes(struct mull *mull, const char *name, uint32_t state)
+{
+	time_t start = time(NULL);
+	struct mull_vm_status vm;
+
+	while (in_time(start)) {
+		if (mull_find(mull, name, &vm))
+			return false;
+		if (vm.state == state)
+			return true;
+		mull_pump(mull, 50, -1);
+	}
+	return false;
+}
+
+static void lives(struct mull *mull, struct heard *heard)
+{
+	uint32_t vm = heard->steady;
+
+	say(!mull_pause(mull, vm) && becomes(mull, "steady", MULL_VM_PAUSED) &&
+		    heard->paused,
+	    "mull_pause, and an event tells");
+	say(!mull_resume(mull, vm) && becomes(mull, "steady", MULL_VM_RUNNING),
+	    "mull_resume");
+	say(!mull_power_button(mull, vm), "mull_power_button");
+	say(!mull_stop(mull, vm) && becomes(mull, "steady", MULL_VM_STOPPED),
+	    "mull_stop");
+	say(mull_inject(mull, vm, 0) == ERR_WRONG_STATE,
+	    "mull_inject: not into a VM that is stopped");
+	say(!mull_start(mull, vm) && becomes(mull, "steady", MULL_VM_RUNNING),
+	    "mull_start");
+	say(!mull_reset(mull, vm) && becomes(mull, "steady", MULL_VM_RUNNING),
+	    "mull_reset");
+	say(!mull_inject(mull, vm, 0), "mull_inject");
+}
+
+static void makes(struct mull *mull)
+{
+	struct mull_vm_status vm;
+	struct mull_vm described;
+	uint32_t number;
+
+	say(mull_find(mull, "nobody", &vm) == ERR_NOT_FOUND, "mull_find");
+	if (mull_find(mull, "short", &vm)) {
+		say(false, "mull_find finds by name");
+		return;
+	}
+	say(!mull_show(mull, vm.number, &described) &&
+		    !strcmp(described.command_line, "count=2 period=100"),
+	    "mull_show");
+	say(!mull_destroy(mull, vm.number) &&
+		    mull_find(mull, "short", &vm) == ERR_NOT_FOUND,
+	    "mull_destroy");
+	strcpy(described.name, "third");
+	say(!mull_create(mull, &described, &number) &&
+		    !mull_find(mull, "third", &vm) && vm.number == number,
+	    "mull_create");
+	say(!mull_destroy(mull, number), "mull_destroy: what was created");
+}
+
+int main(int count, char **words)
+{
+	struct heard heard = { 0 };
+	struct mull_handlers handlers = { .context = &heard,
+					  .console = on_console,
+					  .log = on_log,
+					  .event = on_event };
+	struct mull_vm_status steady;
+	struct mull *mull;
+	int error;
+
+	if (count != 2)
+		return 2;
+	refuses();
+	error = mull_open(&mull, words[1], NULL);
+	if (!error)
+		error = mull_find(mull, "steady", &steady);
+	if (error) {
+		printf("FAIL mull_open: %s\n", mull_words(mull));
+		mull_close(mull);
+		return 1;
+	}
+	heard.steady = steady.number;
+	mull_handle(mull, &handlers);
+	looks(mull);
+	audits(mull);
+	asks(mull, &heard);
+	consoles(mull, &heard);
+	lives(mull, &heard);
+	makes(mull);
+	say(heard.events > 5, "each change of state was told");
+	mull_close(mull);
+	return failures != 0;
+}
