@@ -7,6 +7,7 @@ import subprocess
 import time
 import typing
 
+import buttons
 import channel
 import control
 import damages
@@ -178,6 +179,9 @@ TESTS = {
     "life": Special(life.life),
     "life-200": Special(life.long_life, backends=("svm",), long=True),
     "many-vms": Special(life.many),
+    # A minute for the root, and Bochs would need an hour.
+    "systemd-button": Special(buttons.systemd_button, backends=("svm",),
+                              long=True),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.
