@@ -22,9 +22,12 @@
 #define FCW_RESET 0x037f
 #define MXCSR_OFFSET 24
 #define MXCSR_RESET 0x1f80
+#define XSTATE_BV_OFFSET 512
+#define EXTENDED_OFFSET 576
 
 static uint64_t xcr0_all;
 static uint32_t area_pages;
+static bool compaction;
 
 static void save(uint8_t *area)
 {
@@ -66,6 +69,81 @@ void fpu_area_free(uint8_t *area)
 	page_free(area, area_pages);
 }
 
+static uint8_t *area_of_this_cpu(void)
+{
+	uint8_t *area = fpu_area_alloc();
+
+	if (!area)
+		panic("no memory for the FPU state of CPU %u",
+		      cpu_self()->index);
+	return area;
+}
+
+/* Components that may have any value: not x87, MXCSR and PKRU. */
+static uint64_t filled(void)
+{
+	return xcr0_all & ~(BITS(1, 0) | BIT(9));
+}
+
+static void fill(uint8_t *area)
+{
+	uint64_t components = filled();
+
+	memcpy(area + XSTATE_BV_OFFSET, &components, sizeof components);
+	for (uint32_t i = 2; i < 32; i++)
+		if (components & BIT(i))
+			memset(area + cpuid(0xd, i).ebx, 0x5a,
+			       cpuid(0xd, i).eax);
+}
+
+/* Whether @compact has what @standard has.  "Layout of the XSAVE Area": in the
+ * compacted format the components follow one another. */
+static bool same_components(const uint8_t *compact, const uint8_t *standard)
+{
+	uint32_t at = EXTENDED_OFFSET;
+
+	for (uint32_t i = 2; i < 32; i++) {
+		struct cpuid r = cpuid(0xd, i);
+
+		if (!(filled() & BIT(i)))
+			continue;
+		if (r.ecx & BIT(1))
+			at = round_up(at, 64);
+		if (memcmp(compact + at, standard + r.ebx, r.eax) != 0)
+			return false;
+		at += r.eax;
+	}
+	return true;
+}
+
+/* Bochs 2.7's XSAVEC leaves out AVX and what follows, and a guest's processes
+ * would lose theirs. */
+static bool compaction_works(const uint8_t *reset)
+{
+	uint8_t *standard = area_of_this_cpu(), *compact = area_of_this_cpu();
+	bool works;
+
+	fill(standard);
+	restore(standard);
+	__asm__ volatile("xsavec64 (%0)"
+			 :
+			 : "r"(compact), "a"(~0u), "d"(~0u)
+			 : "memory");
+	restore(reset);
+	works = same_components(compact, standard);
+	fpu_area_free(standard);
+	fpu_area_free(compact);
+	if (!works)
+		log_write(LOG_WARNING "XSAVEC loses what it should save: "
+				      "guests do not get it");
+	return works;
+}
+
+bool fpu_compaction_works(void)
+{
+	return compaction;
+}
+
 /* On every CPU. */
 void fpu_start(void)
 {
@@ -78,10 +156,11 @@ void fpu_start(void)
 		   XCR0_ALLOWED;
 	write_xcr0(xcr0_all);
 	area_pages = round_up(cpuid(0xd, 0).ebx, PAGE_SIZE) / PAGE_SIZE;
-	cpu->fpu = fpu_area_alloc();
-	if (!cpu->fpu)
-		panic("no memory for the FPU state of CPU %u", cpu->index);
+	cpu->fpu = area_of_this_cpu();
 	restore(cpu->fpu);
+	if (cpu->index == 0)
+		compaction = cpuid(0xd, 1).eax & BIT(1) &&
+			     compaction_works(cpu->fpu);
 }
 
 void arch_fpu_begin(void)

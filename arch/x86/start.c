@@ -2,6 +2,7 @@
 /* The processor's part of the start, in order; then the kernel's. */
 #include "acpi.h"
 #include "cpu.h"
+#include "fpu.h"
 #include "registers.h"
 #include <mullion/arch.h>
 #include <mullion/kernel.h>
@@ -47,6 +48,8 @@ void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
 	registers[1] = r.ebx;
 	registers[2] = r.ecx;
 	registers[3] = r.edx;
+	if (leaf == 0xd && subleaf == 1 && !fpu_compaction_works())
+		registers[0] &= (uint32_t)~BIT(1);
 }
 
 #define PIC_1_DATA 0x21

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # usage: make_initramfs.sh OUT [CACHE]
 # Makes the demo guest's initramfs: busybox-static, guests/linux/init with its
-# poll_console, and the modules of the kernels that fetch.sh put into CACHE (build/kernels).
+# programs, and the modules of the kernels that fetch.sh put into CACHE
+# (build/kernels).
 # The same inputs give the same bytes: sorted names, no times, no owners.
 set -eu
 out=$1
@@ -22,7 +23,9 @@ mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$root/sys" \
 install -m 755 "$busybox" "$root/bin/busybox"
 install -m 755 "$here/init" "$root/init"
 install -m 755 "$here/selftest" "$root/bin/mullion-selftest"
-${CC:-gcc} -static -Os -s -o "$root/bin/poll_console" "$here/poll_console.c"
+for program in poll_console keep_vectors; do
+	${CC:-gcc} -static -Os -s -o "$root/bin/$program" "$here/$program.c"
+done
 for applet in $("$busybox" --list); do
 	test "$applet" = busybox || ln -s busybox "$root/bin/$applet"
 done

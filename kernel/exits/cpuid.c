@@ -48,6 +48,7 @@ enum { EAX, EBX, ECX, EDX };
 #define LEAF_D_EAX (BITS(2, 0) | BITS(7, 5))
 /* Leaf 0xd.1: XSAVEOPT, XSAVEC, XGETBV with ECX = 1; no XSAVES. */
 #define LEAF_D_1_EAX BITS(2, 0)
+#define LEAF_D_1_XSAVEC BIT(1)
 /* 0x80000001: no SVM, EXTAPIC, OSVW, IBS, SKINIT, WDT, LWP, TOPOEXT, counters,
  * MWAITX; no FFXSR, RDTSCP (needs TSC_AUX). */
 #define LEAF_E1_ECX (BIT(0) | BITS(8, 4) | BIT(11) | BIT(16) | BIT(21))
@@ -270,7 +271,9 @@ void guest_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
 		if (subleaf <= 1 && r[EAX]) {
 			arch_cpuid(leaf, 0, live);
 			r[EBX] = subleaf == 0 ? live[EBX] :
-						compacted_size(live[EBX]);
+				 r[EAX] & LEAF_D_1_XSAVEC ?
+						compacted_size(live[EBX]) :
+						0;
 		}
 		break;
 	case 0x80000000:
