@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "new_file.h"
 #include "texts.h"
 #include "work.h"
 
@@ -23,42 +24,17 @@ struct package_head {
 	uint32_t order[MULL_IMAGE_MAX]; /* index in the manifest of each */
 };
 
-/* A file that gets its name only when it is whole. */
-struct new_file {
-	const char *name;
-	char *new_name;
-	int fd;
-};
-
 static enum status cannot(const char *file)
 {
 	tell("%s: %s", file, strerror(errno));
 	return STATUS_HOST;
 }
 
-static bool new_file_open(struct new_file *file, const char *name)
+static enum status finish(struct new_file *file, enum status status)
 {
-	file->name = name;
-	file->new_name = texts_format("%s.new", name);
-	file->fd = open(file->new_name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
-			0666);
-	if (file->fd >= 0)
-		return true;
-	cannot(file->new_name);
-	free(file->new_name);
-	return false;
-}
+	bool whole = new_file_close(file, status == STATUS_OK);
 
-static enum status new_file_close(struct new_file *file, enum status status)
-{
-	if (close(file->fd) && status == STATUS_OK)
-		status = cannot(file->new_name);
-	if (status == STATUS_OK && rename(file->new_name, file->name))
-		status = cannot(file->name);
-	if (status != STATUS_OK)
-		unlink(file->new_name);
-	free(file->new_name);
-	return status;
+	return status == STATUS_OK && !whole ? STATUS_HOST : status;
 }
 
 static bool write_at(int fd, const void *bytes, size_t size, uint64_t offset)
@@ -265,8 +241,7 @@ enum status pack_write(const struct manifest *manifest, const char *file)
 		return STATUS_HOST;
 	head = memory_get(NULL, sizeof *head);
 	memset(head, 0, sizeof *head);
-	status = new_file_close(&new_file,
-				write_package(manifest, head, &new_file));
+	status = finish(&new_file, write_package(manifest, head, &new_file));
 	free(head);
 	progress_erase();
 	return status;
@@ -288,5 +263,5 @@ enum status pack_copy(const char *from, const char *to)
 	status = copy_bytes(fd, from, (uint64_t)about.st_size, &new_file, 0,
 			    NULL);
 	close(fd);
-	return new_file_close(&new_file, status);
+	return finish(&new_file, status);
 }
