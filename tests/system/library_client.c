@@ -186,6 +186,41 @@ static bool becomes(struct mull *mull, const char *name, uint32_t state)
 	return false;
 }
 
+static bool count_zeros(void *context, uint64_t address, const void *bytes,
+			uint64_t length)
+{
+	uint64_t *zeros = context;
+
+	(void)address;
+	*zeros += bytes ? 0 : length;
+	return true;
+}
+
+/* Into a paused VM. */
+static void looks_into(struct mull *mull, uint32_t vm)
+{
+	uint64_t last = (16 << 20) - 8, zeros = 0;
+	struct mull_registers registers;
+	char bytes[8] = "";
+
+	say(!mull_registers(mull, vm, 0, &registers) &&
+		    registers.rip > 0x100000,
+	    "mull_registers");
+	registers.halted = 0;
+	say(!mull_set_registers(mull, vm, 0, &registers), "mull_set_registers");
+	say(!mull_memory(mull, vm, 0, 16 << 20, count_zeros, &zeros) &&
+		    zeros > 8 << 20,
+	    "mull_memory");
+	say(!mull_set_memory(mull, vm, last, "Mullion", 8) &&
+		    !mull_read_memory(mull, vm, last, bytes, 8) &&
+		    !strcmp(bytes, "Mullion"),
+	    "mull_set_memory, mull_read_memory");
+	say(!mull_debug(mull, vm, true), "mull_debug");
+	say(!mull_step(mull, vm, 0) && becomes(mull, "steady", MULL_VM_PAUSED),
+	    "mull_step");
+	say(!mull_debug(mull, vm, false), "mull_debug: no longer");
+}
+
 static void lives(struct mull *mull, struct heard *heard)
 {
 	uint32_t vm = heard->steady;
@@ -193,6 +228,7 @@ static void lives(struct mull *mull, struct heard *heard)
 	say(!mull_pause(mull, vm) && becomes(mull, "steady", MULL_VM_PAUSED) &&
 		    heard->paused,
 	    "mull_pause, and an event tells");
+	looks_into(mull, vm);
 	say(!mull_resume(mull, vm) && becomes(mull, "steady", MULL_VM_RUNNING),
 	    "mull_resume");
 	say(!mull_power_button(mull, vm), "mull_power_button");

@@ -61,17 +61,15 @@ int mull_ask(struct mull *mull, enum mull_command command, uint32_t vm,
 	return mull_request(mull, command, vm, argument, NULL, 0, answer);
 }
 
-static int bad_answer(struct mull *mull)
+int mull_bad_answer(struct mull *mull)
 {
 	return mull_fail(mull, MULL_BAD_ANSWER,
 			 "the answer is not as it should be: mullctl and the "
 			 "hypervisor may be of different versions");
 }
 
-/* One record; what a newer hypervisor adds at its end is left out, and what an
- * older one lacks is 0. */
-static int ask_record(struct mull *mull, enum mull_command command, uint32_t vm,
-		      uint64_t argument, void *record, size_t size)
+int mull_ask_record(struct mull *mull, enum mull_command command, uint32_t vm,
+		    uint64_t argument, void *record, size_t size)
 {
 	struct mull_answer answer;
 	int error = mull_ask(mull, command, vm, argument, &answer);
@@ -81,7 +79,7 @@ static int ask_record(struct mull *mull, enum mull_command command, uint32_t vm,
 		return error;
 	memcpy(record, answer.data,
 	       answer.length < size ? answer.length : size);
-	return answer.length ? MULL_OK : bad_answer(mull);
+	return answer.length ? MULL_OK : mull_bad_answer(mull);
 }
 
 /* All records of a command that tells by its value where to go on. */
@@ -102,7 +100,7 @@ static int ask_list(struct mull *mull, enum mull_command command, void *list,
 			return error;
 		got = answer.length / size;
 		if (answer.length % size || got > room - *count)
-			return bad_answer(mull);
+			return mull_bad_answer(mull);
 		memcpy((uint8_t *)list + *count * size, answer.data,
 		       got * size);
 		*count += got;
@@ -114,8 +112,8 @@ static int ask_list(struct mull *mull, enum mull_command command, void *list,
 
 int mull_info(struct mull *mull, struct mull_info *info)
 {
-	int error = ask_record(mull, MULL_COMMAND_INFO, 0, 0, info,
-			       sizeof *info);
+	int error = mull_ask_record(mull, MULL_COMMAND_INFO, 0, 0, info,
+				    sizeof *info);
 
 	mull_clean(info->version, sizeof info->version);
 	mull_clean(info->virtualization, sizeof info->virtualization);
@@ -177,7 +175,7 @@ int mull_show(struct mull *mull, uint32_t vm, struct mull_vm *description)
 		if (error)
 			return error;
 		if (!answer.length)
-			return bad_answer(mull);
+			return mull_bad_answer(mull);
 		if (rest > answer.length)
 			rest = answer.length;
 		memcpy(bytes + have, answer.data, rest);
@@ -186,7 +184,7 @@ int mull_show(struct mull *mull, uint32_t vm, struct mull_vm *description)
 	mull_clean(description->name, sizeof description->name);
 	mull_clean(description->command_line, sizeof description->command_line);
 	if (description->vcpu_count > MULL_VCPU_MAX)
-		return bad_answer(mull);
+		return mull_bad_answer(mull);
 	return MULL_OK;
 }
 
@@ -204,8 +202,8 @@ int mull_ledger(struct mull *mull, struct mull_phase *phases, size_t room,
 int mull_vm_stats(struct mull *mull, uint32_t vm, uint64_t vcpu,
 		  struct mull_vm_stats *stats)
 {
-	return ask_record(mull, MULL_COMMAND_VM_STATS, vm, vcpu, stats,
-			  sizeof *stats);
+	return mull_ask_record(mull, MULL_COMMAND_VM_STATS, vm, vcpu, stats,
+			       sizeof *stats);
 }
 
 int mull_cpu_stats(struct mull *mull, struct mull_cpu_stats stats[MULL_CPU_MAX],
@@ -238,8 +236,8 @@ int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 
 int mull_audit(struct mull *mull, bool begin, struct mull_audit *audit)
 {
-	int error = ask_record(mull, MULL_COMMAND_AUDIT, 0, begin, audit,
-			       sizeof *audit);
+	int error = mull_ask_record(mull, MULL_COMMAND_AUDIT, 0, begin, audit,
+				    sizeof *audit);
 
 	mull_clean(audit->words, sizeof audit->words);
 	return error;

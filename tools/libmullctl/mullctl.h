@@ -26,6 +26,7 @@ enum mull_error {
 	MULL_FULL = -6,	       /* as much is under way as may be */
 	MULL_NO_ROOM = -7,     /* no memory */
 	MULL_RESTARTED = -8,   /* the machine has, before it answered */
+	MULL_STOPPED = -9,     /* by the function that was given */
 };
 
 #define MULL_UNANSWERED_MAX 8 /* requests under way at once */
@@ -128,6 +129,34 @@ int mull_inject(struct mull *mull, uint32_t vm, uint32_t vcpu);
 int mull_create(struct mull *mull, const struct mull_vm *description,
 		uint32_t *number);
 int mull_destroy(struct mull *mull, uint32_t vm);
+
+/* ---- looking into a VM, which must be paused ---------------------------- */
+
+int mull_registers(struct mull *mull, uint32_t vm, uint32_t vcpu,
+		   struct mull_registers *registers);
+int mull_set_registers(struct mull *mull, uint32_t vm, uint32_t vcpu,
+		       const struct mull_registers *registers);
+
+/* A piece of memory, in any order; @bytes is NULL where all are zero.  false:
+ * no more is wanted, and mull_memory() returns MULL_STOPPED. */
+typedef bool mull_piece(void *context, uint64_t address, const void *bytes,
+			uint64_t length);
+/*
+ * mull_memory - read guest-physical memory, all of it RAM
+ *
+ * As fast as the line is: several requests are under way at once, and zeros are
+ * told in a few.  Nothing else may be under way.
+ */
+int mull_memory(struct mull *mull, uint32_t vm, uint64_t address,
+		uint64_t length, mull_piece *piece, void *context);
+int mull_read_memory(struct mull *mull, uint32_t vm, uint64_t address,
+		     void *bytes, size_t length);
+int mull_set_memory(struct mull *mull, uint32_t vm, uint64_t address,
+		    const void *bytes, size_t length);
+/* Breakpoints (INT3) pause the VM, or do so no longer. */
+int mull_debug(struct mull *mull, uint32_t vm, bool on);
+/* The vCPU alone does one instruction; then the VM is paused. */
+int mull_step(struct mull *mull, uint32_t vm, uint32_t vcpu);
 
 /* ---- consoles ----------------------------------------------------------- */
 

@@ -41,6 +41,13 @@ struct mull {
 int mull_fail(struct mull *mull, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* calls.c: one record; what a newer hypervisor adds at its end is left out, and
+ * what an older one lacks is 0. */
+int mull_ask_record(struct mull *mull, enum mull_command command, uint32_t vm,
+		    uint64_t argument, void *record, size_t size);
+/* The words for, and the error, that an answer breaks the protocol. */
+int mull_bad_answer(struct mull *mull);
+
 /* address.c: opens mull->fd and takes mull->lock. */
 int mull_connect(struct mull *mull, const char *address);
 
