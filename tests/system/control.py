@@ -30,12 +30,12 @@ class Tool:
     def run(self, *words, status=0, seconds=60):
         """Output and messages; checks the exit status."""
         done = subprocess.run(
-            [self.mullctl, *words, "--connect", self.address],
+            [self.mullctl, *map(str, words), "--connect", self.address],
             capture_output=True, text=True, check=False, timeout=seconds)
-        self.checks.note("$ mullctl %s\n%s%s" % (" ".join(words), done.stdout,
-                                                 done.stderr))
+        self.checks.note("$ mullctl %s\n%s%s" % (" ".join(map(str, words)),
+                                                 done.stdout, done.stderr))
         self.checks.check(done.returncode == status, "mullctl %s ends with %d"
-                          % (" ".join(words), done.returncode))
+                          % (" ".join(map(str, words)), done.returncode))
         return done.stdout, done.stderr
 
     def json(self, *words):

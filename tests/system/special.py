@@ -11,6 +11,7 @@ import buttons
 import channel
 import control
 import damages
+import debugging
 import disks
 import line
 import looks
@@ -188,6 +189,7 @@ TESTS = {
     "control": Special(control.control, backends=("svm",)),
     "line": Special(line.line_test, backends=("svm",)),
     "listen": Special(control.listen),
+    "debugging": Special(debugging.debugging),
 }
 # These boot nothing.
 WITHOUT_MACHINE = {"same-package": disks.same_package, "mistakes": mistakes}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "remote.h"
 
+#include <inttypes.h>
+#include <mullion/bits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +11,8 @@
 #include "work.h"
 
 #define LOOK_MILLISECONDS 100
+#define PAUSE_SECONDS 10
+#define MEMORY_MAX (UINT64_C(64) << 40)
 
 /* What to do about it, behind the words; NULL: the words say it all. */
 static const char *advice(int error)
@@ -134,6 +138,30 @@ enum status remote_wait(struct mull *mull, struct mull_vm_status *vm,
 			if (mull_pump(mull, LOOK_MILLISECONDS, -1))
 				return remote_status(mull, MULL_UNREACHABLE);
 	}
+}
+
+enum status remote_pause(struct mull *mull, struct mull_vm_status *vm)
+{
+	enum status status = remote_status(mull, mull_pause(mull, vm->number));
+
+	if (status != STATUS_OK)
+		return status;
+	status = remote_wait(mull, vm, 1u << MULL_VM_PAUSED, PAUSE_SECONDS);
+	if (status == STATUS_TIMED_OUT)
+		tell("%s is still %s after %d s", vm->name,
+		     output_state_word(vm->state), PAUSE_SECONDS);
+	return status;
+}
+
+bool remote_sane(const struct mull_vm_status *vm)
+{
+	if (vm->vcpu_count && vm->vcpu_count <= MULL_VCPU_MAX &&
+	    vm->memory_size && !(vm->memory_size % PAGE_SIZE) &&
+	    vm->memory_size <= MEMORY_MAX)
+		return true;
+	tell("%s has %u vCPUs and %" PRIu64 " bytes of memory: that cannot be",
+	     vm->name, vm->vcpu_count, vm->memory_size);
+	return false;
 }
 
 bool remote_timeout(const struct options *options, double otherwise,

@@ -36,6 +36,12 @@ enum status remote_show(const struct options *options, show_it *show);
 enum status remote_wait(struct mull *mull, struct mull_vm_status *vm,
 			uint32_t states, double seconds);
 
+/* Pauses @vm and waits until it is; else a message. */
+enum status remote_pause(struct mull *mull, struct mull_vm_status *vm);
+
+/* Whether what the hypervisor tells of its size can be; else a message. */
+bool remote_sane(const struct mull_vm_status *vm);
+
 /* --timeout, or @otherwise; false after a message. */
 bool remote_timeout(const struct options *options, double otherwise,
 		    double *seconds);

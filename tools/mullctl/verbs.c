@@ -55,6 +55,10 @@ const struct verb verbs[] = {
 	  verb_destroy, true },
 	{ "inject", "VM nmi", 2, 2, "send a VM an NMI, for tests",
 	  "To its first processor, or to that of --vcpu.", verb_inject, true },
+	{ "dump", "VM -o FILE", 1, 1, "save a VM's memory and registers",
+	  "An ELF core that gdb and crash open: gdb KERNEL.ELF FILE. A VM that "
+	  "runs is paused meanwhile. Zeros take no room in the file.",
+	  verb_dump, true },
 	{ "console", "VM", 1, 1, "see a VM's console and type on it",
 	  "What was printed last comes first. Ctrl-] leaves; all other keys "
 	  "go to the VM. Input that is no terminal is typed as well.",
@@ -94,11 +98,13 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show info start stop reset pause resume destroy inject " \
+	"dump " \
 	"console log events stats trace audit shutdown reboot "
 
 const struct option_row option_rows[] = {
 	{ OPTION_OUTPUT, 'o', "output", "DIR|IMAGE", "pack ",
 	  "where to write" },
+	{ OPTION_OUTPUT, 'o', "output", "FILE", "dump ", "where to write" },
 	{ OPTION_FORMAT, 0, "format", "gpt|fat", "pack ",
 	  "the disk image: a GPT with an EFI system partition (default), or a "
 	  "bare FAT file system" },

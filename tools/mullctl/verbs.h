@@ -116,6 +116,7 @@ int verb_audit(const struct options *options);
 int verb_shutdown(const struct options *options);
 int verb_reboot(const struct options *options);
 int verb_completion(const struct options *options);
+int verb_dump(const struct options *options);
 int verb_inject(const struct options *options);
 int verb_help(const struct options *options);
 int verb_man(const struct options *options);
