@@ -47,22 +47,20 @@ static _Atomic enum mull_machine_end end_now; /* the same, when all is told */
 
 static atomic_flag sending_early = ATOMIC_FLAG_INIT;
 
-/* Sends what there is at once, by waiting. */
+/* Sends what there is at once, by waiting; but a line that does not move is not
+ * waited for again: the loop sends the rest. */
 static void send_early(void)
 {
-	size_t length;
-
 	/* Who is here already also sends the newer lines. */
 	if (!uart || atomic_flag_test_and_set(&sending_early))
 		return;
-	for (uint32_t i = 0; i < EARLY_PIECES; i++) {
-		length = carrier->next(wire);
-		if (!length)
+	for (uint32_t i = 0; i < EARLY_PIECES && wire_sent == wire_length;
+	     i++) {
+		wire_sent = 0;
+		wire_length = carrier->next(wire);
+		if (!wire_length)
 			break;
-		if (uart_send_waiting(uart, wire, length) < length) {
-			uart = NULL; /* stuck: do not wait for it again */
-			break;
-		}
+		wire_sent = uart_send_waiting(uart, wire, wire_length);
 	}
 	atomic_flag_clear(&sending_early);
 }

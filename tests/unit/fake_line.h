@@ -34,6 +34,7 @@ static struct {
 	bool level;	    /* of the interrupt line */
 	bool absent, deaf;  /* no UART; no interrupt arrives */
 	bool fast;	    /* each byte is out at once */
+	bool held;	    /* no byte is, before the loop runs */
 	uint32_t pace;	    /* bytes that the line takes a millisecond */
 	uint8_t incoming[8192];
 	size_t incoming_count, incoming_taken;
@@ -91,7 +92,7 @@ static void chip_out(uint16_t port, uint8_t value)
 		on_wire(value);
 		chip.empty_pending = false;
 		/* Before the loop runs, the line is as fast as can be. */
-		if (serving && !chip.fast)
+		if ((serving && !chip.fast) || chip.held)
 			chip.in_fifo++;
 		break;
 	case 1:

@@ -480,6 +480,29 @@ static void without_interrupts_it_is_polled(void **unused)
 	assert_int_equal(ask(MULL_COMMAND_START, 0, 0), ERR_NONE);
 }
 
+static void a_line_that_is_held_at_the_start_loses_nothing(void **unused)
+{
+	struct mull_machine machine = { .serial_mode = MULL_SERIAL_CHANNEL };
+
+	(void)unused;
+	frame_decoder_flush(&ears);
+	forget_heard();
+	forget_service();
+	chip.held = true;
+	sequence_known = false;
+	manage_start(&machine);
+	add_vms(2);
+	log_write("while it is held");
+	assert_int_equal(heard_count, 0);
+	chip.held = false;
+	woken = true;
+	serve(100);
+	assert_non_null(strstr(logged, "carries channel\n"));
+	assert_non_null(strstr(logged, "while it is held\n"));
+	assert_int_equal(count_of(MULL_FRAME_HELLO), 1);
+	assert_int_equal(plain_length, 0);
+}
+
 static void without_a_uart_guests_still_print(void **unused)
 {
 	struct mull_machine machine = { .serial_mode = MULL_SERIAL_CHANNEL };
@@ -651,6 +674,7 @@ int main(void)
 		TEST(a_pause_comes_behind_what_was_printed),
 		TEST(too_many_events_leave_the_newest),
 		TEST(without_interrupts_it_is_polled),
+		TEST(a_line_that_is_held_at_the_start_loses_nothing),
 		TEST(without_a_uart_guests_still_print),
 		TEST(a_panic_cuts_in_as_plain_text),
 		TEST(the_machine_ends_when_all_vms_rest),
