@@ -19,7 +19,7 @@
  *
  * svm_fast_call and svm_entry_guard are sites of mitigation_patch.c.
  */
-	.set	GPR, 0
+#include "../guest_registers.S"
 	.set	CALLED_OFF, 0		/* enum svm_entry; the others are */
 	.set	FAST_RESUME, 1		/* FAST_LONG_WAY + 1, FAST_LOOK + 1 */
 	.text
@@ -28,12 +28,7 @@
 	.globl svm_fast_call, svm_entry_guard
 	.balign 16
 svm_enter:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_kept
 	push	%rdx			/* 16(%rsp): host state for VMLOAD */
 	push	%rsi			/* 8(%rsp): VMCB */
 	push	%rdi			/* (%rsp): vcpu */
@@ -43,20 +38,8 @@ svm_enter:
 svm_entry_guard:
 	.nops	5
 	mov	%rsi, %rax
-	mov	GPR + 1 * 8(%rdi), %rcx
-	mov	GPR + 2 * 8(%rdi), %rdx
-	mov	GPR + 3 * 8(%rdi), %rbx
-	mov	GPR + 5 * 8(%rdi), %rbp
-	mov	GPR + 6 * 8(%rdi), %rsi
-	mov	GPR + 8 * 8(%rdi), %r8
-	mov	GPR + 9 * 8(%rdi), %r9
-	mov	GPR + 10 * 8(%rdi), %r10
-	mov	GPR + 11 * 8(%rdi), %r11
-	mov	GPR + 12 * 8(%rdi), %r12
-	mov	GPR + 13 * 8(%rdi), %r13
-	mov	GPR + 14 * 8(%rdi), %r14
-	mov	GPR + 15 * 8(%rdi), %r15
-	mov	GPR + 7 * 8(%rdi), %rdi
+	load_kept
+	load_others
 	vmload	%rax
 	sti
 	/* QEMU 7.2 takes the shadow of this STI into the guest, where a STI
@@ -67,29 +50,12 @@ svm_entry_guard:
 svm_resume:
 	mov	(%rsp), %rdi
 	mov	8(%rsp), %rax
-	mov	GPR + 1 * 8(%rdi), %rcx
-	mov	GPR + 2 * 8(%rdi), %rdx
-	mov	GPR + 3 * 8(%rdi), %rbx
-	mov	GPR + 6 * 8(%rdi), %rsi
-	mov	GPR + 8 * 8(%rdi), %r8
-	mov	GPR + 9 * 8(%rdi), %r9
-	mov	GPR + 10 * 8(%rdi), %r10
-	mov	GPR + 11 * 8(%rdi), %r11
-	mov	GPR + 7 * 8(%rdi), %rdi
+	load_others
 svm_vmrun:
 	vmrun	%rax
 svm_after_vmrun:
 	mov	(%rsp), %rax
-	mov	%rcx, GPR + 1 * 8(%rax)
-	mov	%rdx, GPR + 2 * 8(%rax)
-	mov	%rbx, GPR + 3 * 8(%rax)
-	mov	%rsi, GPR + 6 * 8(%rax)
-	mov	%rdi, GPR + 7 * 8(%rax)
-	mov	%r8, GPR + 8 * 8(%rax)
-	mov	%r9, GPR + 9 * 8(%rax)
-	mov	%r10, GPR + 10 * 8(%rax)
-	mov	%r11, GPR + 11 * 8(%rax)
-	mov	%rax, %rdi
+	save_others
 svm_fast_call:
 	call	svm_fast_by_view	/* see svm_fast_start() */
 	cmp	$FAST_RESUME, %eax
@@ -99,11 +65,7 @@ svm_fast_call:
 	inc	%eax
 	mov	%eax, %edx
 	mov	(%rsp), %rdi
-	mov	%rbp, GPR + 5 * 8(%rdi)
-	mov	%r12, GPR + 12 * 8(%rdi)
-	mov	%r13, GPR + 13 * 8(%rdi)
-	mov	%r14, GPR + 14 * 8(%rdi)
-	mov	%r15, GPR + 15 * 8(%rdi)
+	save_kept
 	mov	8(%rsp), %rax
 	vmsave	%rax
 	mov	16(%rsp), %rax
@@ -112,22 +74,10 @@ svm_fast_call:
 	jmp	8f
 9:	xor	%eax, %eax		/* CALLED_OFF */
 8:	stgi
-	/* Nothing of the guest's stays for speculation to use. */
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%esi, %esi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
+	clear_others
 	pop	%rdi
 	pop	%rsi
 	pop	%rdx
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	pop_kept
 	ret
 	.section .note.GNU-stack, "", @progbits

@@ -19,7 +19,7 @@
  * vmx_fast_call, vmx_entry_guard, vmx_enter_undo and vmx_fast_undo are sites of
  * mitigation_patch.c.  None is where an NMI moves RIP: RSP is another inside.
  */
-	.set	GPR, 0
+#include "../guest_registers.S"
 	.set	HOST_RSP, 0x6c14
 	.set	ABORTED, 0	/* enum vmx_entry */
 	.set	EXITED, 1
@@ -33,12 +33,7 @@
 	.globl vmx_fast_call, vmx_entry_guard, vmx_enter_undo, vmx_fast_undo
 	.balign 16
 vmx_enter:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_kept
 	push	%rcx			/* for the alignment of the stack */
 	push	%rdx			/* 8(%rsp): kicked */
 	push	%rdi			/* (%rsp): vcpu */
@@ -54,20 +49,8 @@ vmx_enter_look:
 	jne	vmx_enter_abort
 	test	%sil, %sil
 	mov	GPR + 0 * 8(%rdi), %rax
-	mov	GPR + 1 * 8(%rdi), %rcx
-	mov	GPR + 2 * 8(%rdi), %rdx
-	mov	GPR + 3 * 8(%rdi), %rbx
-	mov	GPR + 5 * 8(%rdi), %rbp
-	mov	GPR + 6 * 8(%rdi), %rsi
-	mov	GPR + 8 * 8(%rdi), %r8
-	mov	GPR + 9 * 8(%rdi), %r9
-	mov	GPR + 10 * 8(%rdi), %r10
-	mov	GPR + 11 * 8(%rdi), %r11
-	mov	GPR + 12 * 8(%rdi), %r12
-	mov	GPR + 13 * 8(%rdi), %r13
-	mov	GPR + 14 * 8(%rdi), %r14
-	mov	GPR + 15 * 8(%rdi), %r15
-	mov	GPR + 7 * 8(%rdi), %rdi
+	load_kept
+	load_others
 	jz	1f
 	vmresume
 	jmp	vmx_enter_failed
@@ -85,16 +68,7 @@ vmx_enter_undo:
 vmx_exit:
 	push	%rax
 	mov	8(%rsp), %rax
-	mov	%rcx, GPR + 1 * 8(%rax)
-	mov	%rdx, GPR + 2 * 8(%rax)
-	mov	%rbx, GPR + 3 * 8(%rax)
-	mov	%rsi, GPR + 6 * 8(%rax)
-	mov	%rdi, GPR + 7 * 8(%rax)
-	mov	%r8, GPR + 8 * 8(%rax)
-	mov	%r9, GPR + 9 * 8(%rax)
-	mov	%r10, GPR + 10 * 8(%rax)
-	mov	%r11, GPR + 11 * 8(%rax)
-	mov	%rax, %rdi
+	save_others
 	pop	%rax
 	mov	%rax, GPR + 0 * 8(%rdi)
 vmx_fast_call:
@@ -107,15 +81,7 @@ vmx_fast_look:
 	jne	vmx_fast_abort
 	mov	(%rsp), %rdi
 	mov	GPR + 0 * 8(%rdi), %rax
-	mov	GPR + 1 * 8(%rdi), %rcx
-	mov	GPR + 2 * 8(%rdi), %rdx
-	mov	GPR + 3 * 8(%rdi), %rbx
-	mov	GPR + 6 * 8(%rdi), %rsi
-	mov	GPR + 8 * 8(%rdi), %r8
-	mov	GPR + 9 * 8(%rdi), %r9
-	mov	GPR + 10 * 8(%rdi), %r10
-	mov	GPR + 11 * 8(%rdi), %r11
-	mov	GPR + 7 * 8(%rdi), %rdi
+	load_others
 	vmresume
 vmx_fast_failed:
 	mov	$REFUSED, %r8d
@@ -128,27 +94,11 @@ vmx_fast_undo:
 	jmp	6f
 7:	inc	%eax			/* EXITED or HANDLED */
 6:	mov	(%rsp), %rdi
-	mov	%rbp, GPR + 5 * 8(%rdi)
-	mov	%r12, GPR + 12 * 8(%rdi)
-	mov	%r13, GPR + 13 * 8(%rdi)
-	mov	%r14, GPR + 14 * 8(%rdi)
-	mov	%r15, GPR + 15 * 8(%rdi)
-8:	/* Nothing of the guest's stays for speculation to use. */
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%esi, %esi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
+	save_kept
+8:	clear_others
 	pop	%rdi
 	pop	%rdx
 	pop	%rcx
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	pop_kept
 	ret
 	.section .note.GNU-stack, "", @progbits
