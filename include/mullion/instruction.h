@@ -11,6 +11,7 @@
 
 #include <mullion/error.h>
 #include <mullion/vcpu.h>
+#include <mullion/vm_exit.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -99,44 +100,10 @@ struct instruction {
 enum error instruction_decode(const uint8_t *bytes, size_t length,
 			      enum code_mode mode, struct instruction *out);
 
-/* Instructions that an exit names by itself. */
-enum plain_instruction {
-	PLAIN_CPUID,
-	PLAIN_RDMSR,
-	PLAIN_WRMSR,
-	PLAIN_VMCALL,
-	PLAIN_VMMCALL,
-	PLAIN_HLT,
-	PLAIN_PAUSE,
-	PLAIN_RDTSC,
-	PLAIN_RDTSCP,
-	PLAIN_RDPMC,
-	PLAIN_INVD,
-	PLAIN_WBINVD, /* also WBNOINVD */
-	PLAIN_XSETBV,
-	PLAIN_MONITOR,
-	PLAIN_MWAIT,
-	PLAIN_INVLPG,
-	PLAIN_INVLPGA,
-	PLAIN_VMRUN,
-	PLAIN_VMLOAD,
-	PLAIN_VMSAVE,
-	PLAIN_STGI,
-	PLAIN_CLGI,
-	PLAIN_SKINIT,
-	PLAIN_PORT,	   /* IN, OUT with a port in DX or an immediate */
-	PLAIN_PORT_STRING, /* INS, OUTS */
-	PLAIN_INT3,
-	PLAIN_INT,     /* INT n */
-	PLAIN_MOVE_CR, /* MOV to or from CRn */
-	PLAIN_MOVE_DR, /* MOV to or from DRn */
-	PLAIN_COUNT
-};
-
 /*
  * instruction_length_plain - how far to skip an instruction that exited,
  * where the processor does not give the next RIP
- * @plain: what the exit says it was
+ * @kind: what the exit says it was
  * @skip: its bytes, prefixes included; valid only after ERR_NONE
  *
  * Returns ERR_NONE; ERR_TRUNCATED as above; ERR_BAD_INSTRUCTION when the
@@ -144,8 +111,7 @@ enum plain_instruction {
  * exit, and the guest should be resumed where it is.
  */
 enum error instruction_length_plain(const uint8_t *bytes, size_t length,
-				    enum code_mode mode,
-				    enum plain_instruction plain,
+				    enum code_mode mode, enum exit_kind kind,
 				    uint8_t *skip);
 
 #endif

@@ -11,40 +11,6 @@
 #define DR6_SINGLE_STEP BIT(14)
 #define VECTOR_DB 1
 
-/* The instruction that each kind of exit says it was. */
-static bool plain_of(enum exit_kind kind, const struct vm_exit *exit,
-		     enum plain_instruction *plain)
-{
-	switch (kind) {
-	case EXIT_CPUID:
-		*plain = PLAIN_CPUID;
-		return true;
-	case EXIT_HALT:
-		*plain = PLAIN_HLT;
-		return true;
-	case EXIT_MSR_READ:
-		*plain = PLAIN_RDMSR;
-		return true;
-	case EXIT_MSR_WRITE:
-		*plain = PLAIN_WRMSR;
-		return true;
-	case EXIT_HYPERCALL:
-		*plain = PLAIN_VMMCALL;
-		return true;
-	case EXIT_XSETBV:
-		*plain = PLAIN_XSETBV;
-		return true;
-	case EXIT_CACHE:
-		*plain = PLAIN_WBINVD;
-		return true;
-	case EXIT_PORT_IO:
-		*plain = exit->port.string ? PLAIN_PORT_STRING : PLAIN_PORT;
-		return true;
-	default:
-		return false;
-	}
-}
-
 static enum error length_of(struct vcpu *vcpu,
 			    const struct guest_system *system,
 			    const struct vm_exit *exit, uint8_t *length)
@@ -53,25 +19,18 @@ static enum error length_of(struct vcpu *vcpu,
 						     guest_physical_bits());
 	enum code_mode mode = guest_code_mode(system);
 	uint8_t bytes[INSTRUCTION_MAX];
-	enum plain_instruction plain;
 	struct guest_event fault;
 	uint64_t linear = vcpu->rip;
 	enum error error;
 	size_t count;
 
-	if (!plain_of(exit->kind, exit, &plain))
-		return ERR_BAD_INSTRUCTION;
 	if (mode != CODE_64)
 		linear = (uint32_t)(linear + system->segments[SEGMENT_CS].base);
 	error = guest_fetch(&vcpu->vm->memory, &paging, gva(linear), bytes,
 			    &count, &fault);
 	if (error != ERR_NONE)
 		return error;
-	error = instruction_length_plain(bytes, count, mode, plain, length);
-	if (error == ERR_BAD_INSTRUCTION && exit->kind == EXIT_CACHE)
-		return instruction_length_plain(bytes, count, mode, PLAIN_INVD,
-						length);
-	return error;
+	return instruction_length_plain(bytes, count, mode, exit->kind, length);
 }
 
 /* "Debug Exception Conditions": a trap, after the instruction. */

@@ -78,7 +78,7 @@ static void check_decode(const uint8_t *bytes, size_t length,
 }
 
 static void check_plain(const uint8_t *bytes, size_t length,
-			enum code_mode mode, enum plain_instruction plain)
+			enum code_mode mode, enum exit_kind plain)
 {
 	uint8_t *copy = malloc(length ? length : 1);
 	uint8_t skip = 0, again = 0;
@@ -104,6 +104,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	mode = data[0] % 3u;
 	check_decode(data + 2, size - 2, mode);
-	check_plain(data + 2, size - 2, mode, data[1] % PLAIN_COUNT);
+	check_plain(data + 2, size - 2, mode, data[1] % EXIT_KIND_COUNT);
 	return 0;
 }
