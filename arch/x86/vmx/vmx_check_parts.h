@@ -12,16 +12,16 @@
 typedef const struct vmx_entry_state state_t;
 
 struct vmx_rule {
-	bool (*holds)(state_t *state);
+	bool holds;
 	const char *broken;
 };
 
 /* The words of the first of @count rules that does not hold, or NULL. */
 static inline const char *vmx_first_broken(const struct vmx_rule *rules,
-					   size_t count, state_t *state)
+					   size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!rules[i].holds(state))
+		if (!rules[i].holds)
 			return rules[i].broken;
 	return NULL;
 }
