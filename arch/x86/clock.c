@@ -36,7 +36,7 @@ void clock_wait_us(uint64_t microseconds)
 
 static uint32_t pm_timer(void)
 {
-	return port_in32(acpi.pm_timer_port) & 0xffffff;
+	return arch_port_in32(acpi.pm_timer_port) & 0xffffff;
 }
 
 /* TSC ticks in @elapsed PM timer ticks; whatever time really passes, the

@@ -132,6 +132,7 @@ CONTROL_REGISTER(cr0)
 CONTROL_REGISTER(cr2)
 CONTROL_REGISTER(cr3)
 CONTROL_REGISTER(cr4)
+CONTROL_REGISTER(dr6)
 
 static inline void invalidate_page(uint64_t address)
 {
@@ -153,19 +154,6 @@ static inline void write_xcr0(uint64_t value)
 			 : "c"(0), "a"((uint32_t)value),
 			   "d"((uint32_t)(value >> 32))
 			 : "memory");
-}
-
-static inline uint32_t port_in32(uint16_t port)
-{
-	uint32_t value;
-
-	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static inline void port_out32(uint16_t port, uint32_t value)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
 #endif

@@ -32,12 +32,15 @@ void arch_port_out8(uint16_t port, uint8_t value)
 
 uint32_t arch_port_in32(uint16_t port)
 {
-	return port_in32(port);
+	uint32_t value;
+
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
 }
 
 void arch_port_out32(uint16_t port, uint32_t value)
 {
-	port_out32(port, value);
+	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
 void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])

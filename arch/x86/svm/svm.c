@@ -13,6 +13,7 @@
 
 #define IOPM_PAGES 3
 #define MSRPM_PAGES 2
+#define VCPU_PAGES 2 /* struct svm_vcpu and the VMCB */
 
 /* Shared by all VMs: every port exits; MSRs but the few below, too. */
 static uint8_t *iopm, *msrpm;
@@ -122,23 +123,19 @@ static enum error svm_cpu_enable(void)
 
 static enum error svm_vcpu_create(struct vcpu *vcpu)
 {
-	struct svm_vcpu *svm = page_alloc(1);
-	struct vmcb *vmcb = page_alloc(1);
-	uint8_t *fpu = fpu_area_alloc();
+	struct svm_vcpu *svm = page_alloc(VCPU_PAGES);
 
-	if (!svm || !vmcb || !fpu) {
+	vcpu->fpu = fpu_area_alloc();
+	if (!svm || !vcpu->fpu) {
 		if (svm)
-			page_free(svm, 1);
-		if (vmcb)
-			page_free(vmcb, 1);
-		if (fpu)
-			fpu_area_free(fpu);
+			page_free(svm, VCPU_PAGES);
+		if (vcpu->fpu)
+			fpu_area_free(vcpu->fpu);
 		return FAIL(ERR_NO_MEMORY);
 	}
-	svm->vmcb = vmcb;
-	svm->vmcb_physical = arch_physical(vmcb).value;
+	svm->vmcb = (struct vmcb *)((uint8_t *)svm + PAGE_SIZE);
+	svm->vmcb_physical = arch_physical(svm->vmcb).value;
 	vcpu->vendor = svm;
-	vcpu->fpu = fpu;
 	return ERR_NONE;
 }
 
@@ -146,8 +143,7 @@ static void svm_vcpu_destroy(struct vcpu *vcpu)
 {
 	fpu_forget(vcpu);
 	fpu_area_free(vcpu->fpu);
-	page_free(vmcb_of(vcpu), 1);
-	page_free(vcpu->vendor, 1);
+	page_free(vcpu->vendor, VCPU_PAGES);
 	vcpu->vendor = NULL;
 }
 

@@ -2,44 +2,24 @@
 /* The guest's system state, as the VMCB holds it. */
 #include "svm.h"
 #include "../cpu.h"
-#include "../fpu.h"
+#include "../guest_state.h"
 #include "../registers.h"
 #include <mullion/cpuid.h>
 #include <mullion/log.h>
 #include <mullion/vm.h>
 #include <string.h>
 
-/* SDM 325384, "IA-32 and Intel 64 Processor States Following Power-up". */
 void svm_vcpu_reset(struct vcpu *vcpu)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
-	struct svm_segment data = { .attributes = 0x93, .limit = 0xffff };
-	struct svm_segment system = { .attributes = 0x82, .limit = 0xffff };
 
 	memset(vmcb, 0, sizeof *vmcb);
 	svm_set_controls(vcpu, vmcb);
 	code_views_drop(svm_of(vcpu)->views);
 	svm_of(vcpu)->nmi = NMI_OPEN;
 	svm_of(vcpu)->nmi_waits = false;
-	vmcb->es = vmcb->ss = vmcb->ds = vmcb->fs = vmcb->gs = data;
-	vmcb->cs = (struct svm_segment){ 0xf000, 0x9b, 0xffff, 0xffff0000 };
-	vmcb->gdtr.limit = vmcb->idtr.limit = 0xffff;
-	vmcb->ldtr = system;
-	vmcb->tr = system;
-	vmcb->tr.attributes = 0x8b;
-	vmcb->efer = EFER_SVME;
-	vmcb->cr0 = CR0_ET | CR0_NW | CR0_CD;
-	vmcb->dr6 = 0xffff0ff0;
-	vmcb->dr7 = 0x400;
-	vmcb->pat = 0x0007040600070406;
-	memset(vcpu->gpr, 0, sizeof vcpu->gpr);
-	vcpu->gpr[RDX] = cpuid(1, 0).eax;
-	vcpu->rip = 0xfff0;
-	vcpu->rflags = RFLAGS_FIXED;
-	vcpu->xcr0 = 1;
-	memset(vcpu->debug_registers, 0, sizeof vcpu->debug_registers);
-	fpu_forget(vcpu);
-	fpu_reset(vcpu->fpu);
+	svm_write_system(vcpu, &guest_power_on);
+	guest_reset(vcpu);
 }
 
 /* A segment's limit is unscaled in the VMCB, with the attributes packed. */
@@ -132,45 +112,9 @@ void svm_write_system(struct vcpu *vcpu, const struct guest_system *system)
 	vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
 }
 
-static bool is_canonical(uint64_t address)
+/* Where the VMCB keeps an MSR; NULL: not there. */
+static uint64_t *msr_slot(struct vmcb *vmcb, uint32_t msr)
 {
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
-#define EFER_GUEST (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
-#define PAT_TYPE_VALID BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6) | BIT(7)
-
-static enum error write_efer(struct vmcb *vmcb, uint64_t value)
-{
-	bool paging = vmcb->cr0 & CR0_PG;
-
-	/* "Extended Feature Enable Register": LMA is the processor's own,
-	 * LME must not change while paging is on. */
-	if (value & ~EFER_GUEST)
-		return ERR_BAD_REQUEST;
-	if (paging && ((value ^ vmcb->efer) & EFER_LME))
-		return ERR_BAD_REQUEST;
-	vmcb->efer = (value & ~EFER_LMA) | (vmcb->efer & EFER_LMA) | EFER_SVME;
-	vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
-	return ERR_NONE;
-}
-
-static enum error write_pat(struct vmcb *vmcb, uint64_t value)
-{
-	for (int i = 0; i < 8; i++) {
-		uint64_t type = value >> 8 * i & 0xff;
-
-		if (type > 7 || !((PAT_TYPE_VALID) >> type & 1))
-			return ERR_BAD_REQUEST;
-	}
-	vmcb->pat = value;
-	return ERR_NONE;
-}
-
-/* Where the VMCB keeps an MSR that VMLOAD and VMSAVE switch. */
-static uint64_t *switched_msr(struct vmcb *vmcb, uint32_t msr, bool *address)
-{
-	*address = true;
 	switch (msr) {
 	case MSR_FS_BASE:
 		return &vmcb->fs.base;
@@ -186,15 +130,16 @@ static uint64_t *switched_msr(struct vmcb *vmcb, uint32_t msr, bool *address)
 		return &vmcb->sysenter_esp;
 	case MSR_SYSENTER_EIP:
 		return &vmcb->sysenter_eip;
-	}
-	*address = false;
-	switch (msr) {
 	case MSR_STAR:
 		return &vmcb->star;
 	case MSR_SFMASK:
 		return &vmcb->sfmask;
 	case MSR_SYSENTER_CS:
 		return &vmcb->sysenter_cs;
+	case MSR_EFER:
+		return &vmcb->efer;
+	case MSR_PAT:
+		return &vmcb->pat;
 	default:
 		return NULL;
 	}
@@ -202,35 +147,30 @@ static uint64_t *switched_msr(struct vmcb *vmcb, uint32_t msr, bool *address)
 
 enum error svm_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	struct vmcb *vmcb = vmcb_of(vcpu);
-	bool address;
-	uint64_t *slot = switched_msr(vmcb, msr, &address);
+	const uint64_t *slot = msr_slot(vmcb_of(vcpu), msr);
 
-	if (msr == MSR_EFER)
-		*value = vmcb->efer & ~EFER_SVME;
-	else if (msr == MSR_PAT)
-		*value = vmcb->pat;
-	else if (slot)
-		*value = *slot;
-	else
+	if (!slot)
 		return ERR_NOT_FOUND;
+	*value = msr == MSR_EFER ? *slot & ~EFER_SVME : *slot;
 	return ERR_NONE;
 }
 
 enum error svm_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
-	bool address;
-	uint64_t *slot = switched_msr(vmcb, msr, &address);
+	uint64_t *slot = msr_slot(vmcb, msr);
+	enum error error;
 
-	if (msr == MSR_EFER)
-		return write_efer(vmcb, value);
-	if (msr == MSR_PAT)
-		return write_pat(vmcb, value);
 	if (!slot)
 		return ERR_NOT_FOUND;
-	if (address && !is_canonical(value))
-		return ERR_BAD_REQUEST;
-	*slot = value;
-	return ERR_NONE;
+	if (msr == MSR_EFER) {
+		vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
+		error = guest_efer_write(slot, value, vmcb->cr0);
+		vmcb->efer |= EFER_SVME;
+		return error;
+	}
+	error = guest_msr_check(msr, value);
+	if (!error)
+		*slot = value;
+	return error;
 }

@@ -3,6 +3,7 @@
 #include "vmx.h"
 #include "../cpu.h"
 #include "../fpu.h"
+#include "../guest_state.h"
 #include "../registers.h"
 #include "../stage2.h"
 #include "vmcs.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define IO_BITMAP_PAGES 2
+#define VCPU_PAGES 2 /* struct vmx_vcpu and the VMCS */
 #define MSR_BITMAP_READ_HIGH 0x400
 
 /* Shared by all VMs: every port exits; MSRs but the few below, too. */
@@ -177,27 +179,23 @@ static enum error vmx_cpu_enable(void)
 
 static enum error vmx_vcpu_create(struct vcpu *vcpu)
 {
-	struct vmx_vcpu *vmx = page_alloc(1);
-	void *vmcs = page_alloc(1);
-	uint8_t *fpu = fpu_area_alloc();
+	struct vmx_vcpu *vmx = page_alloc(VCPU_PAGES);
+	uint8_t *vmcs = (uint8_t *)vmx + PAGE_SIZE;
 
-	if (!vmx || !vmcs || !fpu) {
+	vcpu->fpu = fpu_area_alloc();
+	if (!vmx || !vcpu->fpu) {
 		if (vmx)
-			page_free(vmx, 1);
-		if (vmcs)
-			page_free(vmcs, 1);
-		if (fpu)
-			fpu_area_free(fpu);
+			page_free(vmx, VCPU_PAGES);
+		if (vcpu->fpu)
+			fpu_area_free(vcpu->fpu);
 		return FAIL(ERR_NO_MEMORY);
 	}
 	set_revision(vmcs);
-	vmx->vmcs = vmcs;
 	vmx->vmcs_physical = arch_physical(vmcs).value;
 	/* One for each; 0 is the hypervisor's. */
 	if (vmx_controls.vpid)
 		vmx->vpid = 1 + vcpu->vm->index * MULL_VCPU_MAX + vcpu->index;
 	vcpu->vendor = vmx;
-	vcpu->fpu = fpu;
 	return ERR_NONE;
 }
 
@@ -216,8 +214,7 @@ static void vmx_vcpu_destroy(struct vcpu *vcpu)
 	vmx_forget(vcpu);
 	fpu_forget(vcpu);
 	fpu_area_free(vcpu->fpu);
-	page_free(vmx_of(vcpu)->vmcs, 1);
-	page_free(vcpu->vendor, 1);
+	page_free(vcpu->vendor, VCPU_PAGES);
 	vcpu->vendor = NULL;
 }
 
@@ -290,7 +287,6 @@ static void set_host_state(void)
 	vmcs_write(VMCS_HOST_RIP, (uint64_t)vmx_exit);
 }
 
-/* SDM 325384, "IA-32 and Intel 64 Processor States Following Power-up". */
 static void vmx_vcpu_reset(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -304,16 +300,10 @@ static void vmx_vcpu_reset(struct vcpu *vcpu)
 	vmx_reset_state(vcpu);
 	vmx->event = 0;
 	vmx->nmi_waits = vmx->single_step = false;
-	memset(vcpu->gpr, 0, sizeof vcpu->gpr);
-	vcpu->gpr[RDX] = cpuid(1, 0).eax;
-	vcpu->rip = vmx->rip = 0xfff0;
-	vcpu->rflags = RFLAGS_FIXED;
+	guest_reset(vcpu);
+	vmx->rip = vcpu->rip;
 	/* Differ from what the VMCS holds, so that the entry writes it. */
 	vmx->rflags = vmx->rsp = ~0ull;
-	vcpu->xcr0 = 1;
-	memset(vcpu->debug_registers, 0, sizeof vcpu->debug_registers);
-	fpu_forget(vcpu);
-	fpu_reset(vcpu->fpu);
 }
 
 const struct virt_ops vmx_ops = {

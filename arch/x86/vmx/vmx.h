@@ -12,12 +12,11 @@
 /* What VT-x leaves in the processor at entries and exits: exchanged only when
  * another vCPU enters on the same CPU. */
 struct vmx_unswitched {
-	uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
+	uint64_t msrs[5]; /* see vmx_unswitched_msr() */
 	uint64_t cr2, dr6;
 };
 
 struct vmx_vcpu {
-	void *vmcs;
 	uint64_t vmcs_physical;
 	bool launched;
 	uint16_t vpid; /* 0: there are none */
@@ -120,6 +119,8 @@ void vmx_want_window(struct vcpu *vcpu, bool want);
 bool vmx_is_owner(const struct vcpu *vcpu);
 void vmx_forget(struct vcpu *vcpu);
 uint64_t vmx_dr6(const struct vcpu *vcpu);
+/* Where @vcpu's value of an MSR of them waits; NULL: it is none. */
+uint64_t *vmx_unswitched_msr(struct vcpu *vcpu, uint32_t msr);
 
 /* vmx_apic.c: the local APIC as far as the processor does it. */
 void vmx_apic_start(void);

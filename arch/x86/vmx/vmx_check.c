@@ -8,17 +8,6 @@
 #define ACTIVITY_HALTED 1
 #define ACTIVITY_WAITING 3
 
-static bool pat_is_valid(uint64_t pat)
-{
-	for (int i = 0; i < 8; i++) {
-		uint64_t type = pat >> 8 * i & 0xff;
-
-		if (type > 7 || type == 2 || type == 3)
-			return false;
-	}
-	return true;
-}
-
 /* "Checks on Guest Control Registers, Debug Registers, and MSRs" */
 static const char *check_registers(state_t *s)
 {

@@ -3,6 +3,7 @@
 #ifndef VMX_CHECK_PARTS_H
 #define VMX_CHECK_PARTS_H
 
+#include "../guest_state.h"
 #include "../registers.h"
 #include "vmx_check.h"
 #include "vmx_regs.h"
@@ -28,11 +29,6 @@ static inline const char *vmx_first_broken(const struct vmx_rule *rules,
 
 /* vmx_check_segments.c */
 const char *vmx_check_segments(state_t *state);
-
-static inline bool is_canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
 
 static inline bool is_ia32e(state_t *s)
 {

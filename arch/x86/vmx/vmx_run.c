@@ -62,31 +62,27 @@ void vmx_forget(struct vcpu *vcpu)
 		vmx_cpu_self()->owner = NULL;
 }
 
-static uint64_t read_dr6(void)
-{
-	uint64_t value;
-
-	__asm__ volatile("mov %%dr6, %0" : "=r"(value));
-	return value;
-}
-
 uint64_t vmx_dr6(const struct vcpu *vcpu)
 {
 	return vmx_is_owner(vcpu) ? read_dr6() : vmx_of(vcpu)->unswitched.dr6;
 }
 
-static void write_dr6(uint64_t value)
+static const uint32_t unswitched_msrs[] = {
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KERNEL_GS_BASE,
+};
+
+uint64_t *vmx_unswitched_msr(struct vcpu *vcpu, uint32_t msr)
 {
-	__asm__ volatile("mov %0, %%dr6" : : "r"(value));
+	for (size_t i = 0; i < ARRAY_COUNT(unswitched_msrs); i++)
+		if (unswitched_msrs[i] == msr)
+			return &vmx_of(vcpu)->unswitched.msrs[i];
+	return NULL;
 }
 
 static void save_unswitched(struct vmx_unswitched *to)
 {
-	to->star = read_msr(MSR_STAR);
-	to->lstar = read_msr(MSR_LSTAR);
-	to->cstar = read_msr(MSR_CSTAR);
-	to->sfmask = read_msr(MSR_SFMASK);
-	to->kernel_gs_base = read_msr(MSR_KERNEL_GS_BASE);
+	for (size_t i = 0; i < ARRAY_COUNT(unswitched_msrs); i++)
+		to->msrs[i] = read_msr(unswitched_msrs[i]);
 	to->cr2 = read_cr2();
 	to->dr6 = read_dr6();
 }
@@ -101,11 +97,8 @@ static void use_unswitched(struct vcpu *vcpu)
 		return;
 	if (old)
 		save_unswitched(&vmx_of(old)->unswitched);
-	write_msr(MSR_STAR, from->star);
-	write_msr(MSR_LSTAR, from->lstar);
-	write_msr(MSR_CSTAR, from->cstar);
-	write_msr(MSR_SFMASK, from->sfmask);
-	write_msr(MSR_KERNEL_GS_BASE, from->kernel_gs_base);
+	for (size_t i = 0; i < ARRAY_COUNT(unswitched_msrs); i++)
+		write_msr(unswitched_msrs[i], from->msrs[i]);
 	write_cr2(from->cr2);
 	write_dr6(from->dr6);
 	vmx_cpu_self()->owner = vcpu;

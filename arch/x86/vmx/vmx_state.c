@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's system state in the VMCS and beside it. */
 #include "../cpu.h"
+#include "../guest_state.h"
 #include "../registers.h"
 #include "vmcs.h"
 #include "vmx.h"
 #include <mullion/log.h>
 #include <mullion/vm.h>
-
-#define PAT_RESET 0x0007040600070406
 
 /* The neutral attributes are a descriptor's, without the limit's bits; what
  * is not present is unusable. */
@@ -109,32 +108,13 @@ void vmx_write_system(struct vcpu *vcpu, const struct guest_system *system)
 		vmx_load_pdptes(vcpu);
 }
 
-static const struct guest_system power_on = {
-	.cr0 = CR0_ET | CR0_NW | CR0_CD,
-	.gdt_limit = 0xffff, .idt_limit = 0xffff,
-	.dr7 = 0x400, .pat = PAT_RESET,
-	.segments = {
-		[SEGMENT_ES ... SEGMENT_GS] = { .limit = 0xffff,
-						.attributes = 0x93 },
-		[SEGMENT_LDTR] = { .limit = 0xffff, .attributes = 0x82 },
-		[SEGMENT_TR] = { .limit = 0xffff, .attributes = 0x8b },
-	},
-};
-
 void vmx_reset_state(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	struct guest_system system = power_on;
 
 	vmx_forget(vcpu);
-	vmx->unswitched = (struct vmx_unswitched){ .dr6 = 0xffff0ff0 };
-	system.segments[SEGMENT_CS] = (struct guest_segment){
-		.base = 0xffff0000,
-		.limit = 0xffff,
-		.selector = 0xf000,
-		.attributes = 0x9b,
-	};
-	vmx_write_system(vcpu, &system);
+	vmx->unswitched = (struct vmx_unswitched){ .dr6 = guest_power_on.dr6 };
+	vmx_write_system(vcpu, &guest_power_on);
 	for (int i = 0; i < 4; i++)
 		vmcs_write(VMCS_GUEST_PDPTE + 2 * i, 0);
 	vmcs_write(VMCS_LINK_POINTER, ~0ull);
@@ -147,43 +127,6 @@ void vmx_reset_state(struct vcpu *vcpu)
 	vmcs_write(VMCS_GUEST_SYSENTER_CS, 0);
 	vmcs_write(VMCS_GUEST_SYSENTER_ESP, 0);
 	vmcs_write(VMCS_GUEST_SYSENTER_EIP, 0);
-}
-
-static bool is_canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
-#define EFER_GUEST (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
-#define PAT_TYPE_VALID (BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6) | BIT(7))
-
-static enum error write_efer(struct vcpu *vcpu, uint64_t value)
-{
-	uint64_t old = vmcs_read(VMCS_GUEST_EFER);
-	bool paging = vmcs_read(VMCS_GUEST_CR0) & CR0_PG;
-
-	/* "Extended Feature Enable Register": LMA is the processor's own,
-	 * LME must not change while paging is on. */
-	if (value & ~EFER_GUEST)
-		return ERR_BAD_REQUEST;
-	if (paging && ((value ^ old) & EFER_LME))
-		return ERR_BAD_REQUEST;
-	vmcs_write(VMCS_GUEST_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
-	vmx_of(vcpu)->flush_linear = true;
-	return ERR_NONE;
-}
-
-static enum error write_pat(struct vcpu *vcpu, uint64_t value)
-{
-	for (int i = 0; i < 8; i++) {
-		uint64_t type = value >> 8 * i & 0xff;
-
-		if (type > 7 || !(PAT_TYPE_VALID >> type & 1))
-			return ERR_BAD_REQUEST;
-	}
-	vmcs_write(VMCS_GUEST_PAT, value);
-	vmx_of(vcpu)->flush_linear = true;
-	return ERR_NONE;
 }
 
 /* Where the VMCS keeps an MSR; 0: not there. */
@@ -209,35 +152,9 @@ static uint64_t field_of_msr(uint32_t msr)
 	}
 }
 
-static uint64_t *unswitched_msr(struct vmx_vcpu *vmx, uint32_t msr)
-{
-	switch (msr) {
-	case MSR_STAR:
-		return &vmx->unswitched.star;
-	case MSR_LSTAR:
-		return &vmx->unswitched.lstar;
-	case MSR_CSTAR:
-		return &vmx->unswitched.cstar;
-	case MSR_SFMASK:
-		return &vmx->unswitched.sfmask;
-	case MSR_KERNEL_GS_BASE:
-		return &vmx->unswitched.kernel_gs_base;
-	default:
-		return NULL;
-	}
-}
-
-static bool holds_address(uint32_t msr)
-{
-	return msr == MSR_FS_BASE || msr == MSR_GS_BASE ||
-	       msr == MSR_KERNEL_GS_BASE || msr == MSR_LSTAR ||
-	       msr == MSR_CSTAR || msr == MSR_SYSENTER_ESP ||
-	       msr == MSR_SYSENTER_EIP;
-}
-
 enum error vmx_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	const uint64_t *slot = unswitched_msr(vmx_of(vcpu), msr);
+	const uint64_t *slot = vmx_unswitched_msr(vcpu, msr);
 	uint64_t field = field_of_msr(msr);
 
 	vmx_use(vcpu);
@@ -252,19 +169,25 @@ enum error vmx_read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 enum error vmx_write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	uint64_t *slot = unswitched_msr(vmx_of(vcpu), msr);
+	uint64_t *slot = vmx_unswitched_msr(vcpu, msr);
 	uint64_t field = field_of_msr(msr);
+	enum error error;
+	uint64_t old;
 
 	vmx_use(vcpu);
-	if (msr == MSR_EFER)
-		return write_efer(vcpu, value);
-	if (msr == MSR_PAT)
-		return write_pat(vcpu, value);
 	if (!field && !slot)
 		return ERR_NOT_FOUND;
-	if ((holds_address(msr) && !is_canonical(value)) ||
-	    (msr == MSR_SFMASK && value >> 32))
-		return ERR_BAD_REQUEST;
+	if (msr == MSR_EFER) {
+		old = vmcs_read(field);
+		error = guest_efer_write(&old, value,
+					 vmcs_read(VMCS_GUEST_CR0));
+		value = old;
+	} else {
+		error = guest_msr_check(msr, value);
+	}
+	if (error)
+		return error;
+	vmx_of(vcpu)->flush_linear |= msr == MSR_EFER || msr == MSR_PAT;
 	if (field)
 		vmcs_write(field, value);
 	else if (vmx_is_owner(vcpu))
