@@ -25,7 +25,7 @@ hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
 	arch/x86/svm/*.c arch/x86/svm/*.S arch/x86/vmx/*.c arch/x86/vmx/*.S) $(driver_src)
 boot_src    := $(wildcard boot/*.c)
 mullctl_src := $(wildcard tools/mullctl/*.c) kernel/partition/description.c \
-	kernel/partition/words.c kernel/exits/exit_name.c
+	kernel/format.c kernel/exits/exit_name.c
 libmullctl_src := $(wildcard tools/libmullctl/*.c) \
 	kernel/error.c kernel/manage/frame.c kernel/crc32.c
 # What host tests link: pure code, and fakes in place of the hardware.

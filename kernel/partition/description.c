@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <mullion/bits.h>
 #include <mullion/description.h>
+#include <mullion/log.h>
 #include <string.h>
-
-#include "words.h"
 
 /* ---- one run of the checker --------------------------------------------- */
 
@@ -19,26 +18,33 @@ struct check {
 	size_t mistakes;
 };
 
-static void complain(struct check *check, int vm, enum mull_field field,
-		     const char *words)
+__attribute__((format(printf, 4, 5))) static void
+complain(struct check *check, int vm, enum mull_field field, const char *format,
+	 ...)
 {
+	char words[MULL_COMPLAINT_MAX];
+	va_list arguments;
+
+	va_start(arguments, format);
+	format_text_list(words, sizeof words, format, arguments);
+	va_end(arguments);
 	check->complain(check->context, vm, field, words);
 	check->mistakes++;
 	if (vm != MULL_MACHINE_ITSELF)
 		check->bad[vm] = true;
 }
 
-/* "before 12 after" */
-static void complain_number(struct check *check, int vm, enum mull_field field,
-			    const char *before, uint64_t number,
-			    const char *after)
+/* Brings @bytes to the largest unit that leaves no rest, and says which. */
+static const char *unit_of(uint64_t *bytes)
 {
-	struct words words = { .length = 0 };
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB" };
+	size_t unit = 0;
 
-	words_text(&words, before);
-	words_number(&words, number);
-	words_text(&words, after);
-	complain(check, vm, field, words.text);
+	while (*bytes && *bytes % 1024 == 0 && unit + 1 < ARRAY_COUNT(units)) {
+		*bytes /= 1024;
+		unit++;
+	}
+	return units[unit];
 }
 
 /* How many processors VMs can count on; 0: not known. */
@@ -58,18 +64,18 @@ static void check_serial(struct check *check)
 	uint32_t baud = machine->serial_baud;
 
 	if (machine->serial_mode > MULL_SERIAL_CHANNEL)
-		complain_number(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
-				"serial mode ", machine->serial_mode,
-				" is not known");
+		complain(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
+			 "serial mode %u is not known", machine->serial_mode);
 	if (machine->serial_port > 0xfff8 || machine->serial_port % 8)
-		complain_number(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
-				"serial port ", machine->serial_port,
-				" is not a multiple of 8 below 65536");
+		complain(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
+			 "serial port %u is not a multiple of 8 below 65536",
+			 machine->serial_port);
 	/* A 16550 divides 115200; 0 stands for the default. */
 	if (baud && 115200 % baud)
-		complain_number(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
-				"serial rate ", baud,
-				" is not 115200 divided by a whole number");
+		complain(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
+			 "serial rate %u is not 115200 divided by a whole "
+			 "number",
+			 baud);
 }
 
 size_t mull_check_machine(const struct mull_machine *machine,
@@ -85,22 +91,21 @@ size_t mull_check_machine(const struct mull_machine *machine,
 	uint32_t count;
 
 	if (machine->cpu_count > MULL_CPU_MAX)
-		complain_number(&check, itself, MULL_FIELD_MACHINE_CPUS,
-				"more than ", MULL_CPU_MAX, " CPUs");
+		complain(&check, itself, MULL_FIELD_MACHINE_CPUS,
+			 "more than %u CPUs", MULL_CPU_MAX);
 	else if (limits->cpu_count && machine->cpu_count > limits->cpu_count)
-		complain_number(&check, itself, MULL_FIELD_MACHINE_CPUS,
-				"counts on more CPUs than the ",
-				limits->cpu_count, " that are there");
+		complain(&check, itself, MULL_FIELD_MACHINE_CPUS,
+			 "counts on more CPUs than the %u that are there",
+			 limits->cpu_count);
 	count = processors(&check);
 	if (machine->service_cpu >= (count ? count : MULL_CPU_MAX))
-		complain_number(&check, itself, MULL_FIELD_SERVICE_CPU,
-				"there is no CPU ", machine->service_cpu,
-				" to serve the management channel");
+		complain(&check, itself, MULL_FIELD_SERVICE_CPU,
+			 "there is no CPU %u to serve the management channel",
+			 machine->service_cpu);
 	check_serial(&check);
 	if (machine->mitigations > MULL_MITIGATIONS_ALL)
-		complain_number(&check, itself, MULL_FIELD_MITIGATIONS,
-				"mitigations ", machine->mitigations,
-				" are not known");
+		complain(&check, itself, MULL_FIELD_MITIGATIONS,
+			 "mitigations %u are not known", machine->mitigations);
 	for (size_t i = 0; i < ARRAY_COUNT(machine->reserved); i++)
 		rest |= machine->reserved[i];
 	if (rest)
@@ -127,22 +132,22 @@ static bool name_is_good(const char name[MULL_NAME_MAX])
 static void check_name(struct check *check, int vm)
 {
 	if (!name_is_good(check->vms[vm].name))
-		complain_number(check, vm, MULL_FIELD_NAME,
-				"the name is not 1 to ", MULL_NAME_MAX - 1,
-				" of a-z, 0-9 and -");
+		complain(check, vm, MULL_FIELD_NAME,
+			 "the name is not 1 to %u of a-z, 0-9 and -",
+			 MULL_NAME_MAX - 1);
 }
 
 static void check_memory(struct check *check, int vm)
 {
 	uint64_t size = check->vms[vm].memory_size;
-	struct words words = { .length = 0 };
+	const char *unit;
 
 	if (size && size % FRAME_SIZE == 0)
 		return;
-	words_text(&words, "memory of ");
-	words_size(&words, size);
-	words_text(&words, " is not a multiple of 2 MiB, at least one");
-	complain(check, vm, MULL_FIELD_MEMORY, words.text);
+	unit = unit_of(&size);
+	complain(check, vm, MULL_FIELD_MEMORY,
+		 "memory of %lu %s is not a multiple of 2 MiB, at least one",
+		 size, unit);
 }
 
 static void check_cpus(struct check *check, int vm)
@@ -151,23 +156,22 @@ static void check_cpus(struct check *check, int vm)
 	uint32_t count = processors(check);
 
 	if (it->vcpu_count == 0 || it->vcpu_count > MULL_VCPU_MAX) {
-		complain_number(check, vm, MULL_FIELD_CPUS,
-				"the number of vCPUs is not 1 to ",
-				MULL_VCPU_MAX, "");
+		complain(check, vm, MULL_FIELD_CPUS,
+			 "the number of vCPUs is not 1 to %u", MULL_VCPU_MAX);
 		return;
 	}
 	for (uint32_t i = 0; i < it->vcpu_count; i++) {
-		struct words words = { .length = 0 };
-
 		if (it->cpus[i] < (count ? count : MULL_CPU_MAX))
 			continue;
-		words_text(&words, "needs CPU ");
-		words_number(&words, it->cpus[i]);
-		words_text(&words, count ? ", but the machine has " :
-					   ", but the highest possible is ");
-		words_number(&words, count ? count : MULL_CPU_MAX - 1);
-		words_text(&words, count == 0 ? "" : " (from 0)");
-		complain(check, vm, MULL_FIELD_CPUS, words.text);
+		if (count)
+			complain(
+				check, vm, MULL_FIELD_CPUS,
+				"needs CPU %u, but the machine has %u (from 0)",
+				it->cpus[i], count);
+		else
+			complain(check, vm, MULL_FIELD_CPUS,
+				 "needs CPU %u, but the highest possible is %u",
+				 it->cpus[i], MULL_CPU_MAX - 1);
 	}
 }
 
@@ -212,40 +216,41 @@ static void check_command_line(struct check *check, int vm)
 	const char *end = memchr(line, 0, MULL_COMMAND_LINE_MAX);
 
 	if (!end) {
-		complain_number(check, vm, MULL_FIELD_COMMAND_LINE,
-				"the command line is longer than ",
-				MULL_COMMAND_LINE_MAX - 1, " bytes");
+		complain(check, vm, MULL_FIELD_COMMAND_LINE,
+			 "the command line is longer than %u bytes",
+			 MULL_COMMAND_LINE_MAX - 1);
 		return;
 	}
 	for (; line < end; line++) {
 		if ((uint8_t)*line >= ' ' || *line == '\t')
 			continue;
-		complain_number(check, vm, MULL_FIELD_COMMAND_LINE,
-				"the command line holds control character ",
-				(uint8_t)*line, "");
+		complain(check, vm, MULL_FIELD_COMMAND_LINE,
+			 "the command line holds control character %u",
+			 (uint8_t)*line);
 		return;
 	}
 }
 
 static void check_policy(struct check *check, int vm, uint32_t policy,
-			 const char *words)
+			 const char *word)
 {
 	if (policy != MULL_END_STOP && policy != MULL_END_RESTART)
-		complain(check, vm, MULL_FIELD_POLICY, words);
+		complain(check, vm, MULL_FIELD_POLICY,
+			 "%s is neither stop nor restart", word);
 }
 
 static void check_console(struct check *check, int vm)
 {
-	uint32_t size = check->vms[vm].console_size;
-	struct words words = { .length = 0 };
+	uint64_t size = check->vms[vm].console_size;
+	const char *unit;
 
 	if (size >= KIB(4) && size <= MULL_CONSOLE_MAX &&
 	    (size & (size - 1)) == 0)
 		return;
-	words_text(&words, "console of ");
-	words_size(&words, size);
-	words_text(&words, " is not a power of two from 4 KiB to 2 MiB");
-	complain(check, vm, MULL_FIELD_CONSOLE, words.text);
+	unit = unit_of(&size);
+	complain(check, vm, MULL_FIELD_CONSOLE,
+		 "console of %lu %s is not a power of two from 4 KiB to 2 MiB",
+		 size, unit);
 }
 
 static void check_unknown(struct check *check, int vm)
@@ -285,22 +290,19 @@ static void complain_shared(struct check *check, int vm, uint32_t cpu,
 			    int other)
 {
 	const char *name = check->vms[other].name;
-	struct words words = { .length = 0 };
+	const char *why = "(the machine's share-cpus is not set)";
 
-	words_text(&words, "uses CPU ");
-	words_number(&words, cpu);
-	if (other == vm) {
-		words_text(&words, " for two of its vCPUs");
-	} else if (name_is_good(name)) {
-		words_text(&words, ", and so does vm \"");
-		words_text(&words, name);
-		words_text(&words, "\"");
-	} else {
-		words_text(&words, ", and so does VM number ");
-		words_number(&words, (uint64_t)other);
-	}
-	words_text(&words, " (the machine's share-cpus is not set)");
-	complain(check, vm, MULL_FIELD_CPUS, words.text);
+	if (other == vm)
+		complain(check, vm, MULL_FIELD_CPUS,
+			 "uses CPU %u for two of its vCPUs %s", cpu, why);
+	else if (name_is_good(name))
+		complain(check, vm, MULL_FIELD_CPUS,
+			 "uses CPU %u, and so does vm \"%s\" %s", cpu, name,
+			 why);
+	else
+		complain(check, vm, MULL_FIELD_CPUS,
+			 "uses CPU %u, and so does VM number %d %s", cpu, other,
+			 why);
 }
 
 static uint32_t vcpu_count(const struct mull_vm *vm)
@@ -346,8 +348,8 @@ static void check_overlaps(struct check *check, int vm)
 
 static void check_room(struct check *check, int vm, uint64_t *left)
 {
-	uint64_t size = check->vms[vm].memory_size;
-	struct words words = { .length = 0 };
+	uint64_t size = check->vms[vm].memory_size, rest = *left;
+	const char *unit, *rest_unit;
 
 	if (!check->limits->memory_free || !counts(check, vm))
 		return;
@@ -355,12 +357,11 @@ static void check_room(struct check *check, int vm, uint64_t *left)
 		*left -= size;
 		return;
 	}
-	words_text(&words, "needs ");
-	words_size(&words, size);
-	words_text(&words, " of memory, but only ");
-	words_size(&words, *left);
-	words_text(&words, " are left for it");
-	complain(check, vm, MULL_FIELD_MEMORY, words.text);
+	unit = unit_of(&size);
+	rest_unit = unit_of(&rest);
+	complain(check, vm, MULL_FIELD_MEMORY,
+		 "needs %lu %s of memory, but only %lu %s are left for it",
+		 size, unit, rest, rest_unit);
 }
 
 size_t mull_check_vms(const struct mull_machine *machine,
@@ -387,12 +388,9 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_cpus(&check, vm);
 		check_images(&check, vm);
 		check_command_line(&check, vm);
-		check_policy(&check, vm, vms[vm].on_poweroff,
-			     "on-poweroff is neither stop nor restart");
-		check_policy(&check, vm, vms[vm].on_reset,
-			     "on-reset is neither stop nor restart");
-		check_policy(&check, vm, vms[vm].on_crash,
-			     "on-crash is neither stop nor restart");
+		check_policy(&check, vm, vms[vm].on_poweroff, "on-poweroff");
+		check_policy(&check, vm, vms[vm].on_reset, "on-reset");
+		check_policy(&check, vm, vms[vm].on_crash, "on-crash");
 		check_console(&check, vm);
 		check_unknown(&check, vm);
 		check_overlaps(&check, vm);

@@ -180,7 +180,7 @@ static enum error vmx_cpu_enable(void)
 static enum error vmx_vcpu_create(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = page_alloc(VCPU_PAGES);
-	uint8_t *vmcs = (uint8_t *)vmx + PAGE_SIZE;
+	uint8_t *vmcs;
 
 	vcpu->fpu = fpu_area_alloc();
 	if (!vmx || !vcpu->fpu) {
@@ -190,6 +190,7 @@ static enum error vmx_vcpu_create(struct vcpu *vcpu)
 			fpu_area_free(vcpu->fpu);
 		return FAIL(ERR_NO_MEMORY);
 	}
+	vmcs = (uint8_t *)vmx + PAGE_SIZE;
 	set_revision(vmcs);
 	vmx->vmcs_physical = arch_physical(vmcs).value;
 	/* One for each; 0 is the hypervisor's. */
