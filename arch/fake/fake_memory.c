@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Physical memory is one sparse file, mapped whole for arch_direct() and for
- * tests, and two megabytes of it once more for arch_window(): a pointer kept
- * across the next arch_window() sees another frame, as on the real machine.
+ * tests, and two megabytes of it once more for arch_window() and arch_view(): a
+ * pointer kept across the next call sees another frame, as on the real machine.
  */
 #include <arch/fake/fake.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static int memory_file = -1;
-static uint8_t *memory, *window;
+static uint8_t *memory, *window, *view;
 
 static void *check(void *mapping)
 {
@@ -33,9 +33,10 @@ static void memory_start(void)
 	}
 	memory = check(mmap(NULL, FAKE_MEMORY_SIZE, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_NORESERVE, memory_file, 0));
-	window = check(mmap(NULL, FRAME_SIZE, PROT_NONE,
+	window = check(mmap(NULL, 2 * FRAME_SIZE, PROT_NONE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 			    0));
+	view = window + FRAME_SIZE;
 }
 
 void *fake_memory(hpa_t address)
@@ -57,22 +58,32 @@ void fake_memory_clear(void)
 		perror("fake memory");
 		abort();
 	}
-	check(mmap(window, FRAME_SIZE, PROT_NONE,
+	check(mmap(window, 2 * FRAME_SIZE, PROT_NONE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 		   0));
 }
 
-FAKE void *arch_window(hpa_t frame)
+static void *show(void *at, hpa_t frame, int rights)
 {
-	memory_start();
 	if (frame.value % FRAME_SIZE || frame.value >= FAKE_MEMORY_SIZE) {
 		fprintf(stderr, "fake memory: no frame at 0x%lx\n",
 			(unsigned long)frame.value);
 		abort();
 	}
-	return check(mmap(window, FRAME_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_FIXED, memory_file,
-			  (off_t)frame.value));
+	return check(mmap(at, FRAME_SIZE, rights, MAP_SHARED | MAP_FIXED,
+			  memory_file, (off_t)frame.value));
+}
+
+FAKE void *arch_window(hpa_t frame)
+{
+	memory_start();
+	return show(window, frame, PROT_READ | PROT_WRITE);
+}
+
+FAKE const void *arch_view(hpa_t frame)
+{
+	memory_start();
+	return show(view, frame, PROT_READ);
 }
 
 /* The hypervisor's own objects, which lie in the test program, have their

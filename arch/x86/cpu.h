@@ -100,7 +100,7 @@ void descriptors_start(struct cpu *cpu);
 void page_table_start(const struct mull_boot_info *boot);
 void page_table_cpu_area(uint32_t index);
 uint64_t page_table_root(void);
-/* A read-only view of guest RAM that stays in its slot (1..WINDOW_SLOTS - 1) of
+/* A read-only view of guest RAM that stays in its slot (1..WINDOW_SLOTS - 2) of
  * this CPU until the next call for that slot. */
 #define WINDOW_SLOTS 32
 const void *page_table_view(uint32_t slot, hpa_t address);

@@ -168,12 +168,17 @@ void *arch_window(hpa_t frame)
 	return (void *)window_address(cpu->index, 0);
 }
 
+const void *arch_view(hpa_t frame)
+{
+	return open_window(WINDOW_SLOTS - 1, frame, 0);
+}
+
 const void *page_table_view(uint32_t slot, hpa_t address)
 {
 	hpa_t frame = hpa(round_down(address.value, FRAME_SIZE));
 	const uint8_t *window;
 
-	ASSERT(slot > 0 && slot < WINDOW_SLOTS);
+	ASSERT(slot > 0 && slot < WINDOW_SLOTS - 1);
 	window = open_window(slot, frame, 0);
 	return window + (address.value - frame.value);
 }

@@ -56,6 +56,9 @@ void arch_take_interrupts(void);
  * Returns its mapping, valid on this CPU until the next call on this CPU.
  */
 void *arch_window(hpa_t frame);
+/* The same to read only, beside the other: each holds its frame while the
+ * other one is opened. */
+const void *arch_view(hpa_t frame);
 
 /* Memory of the hypervisor itself: always mapped, read and write. */
 void *arch_direct(hpa_t address);

@@ -12,11 +12,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One image of the package, its extent already checked. */
+/* One image: of the package, its extent already checked, or of the store. */
 struct load_image {
 	const struct mull_image *record; /* NULL: none */
-	const uint8_t *bytes;		 /* record->size bytes */
+	/* record->size bytes: in one of these places.  Neither: damaged. */
+	const uint8_t *bytes;	/* mapped */
+	const uint32_t *frames; /* seen by arch_view() only */
 };
+
+static inline bool image_is_there(const struct load_image *image)
+{
+	return image->bytes || image->frames;
+}
+
+/*
+ * image_at - see what lies at byte @at of @image
+ * @length: bytes that are wanted; then, how many of them can be seen at once
+ *
+ * The bytes are there; valid on this CPU until the next call on this CPU.
+ */
+const uint8_t *image_at(const struct load_image *image, uint64_t at,
+			uint64_t *length);
+/* Copies bytes that are there. */
+void image_read(const struct load_image *image, uint64_t at, void *to,
+		size_t length);
 
 /* How vCPU 0 begins: 64-bit mode, flat segments, CR0.PG on, CR3 = @cr3. */
 struct guest_start {

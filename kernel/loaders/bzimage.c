@@ -73,7 +73,7 @@ static uint64_t get(const struct load *load, struct field field)
 {
 	uint64_t value = 0;
 
-	memcpy(&value, load->request.kernel.bytes + field.at, field.size);
+	image_read(&load->request.kernel, field.at, &value, field.size);
 	return value;
 }
 
@@ -142,7 +142,8 @@ static enum error find_kernel(struct load *load)
 				 "kernel ends before its entry point");
 	if (size > image->record->size - start)
 		size = image->record->size - start;
-	piece->from = image->bytes + start;
+	piece->image = image;
+	piece->from = start;
 	piece->copied = size;
 	piece->size = size;
 	return ERR_NONE;
@@ -201,7 +202,7 @@ static enum error place_initrd(struct load *load, uint64_t kernel_end)
 				 (unsigned long)bottom, (unsigned long)top);
 	work->pieces[work->piece_count++] = (struct load_piece){
 		.to = round_down(top - size, PAGE_SIZE),
-		.from = initrd->bytes,
+		.image = initrd,
 		.copied = size,
 		.size = size,
 	};
@@ -235,12 +236,14 @@ static void set(struct load *load, enum error *error, struct field field,
 static void copy_header(struct load *load, enum error *error)
 {
 	uint64_t end = header_end(load);
+	uint8_t header[HEADER_END_MAX - HEADER_START];
 
 	if (end > HEADER_END_MAX)
 		end = HEADER_END_MAX;
+	image_read(&load->request.kernel, HEADER_START, header,
+		   end - HEADER_START);
 	*error = guest_write(load->request.memory, gpa(LOW_INFO + HEADER_START),
-			     load->request.kernel.bytes + HEADER_START,
-			     end - HEADER_START);
+			     header, end - HEADER_START);
 }
 
 /* The hole below 4 GiB is not listed: the kernel puts devices there. */

@@ -40,7 +40,8 @@ static const uint8_t ident[] = { 0x7f, 'E', 'L', 'F', 2, 1, 1 };
 #define PT_LOAD 1
 #define PT_NOTE 4
 #define PF_X BIT(0)
-#define SEGMENTS_MAX 16 /* bounds the work */
+#define SEGMENTS_MAX 16 /* bound the work */
+#define NOTES_MAX KIB(4)
 
 /* ---- header ------------------------------------------------------------- */
 
@@ -61,7 +62,7 @@ static enum error check_header(struct load *load, struct elf_header *header)
 
 	memset(header, 0, sizeof *header);
 	if (in_file(load, 0, sizeof *header))
-		memcpy(header, load->request.kernel.bytes, sizeof *header);
+		image_read(&load->request.kernel, 0, header, sizeof *header);
 	if (memcmp(header->ident, ident, sizeof ident))
 		problem = "no ELF64 header";
 	else if (header->machine != EM_X86_64)
@@ -87,43 +88,51 @@ static struct elf_segment get_segment(const struct load *load,
 {
 	struct elf_segment segment;
 
-	memcpy(&segment,
-	       load->request.kernel.bytes + header->phoff +
-		       index * sizeof segment,
-	       sizeof segment);
+	image_read(&load->request.kernel,
+		   header->phoff + index * sizeof segment, &segment,
+		   sizeof segment);
 	return segment;
 }
 
 /* ---- note --------------------------------------------------------------- */
 
-/* Looks through @size bytes of notes at @bytes; 0: Mullion's is not there. */
-static uint32_t find_abi(const uint8_t *bytes, uint64_t size)
+/* Looks through @size bytes of notes at @at; 0: Mullion's is not there. */
+static uint32_t find_abi(const struct load_image *image, uint64_t at,
+			 uint64_t size)
 {
-	struct elf_note note;
-	uint32_t abi;
+	struct __attribute__((packed)) {
+		struct elf_note note;
+		char name[sizeof MULL_NOTE_OWNER];
+		uint32_t abi;
+	} found = { 0 };
 
-	while (size >= sizeof note) {
+	if (size > NOTES_MAX)
+		size = NOTES_MAX;
+	while (size >= sizeof found.note) {
 		uint64_t name, descriptor;
 
-		memcpy(&note, bytes, sizeof note);
-		bytes += sizeof note;
-		size -= sizeof note;
-		name = round_up(note.name_size, 4);
-		descriptor = round_up(note.descriptor_size, 4);
+		image_read(image, at, &found.note, sizeof found.note);
+		at += sizeof found.note;
+		size -= sizeof found.note;
+		name = round_up(found.note.name_size, 4);
+		descriptor = round_up(found.note.descriptor_size, 4);
 		if (name > size || descriptor > size - name)
 			return 0;
-		if (note.type == MULL_NOTE_ABI &&
-		    note.name_size == sizeof MULL_NOTE_OWNER &&
-		    note.descriptor_size == sizeof abi &&
-		    !memcmp(bytes, MULL_NOTE_OWNER, sizeof MULL_NOTE_OWNER)) {
-			memcpy(&abi, bytes + name, sizeof abi);
-			return abi;
+		if (found.note.type == MULL_NOTE_ABI &&
+		    found.note.name_size == sizeof found.name &&
+		    found.note.descriptor_size == sizeof found.abi) {
+			image_read(image, at, found.name,
+				   sizeof found - sizeof found.note);
+			if (!memcmp(found.name, MULL_NOTE_OWNER,
+				    sizeof found.name))
+				return found.abi;
 		}
-		bytes += name + descriptor;
+		at += name + descriptor;
 		size -= name + descriptor;
 	}
 	return 0;
 }
+_Static_assert(sizeof MULL_NOTE_OWNER % 4 == 0, "the ABI follows the name");
 
 static enum error check_note(struct load *load, const struct elf_header *header)
 {
@@ -134,8 +143,7 @@ static enum error check_note(struct load *load, const struct elf_header *header)
 
 		if (segment.type == PT_NOTE &&
 		    in_file(load, segment.offset, segment.filesz))
-			abi = find_abi(load->request.kernel.bytes +
-					       segment.offset,
+			abi = find_abi(&load->request.kernel, segment.offset,
 				       segment.filesz);
 	}
 	if (!abi)
@@ -200,7 +208,8 @@ static enum error add_segment(struct load *load,
 				 (unsigned long)segment->paddr, problem);
 	work->pieces[work->piece_count++] = (struct load_piece){
 		.to = segment->paddr,
-		.from = load->request.kernel.bytes + segment->offset,
+		.image = &load->request.kernel,
+		.from = segment->offset,
 		.copied = segment->filesz,
 		.size = segment->memsz,
 	};

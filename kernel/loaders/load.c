@@ -39,9 +39,12 @@ static void next_phase(struct load_work *work)
 
 /* BearSSL's code uses vector registers.  @digest: NULL, or what is hashed so
  * far; it costs as much as another piece of 64 bytes. */
-static void hash_piece(struct load_work *work, const uint8_t *bytes,
-		       size_t length, uint8_t *digest)
+static void hash_piece(struct load_work *work, const struct load_image *image,
+		       uint64_t length, uint8_t *digest)
 {
+	/* Steps divide a frame: all of it can be seen. */
+	const uint8_t *bytes = image_at(image, work->at, &length);
+
 	arch_fpu_begin();
 	if (work->at == 0)
 		br_sha256_init(&work->sha256);
@@ -58,16 +61,16 @@ static enum error hash_step(struct load *load, const struct load_image *image,
 	uint64_t left;
 	uint8_t digest[br_sha256_SIZE];
 
-	if (!image->bytes)
+	if (!image_is_there(image))
 		return load_fail(load, ERR_BAD_IMAGE,
 				 "%s: the image is damaged", what);
 	left = image->record->size - work->at;
 	if (left > HASH_STEP) {
-		hash_piece(work, image->bytes + work->at, HASH_STEP, NULL);
+		hash_piece(work, image, HASH_STEP, NULL);
 		work->at += HASH_STEP;
 		return ERR_NONE;
 	}
-	hash_piece(work, image->bytes + work->at, left, digest);
+	hash_piece(work, image, left, digest);
 	if (memcmp(digest, image->record->sha256, sizeof digest))
 		return load_fail(load, ERR_BAD_HASH,
 				 "%s: the SHA-256 does not match the package's",
@@ -116,16 +119,18 @@ static uint64_t copy_some(const struct guest_memory *memory,
 {
 	gpa_t to = gpa(piece->to + at);
 	uint64_t left = piece->size - at;
+	const uint8_t *from = NULL;
+	enum error error;
 
 	if (at < piece->copied)
 		left = piece->copied - at;
 	if (left > COPY_STEP)
 		left = COPY_STEP;
-	if (at < piece->copied ?
-		    guest_write(memory, to, piece->from + at, left) :
-		    guest_zero(memory, to, left))
-		return 0;
-	return left;
+	if (at < piece->copied)
+		from = image_at(piece->image, piece->from + at, &left);
+	error = from ? guest_write(memory, to, from, left) :
+		       guest_zero(memory, to, left);
+	return error ? 0 : left;
 }
 
 static enum error copy_step(struct load *load)

@@ -26,8 +26,9 @@
 /* A run of guest memory: bytes of an image, then zeroes. */
 struct load_piece {
 	uint64_t to;
-	const uint8_t *from;
-	uint64_t copied; /* bytes at @from */
+	const struct load_image *image;
+	uint64_t from;	 /* byte of @image */
+	uint64_t copied; /* bytes from there */
 	uint64_t size;	 /* at least @copied */
 };
 

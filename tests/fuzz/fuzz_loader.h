@@ -53,8 +53,8 @@ static void fuzz_load(uint32_t kind, const uint8_t *bytes, size_t size)
 	const struct load_request request = {
 		.memory = &memory,
 		.vm = &vm,
-		.kernel = { &records[0], bytes },
-		.initrd = { &records[1], initrd },
+		.kernel = { .record = &records[0], .bytes = bytes },
+		.initrd = { .record = &records[1], .bytes = initrd },
 		.memory_low = FUZZ_LOW,
 		.memory_high = FUZZ_HIGH,
 	};

@@ -8,6 +8,7 @@
 
 #include <arch/fake/fake.h>
 #include <cmocka.h>
+#include <mullion/frame_pool.h>
 #include <mullion/guest.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
@@ -15,6 +16,20 @@
 
 /* Frames in falling order from here, so that no guest address is a host's. */
 #define LAST_FRAME 6000
+
+static void make_dirty(const struct load_guest *guest)
+{
+	uint64_t low = guest->memory.regions[0].size;
+
+	for (uint64_t at = 0; at < low && at < MIB(64); at += KIB(4)) {
+		uint8_t dirt[KIB(4)];
+
+		memset(dirt, 0xcc, sizeof dirt);
+		assert_int_equal(
+			guest_write(&guest->memory, gpa(at), dirt, sizeof dirt),
+			ERR_NONE);
+	}
+}
 
 void load_guest_make(struct load_guest *guest, uint64_t low, uint64_t high)
 {
@@ -36,14 +51,7 @@ void load_guest_make(struct load_guest *guest, uint64_t low, uint64_t high)
 	strcpy(guest->vm.name, "guest");
 	guest->load.request.memory_low = low;
 	guest->load.request.memory_high = high;
-	for (uint64_t at = 0; at < low && at < MIB(64); at += KIB(4)) {
-		uint8_t dirt[KIB(4)];
-
-		memset(dirt, 0xcc, sizeof dirt);
-		assert_int_equal(
-			guest_write(&guest->memory, gpa(at), dirt, sizeof dirt),
-			ERR_NONE);
-	}
+	make_dirty(guest);
 }
 
 /* On the heap at its exact size, so that a read behind it is found. */
@@ -61,6 +69,45 @@ static struct load_image make_image(struct mull_image *record, uint32_t kind,
 	return image;
 }
 
+static enum error run(struct load_guest *guest,
+		      const struct load_request *request)
+{
+	enum error error;
+	bool done = false;
+
+	load_begin(&guest->load, request);
+	guest->steps = 0;
+	do {
+		error = load_step(&guest->load, &done);
+		guest->steps++;
+	} while (!error && !done);
+	assert_false(fake_fpu_open);
+	assert_true(done == !error);
+	assert_true(done == !guest->load.words[0]);
+	return error;
+}
+
+/* The same bytes in frames of the store: every second one from @first. */
+static void put_in_store(struct load_image *image, uint32_t first,
+			 uint32_t frames[16])
+{
+	const uint8_t *bytes = image->bytes;
+	uint64_t size = bytes ? image->record->size : 0;
+
+	image->bytes = NULL;
+	image->frames = bytes ? frames : NULL;
+	frames[0] = first; /* also of an empty one */
+	for (uint64_t at = 0; at < size; at += FRAME_SIZE) {
+		uint64_t frame = first + at / FRAME_SIZE * 2;
+		uint64_t left = size - at;
+
+		assert_true(at / FRAME_SIZE < 16);
+		frames[at / FRAME_SIZE] = (uint32_t)frame;
+		memcpy(fake_memory(hpa(frame << FRAME_SHIFT)), bytes + at,
+		       left < FRAME_SIZE ? left : FRAME_SIZE);
+	}
+}
+
 enum error load_guest_run(struct load_guest *guest, uint32_t kind,
 			  const void *kernel, uint64_t kernel_size,
 			  const void *initrd, uint64_t initrd_size)
@@ -72,24 +119,25 @@ enum error load_guest_run(struct load_guest *guest, uint32_t kind,
 		.memory_high = guest->load.request.memory_high,
 		.tsc_khz = 2400000,
 	};
+	uint32_t frames[2][16];
+	const uint8_t *bytes[2];
 	enum error error;
-	bool done = false;
 
 	request.kernel = make_image(&guest->kernel, kind, kernel, kernel_size);
 	if (initrd)
 		request.initrd = make_image(&guest->initrd, MULL_IMAGE_INITRD,
 					    initrd, initrd_size);
-	load_begin(&guest->load, &request);
-	guest->steps = 0;
-	do {
-		error = load_step(&guest->load, &done);
-		guest->steps++;
-	} while (!error && !done);
-	assert_false(fake_fpu_open);
-	assert_true(done == !error);
-	assert_true(done == !guest->load.words[0]);
-	free((void *)request.kernel.bytes);
-	free((void *)request.initrd.bytes);
+	bytes[0] = request.kernel.bytes;
+	bytes[1] = request.initrd.bytes;
+	error = run(guest, &request);
+	/* It must not matter where the images lie. */
+	if (!error)
+		make_dirty(guest);
+	put_in_store(&request.kernel, LAST_FRAME + 1, frames[0]);
+	put_in_store(&request.initrd, LAST_FRAME + 40, frames[1]);
+	assert_int_equal(run(guest, &request), error);
+	free((void *)bytes[0]);
+	free((void *)bytes[1]);
 	return error;
 }
 

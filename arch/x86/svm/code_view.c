@@ -11,7 +11,7 @@
 
 /* Slots of this CPU's windows: one a level and one for the code. */
 #define SLOTS_A_VIEW (CODE_LEVELS + 1)
-static_assert(1 + CODE_VIEWS * SLOTS_A_VIEW <= WINDOW_SLOTS, "windows");
+static_assert(1 + CODE_VIEWS * SLOTS_A_VIEW < WINDOW_SLOTS, "windows");
 
 /* A window shows 2 MiB, whatever the guest's page. */
 static uint64_t view_size(int level)
