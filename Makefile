@@ -35,7 +35,7 @@ unit_src    := $(kernel_pure) $(driver_src) $(wildcard $(x86_pure)) $(boot_pure)
 	$(wildcard tools/libmullctl/*.c)
 unit_tests  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 guests      := $(patsubst guests/%.c,%,$(wildcard guests/*.c))
-fuzz_src   := $(kernel_pure) $(x86_pure) $(wildcard arch/fake/*.c)
+fuzz_src   := $(kernel_pure) $(driver_src) $(x86_pure) $(wildcard arch/fake/*.c)
 fuzz_tests := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 hypervisor_cflags := $(common) $(freestanding) -mcmodel=kernel -fno-pic \
@@ -136,7 +136,7 @@ $(B)/unit/libunit.a: $(call objects,unit)
 	@rm -f $@
 	$(call say,AR,$@)ar rcs $@ $^
 $(B)/unit/test_%: $(B)/obj/unit/tests/unit/test_%.o $(B)/unit/libunit.a
-	$(call say,LD,$@)$(CC) -fsanitize=address,undefined $(filter %.o,$^) $(B)/unit/libunit.a -lcmocka -lyaml -lcrypto -lz -lbearssl -o $@
+	$(call say,LD,$@)$(CC) -fsanitize=address,undefined $(filter %.o,$^) $(B)/unit/libunit.a -lcmocka -lyaml -lcrypto -lz -lbearssl -llz4 -o $@
 # Runs the entry code itself, up to the instructions that a host refuses.
 $(B)/unit/test_mitigation_patch: $(patsubst %,$(B)/obj/unit/arch/x86/%.o, \
 	mitigation_patch mitigation_code vmx/vmx_enter svm/svm_enter)
@@ -153,7 +153,7 @@ $(B)/fuzz/libfuzz.a: $(call objects,fuzz)
 	$(call say,AR,$@)ar rcs $@ $^
 $(B)/fuzz/fuzz_%: $(B)/obj/fuzz/tests/fuzz/fuzz_%.o $(B)/fuzz/libfuzz.a
 	$(call say,LD,$@)clang -fsanitize=fuzzer,address,undefined $^ \
-		-lbearssl -o $@
+		-lbearssl -llz4 -o $@
 
 # ---- what run and test need first ------------------------------------------
 # KERNELS=FOLDER keeps the downloaded kernels outside of build/.

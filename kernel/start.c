@@ -17,7 +17,6 @@
 
 const struct virt_ops *virt;
 
-struct package boot_package;
 static _Atomic bool guests_may_run;
 
 void kernel_memory_start(const struct mull_boot_info *boot)

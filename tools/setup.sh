@@ -6,7 +6,7 @@
 set -eu
 
 build="gcc make binutils gnu-efi libyaml-dev libssl-dev zlib1g-dev
-	libbearssl-dev acpica-tools console-setup-linux python3 mtools gdisk
+	libbearssl-dev liblz4-dev acpica-tools console-setup-linux python3 mtools gdisk
 	dosfstools busybox-static cpio zstd"
 checks="libcmocka-dev clang libclang-rt-14-dev cppcheck clang-format
 	shellcheck gdb pkgconf mmdebstrap"

@@ -17,7 +17,8 @@ typedef uint16_t frame_owner;
 #define FRAME_FREE 1
 #define FRAME_HYPERVISOR 2
 #define FRAME_PACKAGE 3
-#define FRAME_VM 16 /* + VM index */
+#define FRAME_STORE 4 /* uploaded images */
+#define FRAME_VM 16   /* + VM index */
 
 #define FRAME_SHIFT 21
 

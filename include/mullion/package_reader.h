@@ -40,6 +40,9 @@ enum error package_read(struct package *package, const void *bytes,
 			uint64_t size, const struct mull_limits *limits,
 			package_complain *complain, void *context);
 
+/* What is wrong with the image's record by itself; NULL: nothing. */
+const char *image_problem(const struct mull_image *image);
+
 /* The image @index as the loader takes it; bytes NULL when it is unusable. */
 struct load_image package_image(const struct package *package, uint32_t index);
 

@@ -170,6 +170,8 @@ static enum error check_header(struct reading *reading)
 	return error ? error : check_size(reading);
 }
 
+struct package boot_package;
+
 /* ---- images ------------------------------------------------------------- */
 
 /* Whether it ends and can be shown as it is. */
@@ -181,14 +183,16 @@ static bool name_is_good(const char name[MULL_NAME_MAX])
 	return length && !memcmp(name, shown, length + 1);
 }
 
-/* What is wrong with the image's record by itself; NULL: nothing. */
-static const char *record_problem(const struct mull_image *image)
+static bool crc_is_right(const struct mull_image *image)
 {
 	struct mull_image copy = *image;
 
 	copy.crc = 0;
-	if (crc32_ieee(0, &copy, sizeof copy) != image->crc)
-		return "its record is damaged (CRC-32)";
+	return crc32_ieee(0, &copy, sizeof copy) == image->crc;
+}
+
+const char *image_problem(const struct mull_image *image)
+{
 	if (!name_is_good(image->name))
 		return "its name is not 1 to 31 printable characters";
 	if (image->kind < MULL_IMAGE_BZIMAGE || image->kind > MULL_IMAGE_INITRD)
@@ -238,7 +242,8 @@ static void read_image(struct reading *reading, uint32_t index)
 	       package->bytes + reading->header.image_offset +
 		       index * sizeof *image,
 	       sizeof *image);
-	problem = record_problem(image);
+	problem = crc_is_right(image) ? image_problem(image) :
+					"its record is damaged (CRC-32)";
 	if (!problem)
 		problem = overlap_problem(reading, index);
 	if (problem)

@@ -34,6 +34,8 @@ static const char *owner_name(frame_owner owner)
 		return "the hypervisor";
 	case FRAME_PACKAGE:
 		return "the boot package";
+	case FRAME_STORE:
+		return "the store of images";
 	}
 	if (owner - FRAME_VM < MULL_VM_MAX && vms[owner - FRAME_VM])
 		return vms[owner - FRAME_VM]->description.name;

@@ -184,6 +184,9 @@ static void obey(void *context, const struct mull_frame_header *header,
 			reply(header->sequence, error);
 	} else if (header->type == MULL_FRAME_REQUEST) {
 		request_obey(header->sequence, payload, length, next_answer());
+	} else if (header->type == MULL_FRAME_UPLOAD_DATA) {
+		request_take_data(header->sequence, header->stream, payload,
+				  length, next_answer());
 	} else {
 		reply(header->sequence, ERR_BAD_REQUEST);
 	}

@@ -238,6 +238,7 @@ bool manage_poll(void)
 	receive();
 	consoles_offer_input();
 	more |= transmit();
+	more |= upload_work();
 	want_interrupts(was_interrupted);
 	if (ending && !end_now && !wire_length && !consoles_print()) {
 		uart_send_waiting(uart, "", 1); /* behind all the others */

@@ -49,6 +49,14 @@ static const struct command {
 				   0 },
 	[MULL_COMMAND_INFO] = { request_info, 0, 0, 0, 0 },
 	[MULL_COMMAND_LIST] = { request_list, 0, 0, 0, MULL_VM_MAX },
+	[MULL_COMMAND_IMAGES] = { request_images, 0, 0, 0, MULL_IMAGE_MAX },
+	[MULL_COMMAND_UPLOAD] = { request_upload, 0, sizeof(struct mull_upload),
+				  sizeof(struct mull_upload), 0 },
+	[MULL_COMMAND_UPLOAD_END] = { request_upload_end, 0, 0, 0,
+				      MULL_IMAGE_MAX },
+	[MULL_COMMAND_IMAGE_READ] = { request_image_read, 0, 0, 0, UINT64_MAX },
+	[MULL_COMMAND_IMAGE_DELETE] = { request_image_delete, CHANGES, 0, 0,
+					MULL_IMAGE_MAX },
 	[MULL_COMMAND_SHOW] = { request_show, ABOUT_VM, 0, 0,
 				sizeof(struct mull_vm) },
 	[MULL_COMMAND_AUDIT] = { request_audit, 0, 0, 0, 1 },
@@ -249,6 +257,19 @@ void request_obey(uint32_t sequence, const void *payload, size_t length,
 	}
 	work.command = command;
 	proceed(answer);
+}
+
+void request_take_data(uint32_t sequence, uint32_t image, const void *payload,
+		       size_t length, struct answer *answer)
+{
+	const struct asked asked = { .number = image,
+				     .data = payload,
+				     .length = length };
+
+	answer->reply = (struct mull_reply){ .sequence = sequence };
+	answer->length = 0;
+	answer->pending = false;
+	finish(answer, request_upload_data(&asked, answer));
 }
 
 void request_continue(struct answer *answer)

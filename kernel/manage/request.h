@@ -57,4 +57,11 @@ request_handler request_vm_stats, request_cpu_stats, request_ledger,
 	request_events, request_log, request_history, request_attach,
 	request_trace;
 
+/* request_image.c */
+request_handler request_images, request_image_read, request_image_delete;
+/* upload.c */
+request_handler request_upload, request_upload_end, request_upload_data;
+/* Fills in how far the upload of @status->number is, if one is under way. */
+void upload_status(struct mull_image_status *status);
+
 #endif

@@ -5,8 +5,8 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/frame_pool.h>
+#include <mullion/images.h>
 #include <mullion/manage.h>
-#include <mullion/package_reader.h>
 #include <string.h>
 
 static struct mull_vm draft; /* for the next CREATE */
@@ -51,12 +51,9 @@ static bool draft_is_good(struct answer *answer)
 	}
 	all[MULL_VM_MAX] = draft;
 	for (uint32_t i = 0; i < MULL_IMAGE_MAX; i++) {
-		struct load_image image = package_image(&boot_package, i);
-
-		if (image.record)
+		kinds[i] = image_kind(i);
+		if (image_find(i).record)
 			images = i + 1;
-		if (image.bytes)
-			kinds[i] = image.record->kind;
 	}
 	return mull_check_vms(&boot_package.machine, all, ARRAY_COUNT(all),
 			      kinds, images, &limits, bad, on_complaint,

@@ -144,6 +144,14 @@ struct answer;
 void request_obey(uint32_t sequence, const void *payload, size_t length,
 		  struct answer *answer);
 void request_continue(struct answer *answer);
+/* Takes a piece of an upload; never pending. */
+void request_take_data(uint32_t sequence, uint32_t image, const void *payload,
+		       size_t length, struct answer *answer);
+
+/* ---- upload.c ----------------------------------------------------------- */
+
+/* The next piece of work on what was uploaded; whether there is more. */
+bool upload_work(void);
 
 /* ---- channel.c and text.c: what the line carries ------------------------- */
 

@@ -7,9 +7,9 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
+#include <mullion/images.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
-#include <mullion/package_reader.h>
 #include <mullion/page.h>
 #include <mullion/vm.h>
 #include <stdarg.h>
@@ -170,8 +170,8 @@ static void begin_load(struct vm *vm)
 	struct load_request request = {
 		.memory = &vm->memory,
 		.vm = &vm->description,
-		.kernel = package_image(&boot_package, vm->description.kernel),
-		.initrd = package_image(&boot_package, vm->description.initrd),
+		.kernel = image_find(vm->description.kernel),
+		.initrd = image_find(vm->description.initrd),
 		.memory_low = vm->memory_low,
 		.memory_high = vm->memory_high,
 		.tsc_khz = arch_time_khz(),

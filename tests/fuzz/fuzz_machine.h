@@ -9,7 +9,7 @@
 #include <mullion/frame_pool.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
-#include <mullion/package_reader.h>
+#include <mullion/images.h>
 #include <mullion/page.h>
 #include <mullion/vm.h>
 #include <stdio.h>
@@ -73,12 +73,9 @@ void cpu_loop_move(struct vcpu *of)
 	of->next = of->next ? NULL : of;
 }
 
-struct package boot_package;
-
-struct load_image package_image(const struct package *package, uint32_t index)
+struct load_image image_find(uint32_t number)
 {
-	(void)package;
-	(void)index;
+	(void)number;
 	return (struct load_image){ 0 };
 }
 

@@ -4,7 +4,8 @@ them.  Written without a look at kernel/manage/frame.c: a second opinion."""
 import struct
 import zlib
 
-HELLO, LOG, CONSOLE, EVENT, REPLY, INPUT, REQUEST = 1, 2, 3, 4, 5, 16, 17
+HELLO, LOG, CONSOLE, EVENT, REPLY = 1, 2, 3, 4, 5
+INPUT, REQUEST, UPLOAD_DATA = 16, 17, 18
 HYPERVISOR = 0xFFFF
 # requests
 STOP, START, PAUSE, RESUME, INJECT, DESCRIBE, CREATE = 3, 4, 5, 6, 7, 8, 9

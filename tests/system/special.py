@@ -19,6 +19,7 @@ import life
 import machine_end
 import machines
 import screens
+import uploads
 from backends import BACK_ENDS
 from machines import SECONDS
 from packages import CHANNEL
@@ -183,6 +184,7 @@ TESTS = {
     # A minute for the root, and Bochs would need an hour.
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
+    "images": Special(uploads.images),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.

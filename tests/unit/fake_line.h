@@ -266,22 +266,6 @@ void vm_step(struct vcpu *vcpu)
 	(void)vcpu;
 }
 
-frame_owner frame_owner_of(uint32_t frame)
-{
-	(void)frame;
-	return FRAME_ABSENT;
-}
-
-uint64_t frames_free(void)
-{
-	return 5;
-}
-
-uint64_t pages_in_use(void)
-{
-	return 3;
-}
-
 uint32_t cpu_loop_service(void)
 {
 	return 0;
@@ -310,7 +294,6 @@ uint32_t vm_home(const struct vm *vm)
 }
 
 struct vm *vms[MULL_VM_MAX];
-struct package boot_package;
 static uint32_t destroyed;
 
 /* Two vCPUs of which nothing is looked at. */
@@ -404,11 +387,23 @@ static struct mull_boot_info fake_boot = {
 		    { .size = MIB(16), .kind = MULL_MEMORY_DEVICE } },
 };
 static const uint8_t fake_sha256[32] = { 0xaa, 0xbb };
+/* Frames 1 to 5. */
+static void start_pool(void)
+{
+	static frame_owner owners[6];
+	static const struct mull_memory_range range = {
+		0, ARRAY_COUNT(owners) * FRAME_SIZE, MULL_MEMORY_USABLE, 0
+	};
+
+	memset(owners, 0, sizeof owners);
+	frame_pool_start(&range, 1, owners, ARRAY_COUNT(owners));
+}
 
 static void begin(enum mull_serial_mode mode, uint32_t count)
 {
 	struct mull_machine machine = { .serial_mode = mode };
 
+	start_pool();
 	memset(&chip, 0, sizeof chip);
 	chip.pace = 11; /* 115200 baud */
 	fake_port_in = chip_in;
