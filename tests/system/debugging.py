@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A guest's core in gdb, which is another's reader of it."""
+"""A guest in stock gdb: its core, and itself."""
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
+import time
 
 import disks
 import looks
@@ -13,7 +15,7 @@ from control import Tool
 from process import Process
 
 MANIFEST = """\
-machine: {serial: {mode: channel}}
+machine: {share-cpus: true, serial: {mode: channel}}
 vms:
   guest: {memory: 16MiB, cpus: [0, 1], kernel: $guests/counter.elf, \
 cmdline: 'period=50'}
@@ -50,6 +52,15 @@ def gdb(checks, *commands, program=None, core=None, seconds=60):
                           timeout=seconds)
     checks.note("$ %s\n%s%s" % (" ".join(words), done.stdout, done.stderr))
     return done.stdout
+
+
+def wait_for(tool, state):
+    """Until the guest is in that state."""
+    end = time.monotonic() + machines.SECONDS
+    while (seen := tool.states()["guest"]) != state and \
+            time.monotonic() < end:
+        time.sleep(0.2)
+    tool.checks.check(seen == state, "the guest is " + seen)
 
 
 # ---- dump -------------------------------------------------------------------
@@ -101,12 +112,12 @@ def dump(tool, operator, setup, folder, checks):
     tool.run("dump", "guest", status=2)
     tool.run("dump", "guest", "-o", folder / "nowhere" / "core", status=1)
     tool.run("dump", "guest", "-o", core)
-    tool.wait_for_states(guest="running")
+    wait_for(tool, "running")
     first = core.stat()
     tool.run("pause", "guest")
-    tool.wait_for_states(guest="paused")
+    wait_for(tool, "paused")
     tool.run("dump", "guest", "-o", core)
-    tool.wait_for_states(guest="paused")
+    wait_for(tool, "paused")
     now = core.stat()
     checks.check(now.st_ino != first.st_ino and now.st_mode & 0o777 == 0o600
                  and os.listdir(folder).count("guest.core.new") == 0,
@@ -116,13 +127,225 @@ def dump(tool, operator, setup, folder, checks):
     core_is_right(core, operator, setup, checks)
     headers_are_right(core, checks)
     tool.run("resume", "guest")
-    tool.wait_for_states(guest="running")
+    wait_for(tool, "running")
 
 
 def dumped_stopped(tool, checks):
-    tool.run("stop", "guest", "--force")
     _, words = tool.run("dump", "guest", "-o", "/dev/null", status=4)
     checks.check("guest is stopped" in words, "told why there is no dump")
+
+
+# ---- debug ------------------------------------------------------------------
+
+def debug_words(tool, *words):
+    return [tool.mullctl, "debug", "guest", *words, "--connect", tool.address]
+
+
+def code(operator, at, size=16):
+    """What the guest's memory really has there."""
+    return operator.memory(at, size)
+
+
+def by_pipe(tool, operator, setup, checks):
+    """gdb starts mullctl: breakpoints, steps, memory; then it lets go."""
+    program = setup.guests / "counter.elf"
+    at = looks.symbol(program, "sleep_ns")
+    text = gdb(checks, "set remotetimeout 60",
+               "target remote | " + " ".join(map(str, debug_words(
+                   tool, "--stdio"))),
+               "info threads", "break *%d" % at, "continue", "bt",
+               "p/x *(unsigned char *)$pc",
+               'printf "rip %#lx cr3 %#lx efer %#lx\n", $rip, $cr3, $efer',
+               "stepi", 'printf "one step: %#lx\n", $pc', "stepi", "stepi",
+               "set var *(long *)0xfff000 = 0x123456789abcdef",
+               "set $before = $r15", "set var $r15 = 77",
+               "maintenance flush register-cache",
+               'printf "r15 %d\\n", $r15', "set var $r15 = $before",
+               "finish", "continue",
+               'printf "memory %#lx\\n", *(long *)0xfff000',
+               "continue 3", "info breakpoints", "delete", "detach",
+               program=program, seconds=600)
+    first = struct.unpack("B", program_bytes(program, at, 1))[0]
+    for words, pattern in (
+            ("each vCPU is a thread", r"\* 1 +Thread 1 \(vCPU 0.*\n"
+             r" +2 +Thread 2 \(vCPU 1 \(not started\)\)"),
+            ("the breakpoint is hit",
+             r"Thread 1 hit Breakpoint 1, .*sleep_ns \(ns=\d+\) at guests/sdk"),
+            ("gdb shows who called", r"#1 .* in guest_main \(\) at guests/c"),
+            ("the INT3 is not seen", r"^\$1 = %#x$" % first),
+            ("system registers are there",
+             r"^rip %#x cr3 0x[0-9a-f]{4,} efer 0x[145d]\w\w$" % at),
+            ("a step is one instruction", r"^one step: %#x$" % (at + 2)),
+            ("finish finds the caller",
+             r"^0x\w+ in guest_main \(\) at guests/counter\.c"),
+            ("a register stays as it was set", r"^r15 77$"),
+            ("memory stays as it was set", r"^memory 0x123456789abcdef"),
+            ("it was hit at each round",
+             r"breakpoint already hit [56] times"),
+            ("gdb lets it go", r"\[Inferior 1 \(Remote target\) detached\]")):
+        checks.check(re.search(pattern, text, re.M), words)
+    left_alone(tool, operator, setup, checks)
+
+
+def program_bytes(program, at, size):
+    """What the program has at a linear address."""
+    told = subprocess.run(
+        ["objdump", "-s", "--start-address=%d" % at,
+         "--stop-address=%d" % (at + size), program], capture_output=True,
+        text=True, check=True).stdout
+    return bytes.fromhex("".join(re.findall(
+        r"^ [0-9a-f]+ ((?:[0-9a-f]+ ){1,4})", told, re.M)).replace(" ", ""))
+
+
+def left_alone(tool, operator, setup, checks):
+    """The guest runs as if nothing had been."""
+    program = setup.guests / "counter.elf"
+    at = looks.symbol(program, "sleep_ns")
+    wait_for(tool, "running")
+    length = len(operator.process.out)
+    operator.wait(lambda: len(re.findall(
+        rb"counter: \d", operator.process.out[length:])) > 2, "it counts on")
+    tool.run("pause", "guest")
+    wait_for(tool, "paused")
+    checks.check(code(operator, at) == program_bytes(program, at, 16),
+                 "no breakpoint is left")
+    tool.run("resume", "guest")
+    wait_for(tool, "running")
+
+
+def by_port(tool, operator, setup, checks):
+    """Over TCP; Ctrl-C stops the guest, and gdb dies with breakpoints set."""
+    stub = Process(debug_words(tool, "--listen", "tcp:127.0.0.1:0"),
+                   checks.note)
+    told = r"target remote (127\.0\.0\.1:\d+)"
+    debugger = None
+    try:
+        checks.check(stub.wait_for(told, 60, "err"), "told how to come")
+        debugger = Process(["gdb", "-nx", "-q", setup.guests / "counter.elf"],
+                           checks.note)
+        debugger.send("set remotetimeout 60\nset breakpoint always-inserted on"
+                      "\ntarget remote %s\n"
+                      % re.search(told, stub.text("err")).group(1))
+        checks.check(debugger.wait_for("halt_until_interrupt|sleep_ns", 60),
+                     "gdb shows where it is")
+        debugger.send("continue\n")
+        checks.check(debugger.wait_for("Continuing", 60), "it goes on")
+        wait_for(tool, "running")
+        debugger.process.send_signal(signal.SIGINT)
+        checks.check(debugger.wait_for("received signal SIGINT", 60),
+                     "Ctrl-C stops it")
+        wait_for(tool, "paused")
+        debugger.send("break sleep_ns\ncontinue 2\n")
+        checks.check(debugger.wait_for("hit Breakpoint 1", 60), "it is hit")
+        debugger.process.kill()
+        checks.check(stub.finish(60) == 0, "debug ends when gdb is gone")
+    finally:
+        if debugger:
+            debugger.stop()
+        stub.stop()
+    left_alone(tool, operator, setup, checks)
+
+
+def refused(tool, checks):
+    tool.run("debug", "guest", "--listen", "here", status=2)
+    tool.run("stop", "guest", "--force")
+    _, words = tool.run("debug", "guest", status=4)
+    checks.check("mullctl start guest" in words, "told what to do first")
+
+
+# ---- a stock Linux ----------------------------------------------------------
+
+LINUX = """\
+  linux: {memory: 512MiB, cpus: [1], \
+kernel: $kernels/cloud-amd64/vmlinuz, initrd: $demo, \
+cmdline: 'console=ttyS0 quiet nokaslr'}
+"""
+# Opens a file each second.
+OPENER = "while true; do cat /proc/uptime > /dev/null; sleep 1; done &"
+
+
+def kernel_symbols(console, checks, *names):
+    """Their addresses, as this boot's kernel tells them."""
+    console.send("grep -E ' (%s)$' /proc/kallsyms\n" % "|".join(names))
+    found = {}
+    for name in names:
+        pattern = r"^([0-9a-f]{16}) \w %s$" % name
+        if checks.check(console.wait_for(pattern, 60), "kallsyms has " + name):
+            found[name] = int(re.search(pattern, console.text(), re.M)[1], 16)
+    return found
+
+
+def linux_by_gdb(tool, checks, symbols):
+    """Stock gdb without the kernel's symbols."""
+    stub = [tool.mullctl, "debug", "linux", "--stdio", "--connect",
+            tool.address]
+    opens = symbols["do_sys_openat2"]
+    text = gdb(checks, "set remotetimeout 60",
+               "target remote | " + " ".join(map(str, stub)),
+               "break *%#x" % opens, "continue",
+               'printf "at %#lx\\n", $pc', "x/s $rsi",
+               'printf "from %#lx\\n", *(long *)$rsp', "bt 2", "x/i $pc",
+               "x/s %#x" % symbols["linux_banner"], "info registers",
+               "stepi", 'printf "then %#lx\\n", $pc', "stepi", "stepi",
+               'printf "later %#lx\\n", $pc', "continue",
+               'printf "again %#lx\\n", $pc', "delete", "detach",
+               seconds=300)
+    caller = symbols["__x64_sys_openat"]
+    steps = [int(step, 16) for step in
+             re.findall(r"^(?:then|later) (0x[0-9a-f]+)$", text, re.M)]
+    come = re.search(r"^from (0x[0-9a-f]+)$", text, re.M)
+    for words, good in (
+            ("the breakpoint is hit", "\nBreakpoint 1, 0x" in text
+             and "at %#x\n" % opens in text),
+            ("a file of the process is opened",
+             re.search(r'^0x[0-9a-f]+:\s+"/', text, re.M)),
+            ("its caller is the system call",
+             come and 0 < int(come[1], 16) - caller < 0x100),
+            ("gdb shows the caller", come and
+             re.search(r"^#1 +%s in " % come[1].replace("0x", "0x0*"), text,
+                       re.M)),
+            ("the kernel's memory is read",
+             re.search(r'"Linux version \d', text)),
+            ("paging is on", re.search(r"^cr0 +0x8005\w+", text, re.M)),
+            ("steps go on", len(steps) == 2
+             and opens < steps[0] < steps[1] < opens + 0x100),
+            ("it is hit again", "again %#x\n" % opens in text),
+            ("gdb lets it go", "detached]" in text)):
+        checks.check(good, words)
+
+
+def abandoned(tool, checks, folder):
+    """A dump that is ended half-way leaves nothing behind."""
+    core = folder / "linux.core"
+    dumping = Process([tool.mullctl, "dump", "linux", "-o", core, "--connect",
+                       tool.address], checks.note)
+    end = time.monotonic() + 60
+    while tool.states()["linux"] != "paused" and time.monotonic() < end:
+        time.sleep(0.2)
+    dumping.process.terminate()
+    checks.check(dumping.finish(20) == -15 and not core.exists()
+                 and not os.path.exists("%s.new" % core),
+                 "an ended dump is gone")
+
+
+def linux(tool, checks, folder):
+    console = Process([tool.mullctl, "console", "linux", "--all", "--connect",
+                       tool.address], checks.note)
+    try:
+        checks.check(console.wait_for("/root # ", 2 * machines.SECONDS),
+                     "Linux has a shell")
+        symbols = kernel_symbols(console, checks, "do_sys_openat2",
+                                 "__x64_sys_openat", "linux_banner")
+        console.send(OPENER + "\n")
+        linux_by_gdb(tool, checks, symbols)
+        console.send("kill %1; echo alive $((6 * 7))\n")
+        checks.check(console.wait_for("^alive 42$", 60), "Linux goes on")
+        abandoned(tool, checks, folder)
+        console.send("echo still $((7 * 7))\n")
+        checks.check(console.wait_for("^still 49$", 60),
+                     "and after a dump that was ended, too")
+    finally:
+        console.stop()
 
 
 # ---- the run ----------------------------------------------------------------
@@ -130,7 +353,8 @@ def dumped_stopped(tool, checks):
 def debugging(setup, back_end, checks):
     folder = disks.fresh_folder(setup, checks)
     manifest = folder / "guest.yaml"
-    manifest.write_text(setup.fill_in(MANIFEST))
+    with_linux = back_end.kind == "svm" # it takes minutes elsewhere
+    manifest.write_text(setup.fill_in(MANIFEST + LINUX * with_linux))
     path = "/tmp/mullctl-test-%d-%s-%s" % (os.getpid(), checks.name,
                                            back_end.name)
     process = Process([setup.mullctl, "run", "-v", *back_end.words, "--listen",
@@ -142,7 +366,12 @@ def debugging(setup, back_end, checks):
         checks.check(process.wait_for("counter: 2$", seconds), "it runs")
         operator = looks.Operator(Connection(path), checks, seconds)
         dump(tool, operator, setup, folder, checks)
+        by_pipe(tool, operator, setup, checks)
+        by_port(tool, operator, setup, checks)
+        refused(tool, checks)
         dumped_stopped(tool, checks)
+        if with_linux:
+            linux(tool, checks, folder)
     except TimeoutError:
         pass
     finally:

@@ -142,8 +142,14 @@ enum status remote_wait(struct mull *mull, struct mull_vm_status *vm,
 
 enum status remote_pause(struct mull *mull, struct mull_vm_status *vm)
 {
-	enum status status = remote_status(mull, mull_pause(mull, vm->number));
+	int error = mull_pause(mull, vm->number);
+	enum status status;
 
+	/* Another may have done so, or a breakpoint. */
+	if (error == ERR_WRONG_STATE && !mull_find(mull, vm->name, vm) &&
+	    vm->state == MULL_VM_PAUSED)
+		return STATUS_OK;
+	status = remote_status(mull, error);
 	if (status != STATUS_OK)
 		return status;
 	status = remote_wait(mull, vm, 1u << MULL_VM_PAUSED, PAUSE_SECONDS);

@@ -59,6 +59,12 @@ const struct verb verbs[] = {
 	  "An ELF core that gdb and crash open: gdb KERNEL.ELF FILE. A VM that "
 	  "runs is paused meanwhile. Zeros take no room in the file.",
 	  verb_dump, true },
+	{ "debug", "VM", 1, 1, "let gdb look into a VM",
+	  "Waits at --listen for: target remote 127.0.0.1:1234. Or, in gdb: "
+	  "target remote | mullctl debug VM --stdio. Threads are the VM's "
+	  "processors. The VM is paused when gdb comes, and goes on without "
+	  "breakpoints when it leaves.",
+	  verb_debug, true },
 	{ "console", "VM", 1, 1, "see a VM's console and type on it",
 	  "What was printed last comes first. Ctrl-] leaves; all other keys "
 	  "go to the VM. Input that is no terminal is typed as well.",
@@ -98,7 +104,7 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show info start stop reset pause resume destroy inject " \
-	"dump " \
+	"dump debug " \
 	"console log events stats trace audit shutdown reboot "
 
 const struct option_row option_rows[] = {
@@ -145,6 +151,11 @@ const struct option_row option_rows[] = {
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
 	  "then goes on when all VMs have ended" },
+	{ OPTION_LISTEN, 0, "listen", "tcp:HOST:PORT", "debug ",
+	  "where gdb is waited for (tcp:127.0.0.1:1234); whoever comes there "
+	  "has the VM" },
+	{ OPTION_STDIO, 0, "stdio", NULL, "debug ",
+	  "gdb is on standard input and output" },
 	{ OPTION_FOLLOW, 'f', "follow", NULL, "log events ",
 	  "go on until interrupted" },
 	{ OPTION_LEVEL, 0, "level", "LEVEL", "log ",

@@ -42,6 +42,7 @@ enum option_id {
 	OPTION_ALL,
 	OPTION_WARM,
 	OPTION_LEVEL,
+	OPTION_STDIO,
 	OPTION_COUNT
 };
 
@@ -116,6 +117,7 @@ int verb_audit(const struct options *options);
 int verb_shutdown(const struct options *options);
 int verb_reboot(const struct options *options);
 int verb_completion(const struct options *options);
+int verb_debug(const struct options *options);
 int verb_dump(const struct options *options);
 int verb_inject(const struct options *options);
 int verb_help(const struct options *options);
