@@ -137,6 +137,7 @@ static void start_vms(void)
 _Noreturn void kernel_main(const struct mull_boot_info *boot)
 {
 	ledger_start(boot);
+	log_record_start(boot);
 	show_screen(&boot->framebuffer);
 	guest_clock_start(boot->wall_clock);
 	cpuid_start();

@@ -62,6 +62,10 @@ void panic_running(struct vcpu *vcpu);
 			      __FILE_NAME__, __LINE__); \
 	} while (0)
 
+struct mull_boot_info;
+/* From now on the log is also kept where a warm reset leaves it; takes what the
+ * run before has left there. */
+void log_record_start(const struct mull_boot_info *boot);
 /* The log's time begins now. */
 void log_start(void);
 /* The framebuffer is ready: draws what was logged, and each line from now on

@@ -8,7 +8,7 @@
 #include <mullion/framebuffer.h>
 #include <mullion/vcpu.h>
 
-#define RING_SIZE KIB(32)
+#define RING_SIZE LOG_RING_SIZE
 /* Looks at a lock that is held for a microsecond: some 0.1 s.  Its holder may
  * have been stopped by a panic, so the line is given up then. */
 #define LOCK_LOOKS 1000000
@@ -53,8 +53,7 @@ uint64_t log_time(void)
 	return log_time_of(arch_time());
 }
 
-/* Guests and packages choose some of the bytes: no escape codes from them. */
-static char printable(char byte)
+char log_printable(char byte)
 {
 	return byte >= ' ' && byte <= '~' ? byte : '?';
 }
@@ -67,9 +66,29 @@ static void put_line(const char *line, size_t length)
 		return;
 	head = ring.head;
 	for (size_t i = 0; i < length; i++)
-		ring.bytes[head++ % RING_SIZE] = printable(line[i]);
+		ring.bytes[head++ % RING_SIZE] = log_printable(line[i]);
 	ring.bytes[head++ % RING_SIZE] = '\n';
 	ring.head = head;
+	log_record_write(ring.bytes, head);
+	unlock_ring();
+}
+
+void log_last_words(const char *text, size_t length)
+{
+	static const char level[] = LOG_ERROR;
+	uint64_t head;
+
+	if (!lock_ring())
+		return;
+	head = ring.head;
+	for (size_t i = 0; i < length; i++) {
+		if (head && ring.bytes[(head - 1) % RING_SIZE] == '\n')
+			for (size_t j = 0; j < LOG_LEVEL; j++)
+				ring.bytes[head++ % RING_SIZE] = level[j];
+		ring.bytes[head++ % RING_SIZE] = text[i];
+	}
+	ring.head = head;
+	log_record_write(ring.bytes, head);
 	unlock_ring();
 }
 

@@ -19,6 +19,7 @@ void panic_running(struct vcpu *vcpu)
 
 static void say(const char *text, size_t length)
 {
+	log_last_words(text, length); /* while output may still hang */
 	manage_emergency(text, length);
 	framebuffer_write(text, length);
 }

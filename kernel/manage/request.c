@@ -66,6 +66,8 @@ static const struct command {
 	[MULL_COMMAND_CPU_STATS] = { request_cpu_stats, 0, 0, 0, MULL_CPU_MAX },
 	[MULL_COMMAND_EVENTS] = { request_events, 0, 0, 0, UINT64_MAX },
 	[MULL_COMMAND_LOG] = { request_log, 0, 0, 0, UINT64_MAX },
+	[MULL_COMMAND_LOG_PREVIOUS] = { request_log_previous, 0, 0, 0,
+					UINT64_MAX },
 	[MULL_COMMAND_TRACE] = { request_trace, 0, 0, 0, MULL_TRACE_LOOK },
 	[MULL_COMMAND_ATTACH] = { request_attach, 0, 0, 0, 1 },
 	[MULL_COMMAND_HISTORY] = { request_history, ABOUT_VM, 0, 0,

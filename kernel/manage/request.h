@@ -54,8 +54,8 @@ request_handler request_describe, request_create, request_destroy;
 request_handler request_info, request_list, request_show;
 /* request_record.c */
 request_handler request_vm_stats, request_cpu_stats, request_ledger,
-	request_events, request_log, request_history, request_attach,
-	request_trace;
+	request_events, request_log, request_log_previous, request_history,
+	request_attach, request_trace;
 
 /* request_image.c */
 request_handler request_images, request_image_read, request_image_delete;

@@ -96,6 +96,16 @@ enum error request_log(const struct asked *asked, struct answer *answer)
 	return ERR_NONE;
 }
 
+enum error request_log_previous(const struct asked *asked,
+				struct answer *answer)
+{
+	answer->reply.value = asked->argument;
+	answer->length = log_read_previous(&answer->reply.value,
+					   (char *)answer->data,
+					   sizeof answer->data);
+	return ERR_NONE;
+}
+
 enum error request_history(const struct asked *asked, struct answer *answer)
 {
 	answer->reply.value = asked->argument;

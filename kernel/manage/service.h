@@ -15,6 +15,8 @@
 
 /* ---- log.c -------------------------------------------------------------- */
 
+#define LOG_RING_SIZE 0x8000 /* bytes, of whole lines */
+
 enum log_reader { LOG_SERIAL, LOG_SCREEN, LOG_READERS };
 
 /* The next line for @reader, with its newline and no zero; 0: none.  Lines
@@ -28,6 +30,11 @@ uint64_t log_head(void);
  * which it then sets *@position. */
 size_t log_read(uint64_t *position, char *to, size_t room);
 bool log_passed(enum log_reader reader, uint64_t head);
+
+/* A panic's text, which has newlines of its own: for the record only. */
+void log_last_words(const char *text, size_t length);
+/* Guests and packages choose some of the bytes: no escape codes from them. */
+char log_printable(char byte);
 
 /* Draws at most @lines lines; returns whether there are more. */
 bool log_draw(uint32_t lines);
@@ -47,6 +54,13 @@ enum log_source {
 	LOG_SOURCES
 };
 bool log_allowed(uint32_t source, const char *name);
+
+/* ---- log_record.c: what a warm reset leaves of the log -------------------- */
+
+/* Notes what is new in the ring, whose lock is held, up to position @head. */
+void log_record_write(const char *lines, uint64_t head);
+/* As log_read(), of the run before; 0: that is all, or nothing was left. */
+size_t log_read_previous(uint64_t *position, char *to, size_t room);
 
 /* ---- ledger.c: phases of the start --------------------------------------- */
 

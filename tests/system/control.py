@@ -124,9 +124,16 @@ def wait_for_hypervisor(tool):
 
 def ends(tool, checks, process):
     up = tool.json("info")["up"]
+    _, words = tool.run("log", "--previous")
+    checks.check("nothing is left" in words, "there was no run before")
+    before, _ = tool.run("log")
     tool.run("reboot", "--warm")
     wait_for_hypervisor(tool)
     checks.check(tool.json("info")["up"] < up, "the machine has started anew")
+    left, _ = tool.run("log", "--previous")
+    checks.check(left.startswith(before) and "warm reset" in
+                 left[len(before):], "log --previous shows how the run before "
+                 "ended")
     tool.run("shutdown")
     checks.check(process.finish(30) == 0, "shutdown ends the emulator")
 

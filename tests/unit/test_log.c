@@ -6,6 +6,7 @@
 
 /* Its inside, so that a test can hold the ring's lock. */
 #include "kernel/manage/log.c"
+#include "kernel/manage/log_record.c"
 #include <arch/fake/fake.h>
 #include <cmocka.h>
 #include <mullion/manage.h>
@@ -285,6 +286,46 @@ static void the_screen_begins_with_what_was_before_it(void **state)
 }
 
 /* One test for all, since a CPU panics once only. */
+/* ---- what a warm reset leaves -------------------------------------------- */
+
+static struct mull_boot_info boot = {
+	.memory_count = 1,
+	.memory = { { MIB(1), MIB(63), MULL_MEMORY_USABLE, 0 } },
+};
+
+/* The machine starts again; its memory stays. */
+static const char *left_after_reset(void)
+{
+	static char text[LOG_RING_SIZE + 1];
+	uint64_t position = 0;
+	size_t length = 0, got;
+
+	if (previous)
+		page_free(previous, LOG_RING_SIZE / PAGE_SIZE);
+	previous = NULL;
+	previous_length = recorded = 0;
+	record = NULL;
+	memset(&ring, 0, sizeof ring);
+	log_record_start(&boot);
+	do {
+		got = log_read_previous(&position, text + length, 1000);
+		length += got;
+		position += got;
+		assert_true(length < sizeof text);
+	} while (got);
+	text[length] = '\0';
+	return text;
+}
+
+static void start_memory(void)
+{
+	static uint8_t pages[64 * PAGE_SIZE]
+		__attribute__((aligned(PAGE_SIZE)));
+
+	fake_memory_clear();
+	page_start(pages, 1, 0);
+}
+
 static void a_panic_says_all_once(void **state)
 {
 	static const char story[] =
@@ -293,6 +334,8 @@ static void a_panic_says_all_once(void **state)
 		"STACK ffffffff80001234 ffffffff8000abcd\n";
 
 	(void)state;
+	start_memory();
+	left_after_reset();
 	log_write("the last line");
 	fake_cpu = 2;
 	panic_running(&web);
@@ -315,6 +358,58 @@ static void a_panic_says_all_once(void **state)
 	assert_string_equal(serial + strlen(story), "\npanic in a panic\n");
 	assert_int_equal(stops, 1);
 	fake_cpu = 0;
+	assert_string_equal(
+		left_after_reset(),
+		"<6>[    0.000000] the last line\n<3>\n"
+		"<3>PANIC on CPU 2, for web/1: assertion failed: x > 7\n"
+		"<3>STACK ffffffff80001234 ffffffff8000abcd\n");
+}
+
+static void the_next_run_finds_the_log(void **state)
+{
+	char line[64];
+
+	(void)state;
+	start_memory();
+	assert_string_equal(left_after_reset(), "");
+	log_write("one");
+	log_write("two");
+	assert_string_equal(left_after_reset(), "<6>[    0.000000] one\n"
+						"<6>[    0.000000] two\n");
+	/* More than the ring has room for: whole lines are left. */
+	for (int i = 0; i < 2000; i++)
+		log_write("line %d", i);
+	sprintf(line, "] line %d\n", 1999);
+	assert_non_null(strstr(left_after_reset(), line));
+	for (int i = 0; i < 2000; i++)
+		log_write("line %d", i);
+	assert_memory_equal(left_after_reset(), "<6>[", 4);
+	assert_in_range(previous_length, LOG_RING_SIZE - 100, LOG_RING_SIZE);
+}
+
+static void what_the_firmware_wrote_over_is_not_believed(void **state)
+{
+	uint8_t *at = arch_direct(hpa(RECORD_ADDRESS));
+	size_t header = offsetof(struct log_record, bytes);
+
+	(void)state;
+	for (size_t i = 0; i < header; i++) {
+		start_memory();
+		left_after_reset();
+		log_write("one");
+		at[i] ^= 0x10;
+		assert_string_equal(left_after_reset(), "");
+	}
+	start_memory();
+	left_after_reset();
+	log_write("one");
+	at[header + 19] = '\033';
+	assert_string_equal(left_after_reset(), "<6>[    0.000000] o?e\n");
+	boot.memory[0].kind = MULL_MEMORY_FIRMWARE;
+	log_write("two");
+	assert_string_equal(left_after_reset(), "");
+	assert_null(record);
+	boot.memory[0].kind = MULL_MEMORY_USABLE;
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
@@ -334,6 +429,8 @@ int main(void)
 		TEST(a_dead_holder_of_the_lock_stops_nobody),
 		TEST(the_screen_begins_with_what_was_before_it),
 		TEST(a_panic_says_all_once),
+		TEST(the_next_run_finds_the_log),
+		TEST(what_the_firmware_wrote_over_is_not_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,20 +270,30 @@ static const char *take_level(const char *word)
 
 int verb_log(const struct options *options)
 {
+	bool previous = options->text[OPTION_PREVIOUS];
 	struct follow follow = {
-		.command = MULL_COMMAND_LOG,
+		.command = previous ? MULL_COMMAND_LOG_PREVIOUS :
+				      MULL_COMMAND_LOG,
 		.level = take_level(options->text[OPTION_LEVEL]),
 	};
 	struct mull_handlers handlers = { .context = &follow, .log = on_log };
 	enum status status;
+	int error;
 
 	if (!follow.level)
 		return STATUS_USAGE;
+	if (previous && options->text[OPTION_FOLLOW]) {
+		tell("nothing follows --previous: leave out --follow");
+		return STATUS_USAGE;
+	}
 	status = begin_follow(&follow, options, &handlers, NULL);
 	if (status != STATUS_OK)
 		return status;
-	return end_follow(&follow,
-			  show_and_follow(&follow, options, show_text));
+	error = show_and_follow(&follow, options, show_text);
+	if (previous && !error && follow.position == 0)
+		tell("nothing is left of a run before: the machine was off, or "
+		     "its firmware wrote over it; see mullctl log");
+	return end_follow(&follow, error);
 }
 
 /* ---- events ------------------------------------------------------------- */

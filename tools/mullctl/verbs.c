@@ -70,7 +70,10 @@ const struct verb verbs[] = {
 	  "go to the VM. Input that is no terminal is typed as well.",
 	  verb_console, true },
 	{ "log", "", 0, 0, "show the hypervisor's log",
-	  "--follow goes on with what comes.", verb_log, true },
+	  "--follow goes on with what comes; --previous shows what the run "
+	  "before has left: after a warm reset, or after a panic and the reset "
+	  "button.",
+	  verb_log, true },
 	{ "events", "", 0, 0, "show what happened to the VMs",
 	  "Each change of a VM's state, with its reason; --follow goes on "
 	  "with what comes.",
@@ -160,12 +163,14 @@ const struct option_row option_rows[] = {
 	  "go on until interrupted" },
 	{ OPTION_LEVEL, 0, "level", "LEVEL", "log ",
 	  "error, warning, notice, info or debug: what is at least so urgent" },
+	{ OPTION_PREVIOUS, 0, "previous", NULL, "log ",
+	  "of the run before a warm reset" },
 	{ OPTION_ALL, 0, "all", NULL, "console ",
 	  "begin with all that is kept, not with the last 4 KiB" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "console log events ",
 	  "leave after that time (events: with --follow)" },
 	{ OPTION_WARM, 0, "warm", NULL, "reboot ",
-	  "a warm reset, in which memory may stay" },
+	  "a warm reset, which leaves the log for log --previous" },
 	{ OPTION_WAIT, 0, "wait", NULL, "start ", "return when it runs" },
 	{ OPTION_FORCE, 0, "force", NULL, "stop ",
 	  "end it without asking the guest" },
