@@ -69,6 +69,10 @@ def look(tool, checks):
     info = tool.json("info")
     checks.check(info["cpus"] == 2 and info["schema"] == 1,
                  "info tells of %s CPUs" % info["cpus"])
+    both, words = tool.run("--version")
+    checks.check(both == "mullctl %s\nhypervisor %s\n" %
+                 (info["mullctl"], info["version"]) and not words,
+                 "--version shows both sides, which match")
     shown = tool.json("show", "steady")
     checks.check(shown["cmdline"] == "count=100000 period=200"
                  and shown["vcpus"] == [{"vcpu": 0, "processor": 0}],

@@ -20,6 +20,7 @@ import machine_end
 import machines
 import screens
 import uploads
+import versions
 from backends import BACK_ENDS
 from machines import SECONDS
 from packages import CHANNEL
@@ -194,4 +195,5 @@ TESTS = {
     "debugging": Special(debugging.debugging),
 }
 # These boot nothing.
-WITHOUT_MACHINE = {"same-package": disks.same_package, "mistakes": mistakes}
+WITHOUT_MACHINE = {"same-package": disks.same_package, "mistakes": mistakes,
+                   "versions": versions.versions}

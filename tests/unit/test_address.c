@@ -194,7 +194,7 @@ static void write_config(const char *text)
 static void expect_address(const char *option, const char *expected)
 {
 	struct options options = { .text = { [OPTION_CONNECT] = option } };
-	char *address = config_address(&options);
+	char *address = config_address(&options, false);
 
 	if (expected)
 		assert_string_equal(address, expected);

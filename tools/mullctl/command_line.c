@@ -172,11 +172,8 @@ int mullctl(int argc, char **argv)
 			tell("which verb? mullctl help shows them");
 		return argc < 2 ? STATUS_MISTAKE : verb_help(&options);
 	}
-	if (!strcmp(first, "--version")) {
-		printf("mullctl %s\n", MULL_VERSION);
-		return STATUS_OK;
-	}
-	options.verb = verb_find(first);
+	options.verb = verb_find(strcmp(first, "--version") ? first :
+							      "version");
 	if (!options.verb)
 		return STATUS_MISTAKE;
 	if (wants_help(argc - 2, argv + 2)) {

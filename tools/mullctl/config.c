@@ -61,7 +61,7 @@ static char *address_of_file(const char *path, bool *is_there)
 	return address;
 }
 
-char *config_address(const struct options *options)
+char *config_address(const struct options *options, bool may_lack)
 {
 	const char *address = options->text[OPTION_CONNECT];
 	char *path, *found;
@@ -75,7 +75,7 @@ char *config_address(const struct options *options)
 	found = address_of_file(path, &is_there);
 	if (!found && is_there)
 		tell("%s has no line such as \"connect: unix:PATH\"", path);
-	else if (!found)
+	else if (!found && !may_lack)
 		tell("where is the hypervisor? Give --connect unix:PATH, "
 		     "tcp:HOST:PORT or serial:DEVICE,RATE, set "
 		     "MULLCTL_CONNECT, or write \"connect: ADDRESS\" into %s",

@@ -28,13 +28,38 @@ static const char *advice(int error)
 		       "this rate?";
 	case ERR_NOT_FOUND:
 		return "mullctl list shows what there is";
-	case ERR_UNSUPPORTED:
-		return "mullctl info shows the hypervisor's version";
 	case ERR_NO_MEMORY:
 		return "mullctl info shows the memory that is free";
 	default:
 		return NULL;
 	}
+}
+
+void remote_compare(const struct mull_info *info)
+{
+	if (strcmp(info->version, MULL_VERSION) != 0)
+		tell("the hypervisor is version %s, mullctl %s", info->version,
+		     MULL_VERSION);
+	if (info->interface > MULL_INTERFACE)
+		tell("the hypervisor knows more commands (interface %u) than "
+		     "this mullctl (%d): a newer mullctl would show all",
+		     info->interface, MULL_INTERFACE);
+	else if (info->interface < MULL_INTERFACE)
+		tell("the hypervisor knows fewer commands (interface %u) than "
+		     "this mullctl (%d): some verbs will not work; a newer "
+		     "hypervisor has all",
+		     info->interface, MULL_INTERFACE);
+}
+
+/* Whether what went wrong comes of different versions. */
+static void blame_versions(struct mull *mull, int error)
+{
+	struct mull_info info;
+
+	if ((error == ERR_UNSUPPORTED || error == ERR_VERSION ||
+	     error == MULL_BAD_ANSWER) &&
+	    mull_info(mull, &info) == MULL_OK)
+		remote_compare(&info);
 }
 
 enum status remote_status(struct mull *mull, int error)
@@ -45,6 +70,7 @@ enum status remote_status(struct mull *mull, int error)
 		return STATUS_OK;
 	tell("%s%s%s%s", mull_words(mull), more ? " (" : "", more ? more : "",
 	     more ? ")" : "");
+	blame_versions(mull, error);
 	switch (error) {
 	case MULL_BAD_ADDRESS:
 		return STATUS_USAGE;
@@ -67,7 +93,7 @@ struct mull *remote_open(const struct options *options,
 			 const struct mull_handlers *handlers,
 			 enum status *status)
 {
-	char *address = config_address(options);
+	char *address = config_address(options, false);
 	struct mull *mull;
 	int error;
 

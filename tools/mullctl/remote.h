@@ -14,6 +14,9 @@ struct mull *remote_open(const struct options *options,
 			 const struct mull_handlers *handlers,
 			 enum status *status);
 
+/* Tells where the hypervisor and this program are not of one version. */
+void remote_compare(const struct mull_info *info);
+
 /* Tells what went wrong and what to do about it; the exit status for it. */
 enum status remote_status(struct mull *mull, int error);
 

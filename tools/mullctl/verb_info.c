@@ -1,29 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine and the hypervisor. */
 #include <mullion/bits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "config.h"
 #include "remote.h"
 #include "texts.h"
 
 #define PHASES_MAX 256
-
-/* What both sides must agree on, told before it is missed. */
-static void compare_versions(const struct mull_info *info)
-{
-	if (strcmp(info->version, MULL_VERSION) != 0)
-		tell("the hypervisor is version %s, mullctl %s", info->version,
-		     MULL_VERSION);
-	if (info->interface > MULL_INTERFACE)
-		tell("the hypervisor knows more commands (interface %u) than "
-		     "this mullctl (%d): a newer mullctl would show all",
-		     info->interface, MULL_INTERFACE);
-	else if (info->interface < MULL_INTERFACE)
-		tell("the hypervisor knows fewer commands (interface %u) than "
-		     "this mullctl (%d): some verbs will not work",
-		     info->interface, MULL_INTERFACE);
-}
 
 static void put_date(struct output *output, uint64_t nanoseconds)
 {
@@ -90,11 +77,35 @@ static enum status show_info(struct mull *mull, const struct mull_vm_status *vm,
 		return remote_status(mull, error);
 	put_info(output, &info);
 	put_ledger(output, phases, count);
-	compare_versions(&info);
+	remote_compare(&info);
 	return STATUS_OK;
 }
 
 int verb_info(const struct options *options)
 {
 	return remote_show(options, show_info);
+}
+
+/* Plain words, as programs print them. */
+int verb_version(const struct options *options)
+{
+	char *address = config_address(options, true);
+	enum status status = STATUS_OK;
+	struct mull_info info;
+	struct mull *mull;
+
+	printf("mullctl %s\n", MULL_VERSION);
+	if (!address)
+		return STATUS_OK;
+	free(address);
+	mull = remote_open(options, NULL, &status);
+	if (!mull)
+		return status;
+	status = remote_status(mull, mull_info(mull, &info));
+	if (status == STATUS_OK) {
+		printf("hypervisor %s\n", info.version);
+		remote_compare(&info);
+	}
+	mull_close(mull);
+	return status;
 }

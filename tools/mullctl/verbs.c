@@ -30,6 +30,10 @@ const struct verb verbs[] = {
 	  "Its state and its description. VM is a name or a number here and "
 	  "with all verbs.",
 	  verb_show, true },
+	{ "version", "", 0, 0, "show the versions of mullctl and hypervisor",
+	  "That of the hypervisor if it is known where it is. --version is the "
+	  "same.",
+	  verb_version, true },
 	{ "info", "", 0, 0, "show the machine and the hypervisor",
 	  "Versions, processors, memory, and the phases of the start.",
 	  verb_info, true },
@@ -106,7 +110,7 @@ const struct verb verbs[] = {
 };
 
 #define REMOTE \
-	"list show info start stop reset pause resume destroy inject " \
+	"list show version info start stop reset pause resume destroy inject " \
 	"dump debug " \
 	"console log events stats trace audit shutdown reboot "
 

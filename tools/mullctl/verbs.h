@@ -102,6 +102,7 @@ int verb_pack(const struct options *options);
 int verb_run(const struct options *options);
 int verb_list(const struct options *options);
 int verb_show(const struct options *options);
+int verb_version(const struct options *options);
 int verb_info(const struct options *options);
 int verb_start(const struct options *options);
 int verb_stop(const struct options *options);
