@@ -117,6 +117,25 @@ def leaves_console(tool, checks):
     checks.check(typed == 2, "%d keys went to the VM" % typed)
 
 
+def completes(tool, checks):
+    """In real shells: verbs, options and VMs' names."""
+    for shell, words in (("bash", ("bash", "--norc", "-i")),
+                         ("zsh", ("zsh", "-f", "-i"))):
+        typing = Process(words, checks.note, terminal=True, environment={
+            "MULLCTL_CONNECT": tool.address, "TERM": "dumb", "PS1": "",
+            "PATH": "%s:%s" % (tool.mullctl.parent, os.environ["PATH"])})
+        typing.send("source <(mullctl completion %s); echo rea''dy\n" % shell)
+        checks.check(typing.wait_for("^ready", 30), "%s takes it" % shell)
+        typing.send("echo mullctl rebo\t --war\t sh\n")
+        typing.send("\x15mullctl rebo\t--war\t\x01echo \n")
+        checks.check(typing.wait_for("^mullctl reboot --warm", 30),
+                     "%s completes verbs and options" % shell)
+        typing.send("mullctl show ste\t\x01echo \n")
+        checks.check(typing.wait_for("^mullctl show steady", 30),
+                     "%s completes a VM's name" % shell)
+        typing.stop()
+
+
 def wait_for_hypervisor(tool):
     """Asks again until it speaks."""
     end = time.monotonic() + machines.SECONDS
@@ -150,6 +169,7 @@ def control(setup, _, checks):
         wait_for_hypervisor(tool)
         tool.wait_for_states(steady="running", short="stopped")
         look(tool, checks)
+        completes(tool, checks)
         leaves_console(tool, checks)
         lives(tool, checks)
         tool.run("start", "steady", "--wait")

@@ -58,7 +58,9 @@ int verb_completion(const struct options *options)
 	}
 	/* zsh understands bash's. */
 	if (zsh)
-		printf("autoload -U +X bashcompinit && bashcompinit\n");
+		printf("(( $+functions[compdef] )) || "
+		       "{ autoload -U compinit && compinit -u; }\n"
+		       "autoload -U +X bashcompinit && bashcompinit\n");
 	print_function();
 	return STATUS_OK;
 }
