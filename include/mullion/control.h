@@ -166,7 +166,7 @@ struct mull_vm_stats {
 	uint64_t hypervisor_ns;		  /* on its exits */
 	uint64_t interrupts;		  /* that were delivered */
 	uint64_t memory_size;		  /* bytes */
-	uint64_t table_size;		  /* bytes of second-stage tables */
+	uint64_t reserved_tables;	  /* 0 */
 	uint64_t console_in, console_out; /* bytes */
 	uint64_t reserved[8];		  /* 0 */
 	uint64_t exits[MULL_EXIT_KINDS];  /* by enum exit_kind, names in

@@ -25,6 +25,7 @@ enum vm_phase {
 	PHASE_LOAD,  /* images are checked and copied */
 	PHASE_PARK,  /* its vCPUs leave the guest */
 	PHASE_ERASE, /* memory is zeroed after use */
+	PHASE_WAIT,  /* until @start_at, to start again */
 };
 
 struct vm {
@@ -67,6 +68,8 @@ struct vm {
 	uint32_t phase_frame;	     /* next frame to treat */
 	uint32_t phase_offset;	     /* bytes of it that are done */
 	bool restart;		     /* what comes after the end */
+	uint32_t quick_ends;	     /* in a row, each soon after a start */
+	uint64_t start_at;	     /* arch_time() */
 	_Atomic uint32_t stopped_by; /* vCPU + 1, at a breakpoint or step */
 	_Atomic bool debugged;	     /* INT3 stops it */
 	_Atomic bool pausing; /* its vCPUs are asked to, or have, paused */

@@ -123,6 +123,8 @@ static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
 			if (vcpu->state != VCPU_PAUSED)
 				limit = earlier(limit,
 						vcpu->apic.timer_deadline);
+			if (vcpu->index == 0 && vcpu->vm->phase == PHASE_WAIT)
+				limit = earlier(limit, vcpu->vm->start_at);
 			vcpu = vcpu->next;
 		} while (vcpu != queue->vcpus);
 	}

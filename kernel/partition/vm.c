@@ -17,6 +17,10 @@
 struct vm *vms[MULL_VM_MAX];
 
 #define STOP_WORDS "stopped by command"
+#define QUICK_SECONDS 30  /* an end within that time is a quick one */
+#define QUICK_ENDS_FREE 3 /* so many in a row cost no pause */
+#define PAUSE_DOUBLINGS 5 /* from a second */
+#define PAUSE_SECONDS_MAX 30
 
 uint32_t vm_home(const struct vm *vm)
 {
@@ -159,6 +163,7 @@ void vm_start(struct vm *vm)
 		return;
 	}
 	atomic_store(&vm->ending, MULL_END_NONE);
+	vm->quick_ends = 0;
 	log_write("%s: %lu MiB, %u vCPUs", vm->description.name, size / MIB(1),
 		  vm->vcpu_count);
 	begin_phase(vm, PHASE_CLEAR);
@@ -292,6 +297,40 @@ static bool has_command(const struct vm *vm, enum mull_command command)
 	return atomic_load(&vm->commands) & 1u << command;
 }
 
+/* Seconds: a guest that ends soon after each start must not have its images
+ * loaded without pause, at the cost of the others. */
+static uint32_t pause_before_restart(struct vm *vm)
+{
+	uint64_t ran = arch_time() - vm->started_at;
+	uint32_t doublings;
+
+	vm->quick_ends++;
+	if (vm->ending == MULL_END_COMMAND ||
+	    ran / 1000 >= QUICK_SECONDS * arch_time_khz())
+		vm->quick_ends = 0;
+	if (vm->quick_ends <= QUICK_ENDS_FREE)
+		return 0;
+	doublings = vm->quick_ends - QUICK_ENDS_FREE - 1;
+	return doublings < PAUSE_DOUBLINGS ? 1u << doublings :
+					     PAUSE_SECONDS_MAX;
+}
+
+static void wait_before_restart(struct vm *vm)
+{
+	uint32_t seconds = pause_before_restart(vm);
+	char why[sizeof vm->end_words];
+
+	vm->start_at = arch_time() + seconds * arch_time_khz() * 1000;
+	begin_phase(vm, PHASE_WAIT);
+	if (!seconds)
+		return;
+	format_text(why, sizeof why, "%s", vm->end_words);
+	format_text(vm->end_words, sizeof vm->end_words,
+		    "%u quick ends, starts again in %u s: %s", vm->quick_ends,
+		    seconds, why);
+	log_write("%s: %s", vm->description.name, vm->end_words);
+}
+
 static void after_erase(struct vm *vm)
 {
 	if (!vm->restart || has_command(vm, MULL_COMMAND_STOP)) {
@@ -300,8 +339,8 @@ static void after_erase(struct vm *vm)
 	}
 	vm->restart = false;
 	vm->restarts++;
+	wait_before_restart(vm);
 	set_state(vm, MULL_VM_STARTING);
-	begin_load(vm);
 }
 
 static bool take_command(struct vm *vm, enum mull_command command)
@@ -451,6 +490,11 @@ bool vm_work(struct vm *vm)
 	case PHASE_ERASE:
 		if (vm_memory_clear_piece(vm))
 			after_erase(vm);
+		return true;
+	case PHASE_WAIT:
+		if (arch_time() < vm->start_at)
+			return false;
+		begin_load(vm);
 		return true;
 	}
 	return false;

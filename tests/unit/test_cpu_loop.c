@@ -387,6 +387,20 @@ static void who_goes_leaves_the_others_where_they_are(void **state)
 
 /* ---- timers --------------------------------------------------------------- */
 
+static void a_restart_that_waits_is_a_deadline(void **state)
+{
+	(void)state;
+	make_vm(0, 2, true);
+	loop_on(home); /* it has nothing to do but to take the vCPUs */
+	vm->phase = PHASE_WAIT;
+	vm->start_at = fake_time + 700;
+	loop_on(home);
+	assert_int_equal(fake_deadline, fake_time + 700);
+	vm->phase = PHASE_IDLE;
+	loop_on(home);
+	assert_true(fake_deadline == ARCH_NO_DEADLINE);
+}
+
 static void the_next_timer_is_the_deadline(void **state)
 {
 	static const enum exit_kind script[] = { EXIT_KIND_COUNT };
@@ -592,6 +606,7 @@ int main(void)
 		TEST(exits_are_counted_and_the_guest_goes_on),
 		TEST(after_an_interrupt_it_looks_around),
 		TEST(a_guest_that_ended_runs_no_more),
+		TEST(a_restart_that_waits_is_a_deadline),
 		TEST(the_next_timer_is_the_deadline),
 		TEST(the_timer_of_one_that_ended_is_none),
 		TEST(a_halted_vcpu_wakes_by_its_timer),

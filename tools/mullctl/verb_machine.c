@@ -43,8 +43,6 @@ static void put_stats(struct output *output, const struct mull_vm_stats *stats)
 	output_time(output, "in_hypervisor", stats->hypervisor_ns);
 	output_number(output, "interrupts", stats->interrupts);
 	output_size(output, "memory", stats->memory_size);
-	if (stats->table_size) /* 0: not counted */
-		output_size(output, "page_tables", stats->table_size);
 	output_size(output, "typed", stats->console_in);
 	output_size(output, "printed", stats->console_out);
 	output_list_begin(output, "exits");
