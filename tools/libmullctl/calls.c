@@ -82,9 +82,8 @@ int mull_ask_record(struct mull *mull, enum mull_command command, uint32_t vm,
 	return answer.length ? MULL_OK : mull_bad_answer(mull);
 }
 
-/* All records of a command that tells by its value where to go on. */
-static int ask_list(struct mull *mull, enum mull_command command, void *list,
-		    size_t size, size_t room, size_t *count)
+int mull_ask_list(struct mull *mull, enum mull_command command, void *list,
+		  size_t size, size_t room, size_t *count)
 {
 	struct mull_answer answer = { .value = 0 };
 	uint64_t from;
@@ -126,8 +125,8 @@ int mull_info(struct mull *mull, struct mull_info *info)
 int mull_list(struct mull *mull, struct mull_vm_status list[MULL_VM_MAX],
 	      size_t *count)
 {
-	int error = ask_list(mull, MULL_COMMAND_LIST, list, sizeof *list,
-			     MULL_VM_MAX, count);
+	int error = mull_ask_list(mull, MULL_COMMAND_LIST, list, sizeof *list,
+				  MULL_VM_MAX, count);
 
 	for (size_t i = 0; i < *count; i++) {
 		mull_clean(list[i].name, sizeof list[i].name);
@@ -191,8 +190,8 @@ int mull_show(struct mull *mull, uint32_t vm, struct mull_vm *description)
 int mull_ledger(struct mull *mull, struct mull_phase *phases, size_t room,
 		size_t *count)
 {
-	int error = ask_list(mull, MULL_COMMAND_LEDGER, phases, sizeof *phases,
-			     room, count);
+	int error = mull_ask_list(mull, MULL_COMMAND_LEDGER, phases,
+				  sizeof *phases, room, count);
 
 	for (size_t i = 0; i < *count; i++)
 		mull_clean(phases[i].words, sizeof phases[i].words);
@@ -209,8 +208,8 @@ int mull_vm_stats(struct mull *mull, uint32_t vm, uint64_t vcpu,
 int mull_cpu_stats(struct mull *mull, struct mull_cpu_stats stats[MULL_CPU_MAX],
 		   size_t *count)
 {
-	return ask_list(mull, MULL_COMMAND_CPU_STATS, stats, sizeof *stats,
-			MULL_CPU_MAX, count);
+	return mull_ask_list(mull, MULL_COMMAND_CPU_STATS, stats, sizeof *stats,
+			     MULL_CPU_MAX, count);
 }
 
 int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,

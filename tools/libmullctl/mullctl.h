@@ -158,6 +158,34 @@ int mull_debug(struct mull *mull, uint32_t vm, bool on);
 /* The vCPU alone does one instruction; then the VM is paused. */
 int mull_step(struct mull *mull, uint32_t vm, uint32_t vcpu);
 
+/* ---- images ------------------------------------------------------------- */
+
+int mull_images(struct mull *mull,
+		struct mull_image_status images[MULL_IMAGE_MAX], size_t *count);
+/* The image with that name, or that number; ERR_NOT_FOUND. */
+int mull_find_image(struct mull *mull, const char *name,
+		    struct mull_image_status *image);
+int mull_delete_image(struct mull *mull, uint32_t image);
+/* All of a finished image, in order. */
+int mull_read_image(struct mull *mull, uint32_t image, mull_piece *piece,
+		    void *context);
+
+/* So many of the bytes to be sent are there.  false: leave it for now, and
+ * mull_upload_image() returns MULL_STOPPED. */
+typedef bool mull_progress(void *context, uint64_t done);
+/*
+ * mull_upload_image - bring an image there, or go on where that stopped
+ * @wire: the upload->wire_size bytes that are sent, compressed as it says
+ *
+ * @progress is told first where it begins.  Pieces that are lost are sent
+ * again; an upload that got no answer is begun anew some times.  When it
+ * returns an error, the same @upload goes on later.  Nothing else may be under
+ * way.
+ */
+int mull_upload_image(struct mull *mull, const struct mull_upload *upload,
+		      const void *wire, mull_progress *progress, void *context,
+		      uint32_t *number);
+
 /* ---- consoles ----------------------------------------------------------- */
 
 int mull_attach(struct mull *mull, uint32_t vm, bool attached);
