@@ -103,7 +103,7 @@ $(B)/libmullctl.so.0: $(call objects,libmullctl) tools/libmullctl/exports
 	$(call say,LD,$@)$(CC) -shared -Wl,-soname,libmullctl.so.0 \
 		-Wl,--version-script=tools/libmullctl/exports $(filter %.o,$^) -o $@
 $(B)/mullctl: $(call objects,mullctl) $(B)/libmullctl.a
-	$(call say,LD,$@)$(CC) $^ -lyaml -lcrypto -lz -o $@
+	$(call say,LD,$@)$(CC) $^ -lyaml -lcrypto -lz -llz4 -o $@
 
 PREFIX ?= /usr/local
 to = $(DESTDIR)$(PREFIX)

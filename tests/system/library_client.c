@@ -267,6 +267,51 @@ static void makes(struct mull *mull)
 	say(!mull_destroy(mull, number), "mull_destroy: what was created");
 }
 
+static bool goes_on(void *context, uint64_t done)
+{
+	*(uint64_t *)context = done;
+	return true;
+}
+
+static bool keep_piece(void *context, uint64_t at, const void *bytes,
+		       uint64_t length)
+{
+	memcpy((char *)context + at, bytes, length);
+	return true;
+}
+
+/* Seven bytes that are no kernel. */
+static void images(struct mull *mull)
+{
+	static const struct mull_upload upload = {
+		.name = "seven",
+		.size = 7,
+		.wire_size = 7,
+		.kind = MULL_IMAGE_INITRD,
+		.sha256 = { 0xed, 0x2f, 0xce, 0x26, 0x1d, 0x5e, 0x5e, 0x47,
+			    0x75, 0x5b, 0x28, 0xeb, 0x37, 0x66, 0x99, 0x4a,
+			    0x51, 0xdb, 0x65, 0xc2, 0x82, 0x53, 0x63, 0x3b,
+			    0xf9, 0x78, 0xd0, 0xfc, 0x4b, 0xc8, 0xc7, 0x5e },
+	};
+	struct mull_image_status list[MULL_IMAGE_MAX], image;
+	char back[8] = "";
+	uint32_t number;
+	uint64_t done;
+	size_t count;
+
+	say(!mull_upload_image(mull, &upload, "Mullion", goes_on, &done,
+			       &number) &&
+		    done == 7,
+	    "mull_upload_image");
+	say(!mull_images(mull, list, &count) && count == 2, "mull_images");
+	say(!mull_find_image(mull, "seven", &image) && image.number == number,
+	    "mull_find_image");
+	say(!mull_read_image(mull, number, keep_piece, back) &&
+		    !strcmp(back, "Mullion"),
+	    "mull_read_image");
+	say(!mull_delete_image(mull, number), "mull_delete_image");
+}
+
 int main(int count, char **words)
 {
 	struct heard heard = { 0 };
@@ -297,6 +342,7 @@ int main(int count, char **words)
 	consoles(mull, &heard);
 	lives(mull, &heard);
 	makes(mull);
+	images(mull);
 	say(heard.events > 5, "each change of state was told");
 	mull_close(mull);
 	return failures != 0;

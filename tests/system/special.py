@@ -16,6 +16,7 @@ import disks
 import line
 import looks
 import life
+import image_verbs
 import machine_end
 import machines
 import screens
@@ -190,6 +191,7 @@ TESTS = {
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.
     "control": Special(control.control, backends=("svm",)),
+    "image-verbs": Special(image_verbs.image_verbs, backends=("svm",)),
     "line": Special(line.line_test, backends=("svm",)),
     "listen": Special(control.listen),
     "debugging": Special(debugging.debugging),

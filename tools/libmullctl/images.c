@@ -37,9 +37,7 @@ int mull_find_image(struct mull *mull, const char *name,
 			*image = images[i];
 			return MULL_OK;
 		}
-	return mull_fail(mull, ERR_NOT_FOUND,
-			 "there is no image \"%.64s\" (mullctl images shows "
-			 "what there is)",
+	return mull_fail(mull, ERR_NOT_FOUND, "there is no image \"%.64s\"",
 			 name);
 }
 
@@ -138,19 +136,18 @@ static int send_piece(struct sending *sending)
 {
 	size_t length = next_length(sending);
 	struct sent *sent = sending->sent;
-	struct {
-		struct mull_upload_data header;
-		uint8_t bytes[PIECE_MAX];
-	} payload = { .header.offset = sending->next };
+	const struct mull_upload_data header = { .offset = sending->next };
+	uint8_t payload[MULL_FRAME_PAYLOAD_MAX];
 	int error;
 
 	while (sent->sending)
 		sent++; /* there is one */
 	*sent = (struct sent){ sending, sending->next + length, sending->turn };
-	memcpy(payload.bytes, sending->wire + sending->next, length);
+	memcpy(payload, &header, sizeof header);
+	memcpy(payload + sizeof header, sending->wire + sending->next, length);
 	error = mull_post(sending->mull, MULL_FRAME_UPLOAD_DATA,
-			  (uint16_t)sending->number, &payload,
-			  sizeof payload.header + length, on_taken, sent);
+			  (uint16_t)sending->number, payload,
+			  sizeof header + length, on_taken, sent);
 	if (error) {
 		sent->sending = NULL;
 		return error;

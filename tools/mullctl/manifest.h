@@ -6,6 +6,7 @@
 #ifndef MULLCTL_MANIFEST_H
 #define MULLCTL_MANIFEST_H
 
+#include <mullion/control.h>
 #include <mullion/description.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -28,6 +29,16 @@ struct manifest_image {
 	uint64_t needs; /* bytes of guest memory to start in, where known */
 	dev_t device;
 	ino_t inode;
+	/* The hypervisor's, in place of a file; path is NULL. */
+	const struct mull_image_status *there;
+};
+
+/* The hypervisor that a single VM is made for. */
+struct manifest_target {
+	const struct mull_image_status *images;
+	size_t image_count;
+	uint32_t free_cpus[MULL_CPU_MAX]; /* the best first */
+	uint32_t free_cpu_count;
 };
 
 /* Where a description stands, and what was complained about already. */
@@ -39,6 +50,7 @@ struct manifest_place {
 
 struct manifest {
 	char *file; /* as the user named it; NULL: made from options */
+	const struct manifest_target *target; /* NULL: it makes all */
 	struct mull_machine machine;
 	struct manifest_place machine_place;
 	size_t vm_count;
@@ -56,10 +68,16 @@ extern const struct mull_machine manifest_default_machine;
 /* Reads @file with all its mistakes; manifest_free in every case. */
 void manifest_read(struct manifest *manifest, const char *file);
 
+/* Reads @file with a single VM for @target; manifest_free in every case. */
+void manifest_read_one(struct manifest *manifest, const char *file,
+		       const struct manifest_target *target);
+
 /* What a VM loads, before the files are looked at. */
 struct manifest_files {
 	char *kernel, *initrd; /* paths, NULL: none */
 	const char *type;      /* "linux", "elf", NULL: as the file is */
+	/* In their places: images of the hypervisor. */
+	const struct mull_image_status *kernel_there, *initrd_there;
 };
 
 /* Finds the files of VM @vm and enters them; takes over the paths. */

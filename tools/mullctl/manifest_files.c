@@ -88,19 +88,51 @@ static uint32_t add_file(struct manifest *manifest, int vm,
 	return MULL_NO_IMAGE;
 }
 
+static uint32_t add_there(struct manifest *manifest, int vm,
+			  enum mull_field field,
+			  const struct mull_image_status *there)
+{
+	struct manifest_image image = { .kind = there->kind,
+					.size = there->size,
+					.needs = there->size,
+					.there = there };
+
+	memcpy(image.name, there->name, sizeof image.name);
+	if (there->flags & (MULL_IMAGE_PARTIAL | MULL_IMAGE_BROKEN))
+		manifest_complain(manifest, vm, 0, field,
+				  "image \"%s\" is not whole: upload it again",
+				  there->name);
+	else if ((field == MULL_FIELD_INITRD) !=
+		 (there->kind == MULL_IMAGE_INITRD))
+		manifest_complain(manifest, vm, 0, field, "image \"%s\" is %s",
+				  there->name,
+				  field == MULL_FIELD_INITRD ?
+					  "a kernel, not an initrd" :
+					  "an initrd, not a kernel");
+	else
+		return enter(manifest, &image);
+	return MULL_NO_IMAGE;
+}
+
 void manifest_add_files(struct manifest *manifest, size_t vm,
 			struct manifest_files *files)
 {
 	struct mull_vm *it = &manifest->vms[vm];
 
-	if (files->kernel)
+	if (files->kernel_there)
+		it->kernel = add_there(manifest, (int)vm, MULL_FIELD_KERNEL,
+				       files->kernel_there);
+	else if (files->kernel)
 		it->kernel = add_file(manifest, (int)vm, MULL_FIELD_KERNEL,
 				      files->kernel, files->type);
 	else if (!manifest->places[vm].said[MULL_FIELD_KERNEL])
 		manifest_complain(manifest, (int)vm, 0, MULL_FIELD_KERNEL,
 				  "has no kernel");
-	if (files->initrd)
+	if (files->initrd_there)
+		it->initrd = add_there(manifest, (int)vm, MULL_FIELD_INITRD,
+				       files->initrd_there);
+	else if (files->initrd)
 		it->initrd = add_file(manifest, (int)vm, MULL_FIELD_INITRD,
 				      files->initrd, NULL);
-	*files = (struct manifest_files){ NULL, NULL, NULL };
+	*files = (struct manifest_files){ .kernel = NULL };
 }

@@ -152,6 +152,43 @@ static void take_vms(struct reader *reader, const struct word *word,
 			     texts_format("vms is not a list of VMs"));
 }
 
+static bool has_word(struct reader *reader, const yaml_node_t *node,
+		     const char *word)
+{
+	yaml_node_pair_t *pair;
+
+	if (node->type != YAML_MAPPING_NODE)
+		return false;
+	for (pair = node->data.mapping.pairs.start;
+	     pair < node->data.mapping.pairs.top; pair++) {
+		const yaml_node_t *key = yaml_node(reader, pair->key);
+
+		if (key->type == YAML_SCALAR_NODE &&
+		    !strcmp((const char *)key->data.scalar.value, word))
+			return true;
+	}
+	return false;
+}
+
+/* A VM's words, or vms with one VM. */
+static void read_one(struct reader *reader, yaml_node_t *root)
+{
+	static const struct word words[] = {
+		{ "vms", MULL_FIELD_MACHINE_FLAGS, take_vms },
+		{ NULL, 0, NULL },
+	};
+
+	if (has_word(reader, root, "vms"))
+		yaml_take_words(reader, root, words, "the file");
+	else
+		manifest_read_vm(reader, NULL, root);
+	if (reader->manifest->vm_count > 1)
+		mistakes_add(&reader->manifest->mistakes, yaml_line(root),
+			     texts_format("there are %zu VMs, but one is made "
+					  "at a time",
+					  reader->manifest->vm_count));
+}
+
 static void read_document(struct manifest *manifest, yaml_document_t *document,
 			  yaml_node_t *root)
 {
@@ -165,7 +202,10 @@ static void read_document(struct manifest *manifest, yaml_document_t *document,
 				 .vm = MANIFEST_ITSELF };
 
 	manifest->machine_place.line = yaml_line(root);
-	yaml_take_words(&reader, root, words, "the manifest");
+	if (manifest->target)
+		read_one(&reader, root);
+	else
+		yaml_take_words(&reader, root, words, "the manifest");
 	if (!manifest->vm_count && !manifest->mistakes.count)
 		mistakes_add(&manifest->mistakes, yaml_line(root),
 			     texts_format("there are no vms"));
@@ -217,9 +257,16 @@ static void read_stream(struct manifest *manifest, FILE *stream)
 
 void manifest_read(struct manifest *manifest, const char *file)
 {
+	manifest_read_one(manifest, file, NULL);
+}
+
+void manifest_read_one(struct manifest *manifest, const char *file,
+		       const struct manifest_target *target)
+{
 	FILE *stream = fopen(file, "re");
 
 	*manifest = (struct manifest){ .machine = manifest_default_machine,
+				       .target = target,
 				       .file = texts_format("%s", file) };
 	if (!stream) {
 		mistakes_add(&manifest->mistakes, 0,

@@ -44,12 +44,39 @@ static void take_memory(struct reader *reader, const struct word *word,
 	yaml_size(reader, word, value, &this_vm(reader)->memory_size);
 }
 
+/* "cpus: 2": those that no VM has. */
+static void choose_cpus(struct reader *reader, const struct word *word,
+			yaml_node_t *value)
+{
+	const struct manifest_target *target = reader->manifest->target;
+	struct mull_vm *vm = this_vm(reader);
+	uint32_t count;
+
+	if (!yaml_number(reader, word, value, MULL_VCPU_MAX, &count))
+		return;
+	if (!count || count > target->free_cpu_count) {
+		manifest_complain(reader->manifest, reader->vm,
+				  yaml_line(value), word->field,
+				  "takes %u processors, but %u are free "
+				  "(mullctl stats shows them)",
+				  count, target->free_cpu_count);
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		vm->cpus[i] = (uint16_t)target->free_cpus[i];
+	vm->vcpu_count = count;
+}
+
 static void take_cpus(struct reader *reader, const struct word *word,
 		      yaml_node_t *value)
 {
 	struct mull_vm *vm = this_vm(reader);
 	yaml_node_item_t *item;
 
+	if (reader->manifest->target && value->type == YAML_SCALAR_NODE) {
+		choose_cpus(reader, word, value);
+		return;
+	}
 	if (value->type != YAML_SEQUENCE_NODE ||
 	    value->data.sequence.items.start ==
 		    value->data.sequence.items.top) {
@@ -86,15 +113,30 @@ static char *path_beside(const struct manifest *manifest, const char *text)
 			    manifest->file, text);
 }
 
+/* A name without a slash may be an image's of the hypervisor. */
+static const struct mull_image_status *
+find_there(const struct manifest_target *target, const char *name)
+{
+	for (size_t i = 0; target && i < target->image_count; i++)
+		if (!strcmp(target->images[i].name, name))
+			return &target->images[i];
+	return NULL;
+}
+
 static void take_file(struct reader *reader, const struct word *word,
 		      yaml_node_t *value)
 {
 	const char *text = yaml_text(reader, word, value);
-	char **path = word->field == MULL_FIELD_KERNEL ? &reader->files.kernel :
-							 &reader->files.initrd;
+	struct manifest_files *files = &reader->files;
+	bool kernel = word->field == MULL_FIELD_KERNEL;
+	const struct mull_image_status *there =
+		text ? find_there(reader->manifest->target, text) : NULL;
 
-	if (text && *text)
-		*path = path_beside(reader->manifest, text);
+	if (there)
+		*(kernel ? &files->kernel_there : &files->initrd_there) = there;
+	else if (text && *text)
+		*(kernel ? &files->kernel : &files->initrd) = path_beside(
+			reader->manifest, text);
 	else if (text)
 		yaml_wrong(reader, word, value, "the name of a file");
 }

@@ -27,7 +27,9 @@ static const char *advice(int error)
 		return "does Mullion run there, with serial mode channel and "
 		       "this rate?";
 	case ERR_NOT_FOUND:
-		return "mullctl list shows what there is";
+		return "mullctl list and mullctl images show what there is";
+	case ERR_EXISTS:
+		return "give it another name, or mullctl delete that one";
 	case ERR_NO_MEMORY:
 		return "mullctl info shows the memory that is free";
 	default:

@@ -57,6 +57,26 @@ const struct verb verbs[] = {
 	{ "destroy", "VM", 1, 1, "remove a VM that has ended",
 	  "Its memory and processors are free again, and its number.",
 	  verb_destroy, true },
+	{ "create", "FILE", 1, 1, "make a VM",
+	  "FILE describes it as a manifest does: by a VM's words, or by vms "
+	  "with one VM. kernel and initrd are names of images, or files that "
+	  "are uploaded first. cpus: 2 takes two processors that are free. "
+	  "It stands still until it is started.",
+	  verb_create, true },
+	{ "images", "", 0, 0, "show the images that VMs can be made of",
+	  "Kernels and initial RAM disks, with their sizes and SHA-256.",
+	  verb_images, true },
+	{ "upload", "FILE", 1, 1, "bring an image to the hypervisor",
+	  "It is compressed, and its SHA-256 is checked there. An upload that "
+	  "was interrupted goes on where it stopped. Images are gone after a "
+	  "restart of the machine.",
+	  verb_upload, true },
+	{ "download", "IMAGE FILE", 2, 2, "write an image into a file",
+	  "Its SHA-256 is checked. IMAGE is a name or a number.", verb_download,
+	  true },
+	{ "delete", "IMAGE", 1, 1, "remove an uploaded image",
+	  "Or what has come of one. It must not be in use.", verb_delete,
+	  true },
 	{ "inject", "VM nmi", 2, 2, "send a VM an NMI, for tests",
 	  "To its first processor, or to that of --vcpu.", verb_inject, true },
 	{ "dump", "VM -o FILE", 1, 1, "save a VM's memory and registers",
@@ -111,7 +131,7 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show version info start stop reset pause resume destroy inject " \
-	"dump debug " \
+	"create images upload download delete dump debug " \
 	"console log events stats trace audit shutdown reboot "
 
 const struct option_row option_rows[] = {
@@ -153,7 +173,7 @@ const struct option_row option_rows[] = {
 	{ OPTION_CONNECT, 0, "connect", "ADDRESS", REMOTE,
 	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
-	  "list show info events stats trace audit ",
+	  "list show info events stats images upload create trace audit ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
@@ -163,6 +183,13 @@ const struct option_row option_rows[] = {
 	  "has the VM" },
 	{ OPTION_STDIO, 0, "stdio", NULL, "debug ",
 	  "gdb is on standard input and output" },
+	{ OPTION_NAME, 0, "name", "NAME", "upload ",
+	  "the image's name (that of the file)" },
+	{ OPTION_KIND, 0, "kind", "linux|elf|initrd", "upload ",
+	  "what the image is (as the file looks; else initrd)" },
+	{ OPTION_REPLACE, 0, "replace", NULL, "upload create ",
+	  "delete an image that has the name and other contents" },
+	{ OPTION_START, 0, "start", NULL, "create ", "start it, too" },
 	{ OPTION_FOLLOW, 'f', "follow", NULL, "log events ",
 	  "go on until interrupted" },
 	{ OPTION_LEVEL, 0, "level", "LEVEL", "log ",
@@ -215,7 +242,7 @@ const struct note remote_status_notes[] = {
 	{ "0", "done" },
 	{ "1", "failed: the message says why" },
 	{ "2", "mistakes in the command line" },
-	{ "3", "there is no such VM or vCPU" },
+	{ "3", "there is no such VM, image or vCPU" },
 	{ "4", "not possible in the state that it is in, or in use" },
 	{ "6", "the hypervisor cannot be reached, or does not answer" },
 	{ "124", "the time of --timeout has passed" },

@@ -44,6 +44,10 @@ enum option_id {
 	OPTION_WARM,
 	OPTION_LEVEL,
 	OPTION_STDIO,
+	OPTION_NAME,
+	OPTION_KIND,
+	OPTION_REPLACE,
+	OPTION_START,
 	OPTION_COUNT
 };
 
@@ -118,6 +122,11 @@ int verb_trace(const struct options *options);
 int verb_audit(const struct options *options);
 int verb_shutdown(const struct options *options);
 int verb_reboot(const struct options *options);
+int verb_images(const struct options *options);
+int verb_upload(const struct options *options);
+int verb_download(const struct options *options);
+int verb_delete(const struct options *options);
+int verb_create(const struct options *options);
 int verb_completion(const struct options *options);
 int verb_debug(const struct options *options);
 int verb_dump(const struct options *options);
