@@ -314,6 +314,43 @@ def linux_by_gdb(tool, checks, symbols):
         checks.check(good, words)
 
 
+# exit(3) behind an INT3, as a whole program of 64-bit Linux
+TRAP = struct.pack(
+    "<16sHHIQQQIHHHHHHIIQQQQQQ", b"\x7fELF\2\1\1", 2, 62, 1, 0x400078, 64, 0,
+    0, 64, 56, 1, 0, 0, 0, 1, 5, 0, 0x400000, 0x400000, 0x200, 0x200, 4096) + \
+    bytes.fromhex("cc b83c000000 bf03000000 0f05")
+
+
+def foreign_break(tool, console, checks):
+    """An INT3 that is the guest's own stops it, and is done then."""
+    for at in range(0, len(TRAP), 16): # what is typed has 256 bytes of room
+        console.send("printf '%s' >> /tmp/trap; echo byte $((%d))\n" % (
+            "".join("\\%03o" % byte for byte in TRAP[at:at + 16]), at))
+        console.wait_for("^byte %d$" % at, 20)
+    console.send("chmod +x /tmp/trap\n")
+    debugger = Process(["gdb", "-nx", "-q"], checks.note)
+    try:
+        debugger.send("set remotetimeout 60\ntarget remote | %s debug linux "
+                      "--stdio --connect %s\ncontinue\n"
+                      % (tool.mullctl, tool.address))
+        checks.check(debugger.wait_for("Continuing", 60), "it goes on")
+        console.send("/tmp/trap; echo status $?\n")
+        checks.check(debugger.wait_for("received signal SIGTRAP", 60),
+                     "the guest's own INT3 is told")
+        debugger.send("print/x $pc\ncontinue\n")
+        checks.check(debugger.wait_for(r"\$1 = 0x400078$", 60),
+                     "and where it is")
+        checks.check(console.wait_for("^status 133$", 20),
+                     "the guest gets it")
+        debugger.process.send_signal(signal.SIGINT)
+        checks.check(debugger.wait_for("received signal SIGINT", 60),
+                     "Ctrl-C stops it")
+        debugger.send("detach\nquit\n")
+        checks.check(debugger.wait_for("detached", 60), "gdb lets it go")
+    finally:
+        debugger.stop()
+
+
 def abandoned(tool, checks, folder):
     """A dump that is ended half-way leaves nothing behind."""
     core = folder / "linux.core"
@@ -340,6 +377,7 @@ def linux(tool, checks, folder):
         linux_by_gdb(tool, checks, symbols)
         console.send("kill %1; echo alive $((6 * 7))\n")
         checks.check(console.wait_for("^alive 42$", 60), "Linux goes on")
+        foreign_break(tool, console, checks)
         abandoned(tool, checks, folder)
         console.send("echo still $((7 * 7))\n")
         checks.check(console.wait_for("^still 49$", 60),

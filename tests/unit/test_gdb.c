@@ -282,6 +282,26 @@ static void breakpoints_go_and_stay_where_they_were(void **state)
 			assert_int_equal(memory[i], (uint8_t)(i / 256 + i));
 }
 
+static void breakpoints_can_be_out_for_a_while(void **state)
+{
+	(void)state;
+	assert_answer("Z0,1001,1", "OK");
+	assert_answer("Z0,5001,1", "OK"); /* the same byte */
+	assert_answer("Z0,2,1", "OK");
+	assert_true(gdb_stub_arm(&stub, false));
+	assert_int_equal(memory[0x9001], 0x91);
+	assert_int_equal(memory[0x8002], 0x82);
+	memory[0x8002] = 0x66;
+	assert_true(gdb_stub_arm(&stub, true));
+	assert_int_equal(memory[0x9001], 0xcc);
+	assert_int_equal(memory[0x8002], 0xcc);
+	assert_answer("m5000,2", "9091");
+	assert_answer("m2,1", "66");
+	assert_true(gdb_stub_clear(&stub));
+	assert_int_equal(memory[0x9001], 0x91);
+	assert_int_equal(memory[0x8002], 0x66);
+}
+
 static void a_stop_says_whether_it_is_a_breakpoint(void **state)
 {
 	(void)state;
@@ -476,6 +496,8 @@ int main(void)
 		cmocka_unit_test_setup(
 			two_addresses_of_one_byte_share_a_breakpoint, begin),
 		cmocka_unit_test_setup(breakpoints_go_and_stay_where_they_were,
+				       begin),
+		cmocka_unit_test_setup(breakpoints_can_be_out_for_a_while,
 				       begin),
 		cmocka_unit_test_setup(a_stop_says_whether_it_is_a_breakpoint,
 				       begin),

@@ -167,6 +167,27 @@ bool gdb_remove(struct gdb_stub *stub, uint64_t linear)
 	return true;
 }
 
+bool gdb_stub_arm(struct gdb_stub *stub, bool armed)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < stub->breakpoint_count; i++) {
+		struct gdb_breakpoint *at = &stub->breakpoints[i];
+		uint8_t now;
+
+		if (!stub->vm.read(stub->vm.context, at->physical, &now, 1)) {
+			good = false;
+		} else if (armed != (now == INT3)) {
+			/* The guest may have changed it meanwhile. */
+			at->before = armed ? now : at->before;
+			now = armed ? INT3 : at->before;
+			good &= stub->vm.write(stub->vm.context, at->physical,
+					       &now, 1);
+		}
+	}
+	return good;
+}
+
 bool gdb_stub_clear(struct gdb_stub *stub)
 {
 	while (stub->breakpoint_count)

@@ -72,6 +72,9 @@ enum gdb_action gdb_stub_take(struct gdb_stub *stub, const char *packet,
 bool gdb_stub_stopped(struct gdb_stub *stub, uint32_t vcpu, int signal);
 /* The VM goes on: nothing is known of it. */
 void gdb_stub_goes_on(struct gdb_stub *stub);
+/* Puts the breakpoints' INT3s into memory, or takes them from there, while they
+ * stay known; false when not all are. */
+bool gdb_stub_arm(struct gdb_stub *stub, bool armed);
 /* Takes all breakpoints away; false when one is left. */
 bool gdb_stub_clear(struct gdb_stub *stub);
 

@@ -11,6 +11,7 @@
 
 #define ADDRESS "tcp:127.0.0.1:1234"
 #define LOOK_MILLISECONDS 500 /* an event may be lost on the line */
+#define PASS_MILLISECONDS 200
 #define EVENTS_MAX 8
 #define SIGNAL_INTERRUPT 2
 #define SIGNAL_TRAP 5
@@ -26,6 +27,8 @@ struct debug {
 	bool stepping;	    /* only one instruction is asked for */
 	bool foreign;	    /* it stands at an INT3 of the guest's own */
 	bool passing;	    /* over that: INT3s are off */
+	bool interrupted;   /* gdb wants it to stand still */
+	double pass_until;  /* or it is paused */
 	bool told;	    /* an event has come */
 	bool ended;	    /* the VM has: nothing to put back */
 	bool finished;	    /* gdb wants no more */
@@ -112,28 +115,51 @@ static void stand(struct debug *debug, uint32_t vcpu, int signal)
 	gdb_line_send(&debug->line, debug->stub.stop, strlen(debug->stub.stop));
 }
 
-/* An INT3 of the guest's own would stop it again where it is: that one it does
- * while they are off. */
+/*
+ * An INT3 of the guest's own would stop it again where it is: that one it does
+ * in a step, while breakpoints are off.  The step lasts until the guest's
+ * handler has returned, which may be never, so it has so much time.
+ */
+static int pass(struct debug *debug, uint32_t vcpu)
+{
+	int error = MULL_OK;
+
+	debug->pass_until = seconds_now() + PASS_MILLISECONDS / 1000.0;
+	if (gdb_stub_arm(&debug->stub, false))
+		error = mull_debug(debug->mull, debug->vm.number, false);
+	return error ? error : mull_step(debug->mull, debug->vm.number, vcpu);
+}
+
+/* It is done, and the VM stands still. */
+static void passed(struct debug *debug)
+{
+	debug->passing = false;
+	gdb_stub_arm(&debug->stub, true);
+	good(debug, mull_debug(debug->mull, debug->vm.number, true));
+}
+
 static void go_on(struct debug *debug, enum gdb_action action)
 {
 	uint32_t number = debug->vm.number, vcpu = debug->stop_vcpu;
-	int error = MULL_OK;
+	int error;
 
 	debug->stepping = action == GDB_STEP;
 	if (debug->stepping)
 		vcpu = debug->stub.step_vcpu;
 	debug->passing = debug->foreign && vcpu == debug->stop_vcpu;
 	debug->running = true;
+	debug->interrupted = false;
 	debug->ran |= !debug->stepping;
 	gdb_stub_goes_on(&debug->stub);
 	if (debug->passing)
-		error = mull_debug(debug->mull, number, false);
-	if (!error)
-		error = debug->stepping || debug->passing ?
-				mull_step(debug->mull, number, vcpu) :
-				mull_resume(debug->mull, number);
+		error = pass(debug, vcpu);
+	else
+		error = debug->stepping ? mull_step(debug->mull, number, vcpu) :
+					  mull_resume(debug->mull, number);
 	if (good(debug, error))
 		return;
+	if (debug->passing)
+		passed(debug);
 	say(debug, mull_words(debug->mull));
 	stand(debug, vcpu, SIGNAL_TRAP);
 }
@@ -150,8 +176,8 @@ static void on_pause(struct debug *debug, const struct mull_event *event)
 	if (at_break && event->code < debug->vm.vcpu_count)
 		vcpu = event->code;
 	if (debug->passing) {
-		debug->passing = false;
-		good(debug, mull_debug(debug->mull, debug->vm.number, true));
+		passed(debug);
+		at_break = !debug->interrupted;
 		if (at_break && !debug->stepping) {
 			good(debug, mull_resume(debug->mull, debug->vm.number));
 			return;
@@ -250,6 +276,13 @@ static void on_packet(struct debug *debug)
 	}
 }
 
+/* A VM that stands still already tells it by its event. */
+static void interrupt(struct debug *debug)
+{
+	debug->interrupted = true;
+	good(debug, mull_pause(debug->mull, debug->vm.number));
+}
+
 static void serve_gdb(struct debug *debug)
 {
 	enum gdb_input input;
@@ -262,9 +295,8 @@ static void serve_gdb(struct debug *debug)
 			gdb_line_put(&debug->line, '-');
 		else if (input == GDB_AGAIN)
 			gdb_line_send_again(&debug->line);
-		/* One that stands still already tells it by its event. */
 		else if (input == GDB_INTERRUPT && debug->running)
-			good(debug, mull_pause(debug->mull, debug->vm.number));
+			interrupt(debug);
 	}
 }
 
@@ -306,6 +338,7 @@ static enum status leave(struct debug *debug)
 
 	if (debug->running && !debug->ended) {
 		status = remote_pause(mull, &debug->vm);
+		debug->running = false;
 		look(debug);
 	}
 	if (debug->ended)
@@ -346,8 +379,15 @@ static enum status serve(struct debug *debug)
 			look(debug);
 			due = seconds_now() + LOOK_MILLISECONDS / 1000.0;
 		}
+		if (debug->passing && seconds_now() > debug->pass_until) {
+			debug->pass_until += LOOK_MILLISECONDS;
+			good(debug, mull_pause(debug->mull, debug->vm.number));
+		}
 		if (!debug->finished && !line->gone && !debug->told &&
-		    mull_pump(debug->mull, LOOK_MILLISECONDS, line->any))
+		    mull_pump(debug->mull,
+			      debug->passing ? PASS_MILLISECONDS / 4 :
+					       LOOK_MILLISECONDS,
+			      line->any))
 			debug->error = MULL_UNREACHABLE;
 	}
 	return leave(debug);
