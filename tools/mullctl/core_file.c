@@ -163,7 +163,7 @@ static void add_load(struct core_file *core, uint64_t linear, uint64_t physical,
 		.p_paddr = physical,
 		.p_filesz = size,
 		.p_memsz = size,
-		.p_align = PAGE_SIZE,
+		.p_align = 0, /* else crash takes it for a netdump */
 	};
 }
 
@@ -341,8 +341,9 @@ bool core_finish(struct core_file *core, const struct mull_registers *registers,
 	header.e_phnum = (uint16_t)core->header_count;
 	notes->p_offset = sizeof header +
 			  core->header_count * sizeof *core->headers;
-	notes->p_filesz = vcpu_count * (sizeof(struct prstatus_note) +
-					sizeof(struct qemu_note));
+	notes->p_memsz = notes->p_filesz = vcpu_count *
+					   (sizeof(struct prstatus_note) +
+					    sizeof(struct qemu_note));
 	return write_at(core, &header, sizeof header, 0) &&
 	       write_at(core, core->headers,
 			core->header_count * sizeof *core->headers,

@@ -107,8 +107,9 @@ static enum status write_core(struct mull *mull,
 		     "is there, at its physical addresses",
 		     name, dump.core.left_out);
 	size = texts_of_size(dump.stored);
-	tell("%s: %u vCPUs, %s that are not zero; see it by: gdb KERNEL.ELF %s",
-	     name, vm->vcpu_count, size, name);
+	tell("%s: %u vCPU%s, %s that are not zero; see it by: gdb KERNEL.ELF "
+	     "%s",
+	     name, vm->vcpu_count, vm->vcpu_count == 1 ? "" : "s", size, name);
 	free(size);
 	return STATUS_OK;
 }
