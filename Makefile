@@ -109,7 +109,9 @@ PREFIX ?= /usr/local
 to = $(DESTDIR)$(PREFIX)
 install: all ## copy mullctl, its library and the hypervisor to PREFIX
 	@install -d $(to)/bin $(to)/lib/pkgconfig $(to)/include/mullion \
-		$(to)/share/man/man1 $(to)/share/mullion
+		$(to)/share/man/man1 $(to)/share/mullion \
+		$(to)/share/bash-completion/completions \
+		$(to)/share/zsh/site-functions
 	install $(B)/mullctl $(to)/bin
 	install -m 644 $(B)/libmullctl.a $(B)/libmullctl.so.0 $(to)/lib
 	ln -sf libmullctl.so.0 $(to)/lib/libmullctl.so
@@ -117,6 +119,8 @@ install: all ## copy mullctl, its library and the hypervisor to PREFIX
 	install -m 644 $(addprefix include/mullion/,channel.h control.h error.h package.h) $(to)/include/mullion
 	sed 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' tools/libmullctl/mullctl.pc > $(to)/lib/pkgconfig/mullctl.pc
 	$(B)/mullctl man > $(to)/share/man/man1/mullctl.1
+	$(B)/mullctl completion bash > $(to)/share/bash-completion/completions/mullctl
+	$(B)/mullctl completion zsh > $(to)/share/zsh/site-functions/_mullctl
 	install -m 644 $(B)/mullion.efi $(to)/share/mullion
 
 # ---- guests ----------------------------------------------------------------

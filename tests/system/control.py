@@ -117,14 +117,19 @@ def leaves_console(tool, checks):
     checks.check(typed == 2, "%d keys went to the VM" % typed)
 
 
-def completes(tool, checks):
+def completes(tool, checks, folder):
     """In real shells: verbs, options and VMs' names."""
-    for shell, words in (("bash", ("bash", "--norc", "-i")),
-                         ("zsh", ("zsh", "-f", "-i"))):
+    source = "source <(mullctl completion %s)"
+    installed = "mullctl completion zsh > %s/_mullctl; fpath=(%s $fpath); " \
+        "autoload -U compinit; compinit -u -D" % (folder, folder)
+    for shell, words, load in (
+            ("bash", ("bash", "--norc", "-i"), source % "bash"),
+            ("zsh", ("zsh", "-f", "-i"), source % "zsh"),
+            ("zsh with it installed", ("zsh", "-f", "-i"), installed)):
         typing = Process(words, checks.note, terminal=True, environment={
             "MULLCTL_CONNECT": tool.address, "TERM": "dumb", "PS1": "",
             "PATH": "%s:%s" % (tool.mullctl.parent, os.environ["PATH"])})
-        typing.send("source <(mullctl completion %s); echo rea''dy\n" % shell)
+        typing.send(load + "; echo rea''dy\n")
         checks.check(typing.wait_for("^ready", 30), "%s takes it" % shell)
         typing.send("echo mullctl rebo\t --war\t sh\n")
         typing.send("\x15mullctl rebo\t--war\t\x01echo \n")
@@ -169,7 +174,7 @@ def control(setup, _, checks):
         wait_for_hypervisor(tool)
         tool.wait_for_states(steady="running", short="stopped")
         look(tool, checks)
-        completes(tool, checks)
+        completes(tool, checks, folder)
         leaves_console(tool, checks)
         lives(tool, checks)
         tool.run("start", "steady", "--wait")

@@ -4,7 +4,10 @@ import os
 import pathlib
 import socket
 import struct
+import subprocess
 import threading
+import time
+import zlib
 
 import channel
 from control import Tool
@@ -31,9 +34,9 @@ class OtherHypervisor:
             except OSError:
                 return
             with line:
-                self._answer(line)
+                self.answer(line)
 
-    def _answer(self, line):
+    def answer(self, line):
         taken = b""
         while bytes_ := line.recv(4096):
             taken += bytes_
@@ -50,6 +53,41 @@ class OtherHypervisor:
 
     def close(self):
         self.listener.close()
+
+
+class OtherFrames(OtherHypervisor):
+    """Its log comes in frames of version 2, and requests are text to it."""
+
+    def answer(self, line):
+        raw = struct.pack("<BBHI", 2, channel.LOG, channel.HYPERVISOR, 1)
+        raw += b"a line of the log"
+        raw += struct.pack("<I", zlib.crc32(raw))
+        line.sendall(b"\0" + channel.cobs(raw) + b"\0")
+        while line.recv(4096):
+            pass
+
+
+def other_frames(setup, checks):
+    path = pathlib.Path("/tmp/mullctl-test-%d-frames" % os.getpid())
+    other = OtherFrames(path, "0.9.0", 9)
+    tool = Tool(setup, checks, "unix:%s" % path)
+    try:
+        _, words = tool.run("list", status=6)
+        checks.check("version 2 of the protocol" in words
+                     and "use the mullctl" in words,
+                     "other frames are told from silence")
+        began = time.monotonic()
+        subprocess.run(
+            ["bash", "-c", "source <(mullctl completion bash); "
+             "COMP_WORDS=(mullctl show x) COMP_CWORD=2; _mullctl; true"],
+            check=True, env=dict(os.environ, MULLCTL_CONNECT=tool.address,
+                                 PATH="%s:%s" % (setup.mullctl.parent,
+                                                 os.environ["PATH"])))
+        checks.check(time.monotonic() - began < 5,
+                     "completion does not wait for who is silent")
+    finally:
+        other.close()
+        path.unlink()
 
 
 def versions(setup, checks):
@@ -69,6 +107,7 @@ def versions(setup, checks):
     finally:
         other.close()
         path.unlink()
+    other_frames(setup, checks)
     shown, words = tool.run("--version", status=6)
     checks.check(shown.startswith("mullctl ") and "cable" in words,
                  "without a hypervisor, its own version at least")

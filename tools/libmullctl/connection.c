@@ -16,6 +16,7 @@
 
 #define PATIENCE 1.2 /* 1 s, and 2,000 bytes at 115,200 baud */
 #define ATTEMPTS 5
+#define FIRST_TEXT 7 /* no text has a control character below it */
 
 double mull_clock(void)
 {
@@ -160,8 +161,13 @@ static void on_frame(void *context, const struct mull_frame_header *header,
 
 static void on_text(void *context, const void *text, size_t length)
 {
-	const struct mull *mull = context;
+	const uint8_t *bytes = text;
+	struct mull *mull = context;
 
+	/* The decoder lets go of a frame at its second byte, the version. */
+	if (length == 2 && bytes[0] > 1 && bytes[1] > MULL_CHANNEL_VERSION &&
+	    bytes[1] < FIRST_TEXT)
+		mull->other_version = bytes[1];
 	if (mull->handlers.text)
 		mull->handlers.text(mull->handlers.context, text, length);
 }
@@ -290,6 +296,20 @@ static int write_line(struct mull *mull)
 	return MULL_OK;
 }
 
+static void give_up(struct mull *mull, struct posted *posted)
+{
+	int error = MULL_NO_ANSWER;
+
+	mull_fail(mull, error, "no answer in %.0f seconds",
+		  ATTEMPTS * mull->patience);
+	if (mull->other_version)
+		error = mull_fail(mull, MULL_OTHER_FRAMES,
+				  "the hypervisor speaks version %u of the "
+				  "protocol, this program version %d",
+				  mull->other_version, MULL_CHANNEL_VERSION);
+	finish(posted, error, NULL);
+}
+
 static void send_again(struct mull *mull)
 {
 	double now = mull_clock();
@@ -300,10 +320,7 @@ static void send_again(struct mull *mull)
 		if (!posted->used || posted->due > now)
 			continue;
 		if (posted->attempts++ == ATTEMPTS) {
-			mull_fail(mull, MULL_NO_ANSWER,
-				  "no answer in %.0f seconds",
-				  ATTEMPTS * mull->patience);
-			finish(posted, MULL_NO_ANSWER, NULL);
+			give_up(mull, posted);
 			continue;
 		}
 		queue(mull, posted->wire, posted->length);

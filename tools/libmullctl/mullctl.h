@@ -18,15 +18,16 @@
 
 enum mull_error {
 	MULL_OK = 0,
-	MULL_BAD_ADDRESS = -1, /* not of a form that mull_open() knows */
-	MULL_UNREACHABLE = -2, /* cannot be opened, or has ended */
-	MULL_IN_USE = -3,      /* another client has the line */
-	MULL_NO_ANSWER = -4,   /* all attempts passed */
-	MULL_BAD_ANSWER = -5,  /* not what docs/protocol.md says */
-	MULL_FULL = -6,	       /* as much is under way as may be */
-	MULL_NO_ROOM = -7,     /* no memory */
-	MULL_RESTARTED = -8,   /* the machine has, before it answered */
-	MULL_STOPPED = -9,     /* by the function that was given */
+	MULL_BAD_ADDRESS = -1,	 /* not of a form that mull_open() knows */
+	MULL_UNREACHABLE = -2,	 /* cannot be opened, or has ended */
+	MULL_IN_USE = -3,	 /* another client has the line */
+	MULL_NO_ANSWER = -4,	 /* all attempts passed */
+	MULL_BAD_ANSWER = -5,	 /* not what docs/protocol.md says */
+	MULL_FULL = -6,		 /* as much is under way as may be */
+	MULL_NO_ROOM = -7,	 /* no memory */
+	MULL_RESTARTED = -8,	 /* the machine has, before it answered */
+	MULL_STOPPED = -9,	 /* by the function that was given */
+	MULL_OTHER_FRAMES = -10, /* no answer, but frames of another version */
 };
 
 #define MULL_UNANSWERED_MAX 8 /* requests under way at once */

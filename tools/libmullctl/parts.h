@@ -30,6 +30,7 @@ struct mull {
 	double patience; /* seconds until a frame is sent again */
 	struct mull_handlers handlers;
 	struct frame_decoder decoder;
+	uint8_t other_version;	   /* of frames that came; 0: of none */
 	struct mull_answer answer; /* the one that is handed on */
 	struct posted posted[MULL_UNANSWERED_MAX];
 	char words[WORDS_MAX];

@@ -26,6 +26,8 @@ static const char *advice(int error)
 	case MULL_NO_ANSWER:
 		return "does Mullion run there, with serial mode channel and "
 		       "this rate?";
+	case MULL_OTHER_FRAMES:
+		return "use the mullctl that was built with it";
 	case ERR_NOT_FOUND:
 		return "mullctl list and mullctl images show what there is";
 	case ERR_EXISTS:
@@ -85,6 +87,7 @@ enum status remote_status(struct mull *mull, int error)
 		return STATUS_CONFLICT;
 	case MULL_UNREACHABLE:
 	case MULL_NO_ANSWER:
+	case MULL_OTHER_FRAMES:
 		return STATUS_UNREACHABLE;
 	default:
 		return STATUS_FAILED;

@@ -21,9 +21,11 @@ static void print_options(const struct verb *verb)
 			printf(" --%s", row->name);
 }
 
-/* The names come from the hypervisor; without one there are none. */
+/* The names come from the hypervisor; without one there are none, and nobody
+ * waits for one that is silent. */
 #define NAMES \
-	"$(mullctl list 2>/dev/null </dev/null | awk 'NR > 1 { print $2 }')"
+	"$(timeout 2 mullctl list 2>/dev/null </dev/null |" \
+	" awk 'NR > 1 { print $2 }')"
 
 static void print_function(void)
 {
@@ -56,11 +58,16 @@ int verb_completion(const struct options *options)
 		     options->operand);
 		return STATUS_MISTAKE;
 	}
-	/* zsh understands bash's. */
+	/* zsh understands bash's.  It takes this as a script, or by the first
+	 * line from a folder of functions, as the function that completes. */
 	if (zsh)
-		printf("(( $+functions[compdef] )) || "
+		printf("#compdef mullctl\n"
+		       "(( $+functions[compdef] )) || "
 		       "{ autoload -U compinit && compinit -u; }\n"
 		       "autoload -U +X bashcompinit && bashcompinit\n");
 	print_function();
+	if (zsh)
+		printf("[[ $funcstack[1] != _mullctl ]] || "
+		       "_bash_complete -o default -F _mullctl\n");
 	return STATUS_OK;
 }

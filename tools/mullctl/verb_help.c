@@ -148,7 +148,8 @@ static void troff_verb(const struct verb *verb)
 {
 	printf(".SS mullctl ");
 	troff(verb->name);
-	putchar(' ');
+	if (*verb->operands)
+		putchar(' ');
 	troff(verb->operands);
 	putchar('\n');
 	troff(verb->description);
