@@ -51,10 +51,10 @@ class Tool:
         self.checks.check(seen == states, "the VMs are %s" % seen)
 
 
-def boot(setup, checks, folder):
+def boot(setup, checks, folder, vms=MANIFEST):
     """QEMU whose serial line is a socket; returns it and the address."""
-    manifest, disk = folder / "two.yaml", folder / "disk.img"
-    manifest.write_text(setup.fill_in(MANIFEST))
+    manifest, disk = folder / "manifest.yaml", folder / "disk.img"
+    manifest.write_text(setup.fill_in(vms))
     disks.pack(setup, checks, manifest, "-o", disk, "--format", "fat")
     words = machines.qemu(disk, on_reset="reset")
     # A socket's path is short.

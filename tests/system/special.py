@@ -20,6 +20,7 @@ import image_verbs
 import machine_end
 import machines
 import screens
+import session
 import uploads
 import versions
 from backends import BACK_ENDS
@@ -193,6 +194,7 @@ TESTS = {
     "control": Special(control.control, backends=("svm",)),
     "image-verbs": Special(image_verbs.image_verbs, backends=("svm",)),
     "line": Special(line.line_test, backends=("svm",)),
+    "session": Special(session.session, backends=("svm",)),
     "listen": Special(control.listen),
     "debugging": Special(debugging.debugging),
 }
