@@ -103,7 +103,7 @@ $(B)/libmullctl.so.0: $(call objects,libmullctl) tools/libmullctl/exports
 	$(call say,LD,$@)$(CC) -shared -Wl,-soname,libmullctl.so.0 \
 		-Wl,--version-script=tools/libmullctl/exports $(filter %.o,$^) -o $@
 $(B)/mullctl: $(call objects,mullctl) $(B)/libmullctl.a
-	$(call say,LD,$@)$(CC) $^ -lyaml -lcrypto -lz -llz4 -o $@
+	$(call say,LD,$@)$(CC) $^ -lyaml -lcrypto -lz -llz4 -lncurses -ltinfo -o $@
 
 PREFIX ?= /usr/local
 to = $(DESTDIR)$(PREFIX)
@@ -140,7 +140,7 @@ $(B)/unit/libunit.a: $(call objects,unit)
 	@rm -f $@
 	$(call say,AR,$@)ar rcs $@ $^
 $(B)/unit/test_%: $(B)/obj/unit/tests/unit/test_%.o $(B)/unit/libunit.a
-	$(call say,LD,$@)$(CC) -fsanitize=address,undefined $(filter %.o,$^) $(B)/unit/libunit.a -lcmocka -lyaml -lcrypto -lz -lbearssl -llz4 -o $@
+	$(call say,LD,$@)$(CC) -fsanitize=address,undefined $(filter %.o,$^) $(B)/unit/libunit.a -lcmocka -lyaml -lcrypto -lz -lncurses -ltinfo -lbearssl -llz4 -o $@
 # Runs the entry code itself, up to the instructions that a host refuses.
 $(B)/unit/test_mitigation_patch: $(patsubst %,$(B)/obj/unit/arch/x86/%.o, \
 	mitigation_patch mitigation_code vmx/vmx_enter svm/svm_enter)

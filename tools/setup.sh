@@ -6,8 +6,8 @@
 set -eu
 
 build="gcc make binutils gnu-efi libyaml-dev libssl-dev zlib1g-dev
-	libbearssl-dev liblz4-dev acpica-tools console-setup-linux python3 mtools gdisk
-	dosfstools busybox-static cpio zstd"
+	libncurses-dev libbearssl-dev liblz4-dev acpica-tools console-setup-linux
+	python3 mtools gdisk dosfstools busybox-static cpio zstd"
 checks="libcmocka-dev clang libclang-rt-14-dev cppcheck clang-format
 	shellcheck gdb pkgconf mmdebstrap zsh"
 emulators="qemu-system-x86 ovmf bochs bochs-term bochs-x bochsbios vgabios xvfb"

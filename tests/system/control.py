@@ -9,7 +9,7 @@ import time
 import disks
 import library
 import machines
-from process import Process
+from process import ESCAPES, Process
 
 MANIFEST = """\
 machine: {serial: {mode: channel}}
@@ -209,6 +209,42 @@ def ways_to_look(tool, checks):
     tool.run("trace", "nothing", status=2)
 
 
+def top(tool, checks):
+    tables, _ = tool.run("top", "--batch", "-n", 2)
+    checks.check(len(re.findall(r"^steady +running ", tables, re.M)) == 2
+                 and tables.count("Memory free:") == 2, "top prints two tables")
+    seen = tool.json("top", "-n", 1, "--interval", 2)
+    rows = {row["name"]: row for row in seen["vms"]}
+    checks.check(rows["steady"]["exits_per_s"] > 1
+                 and rows["steady"]["printed_per_s"] > 1
+                 and rows["steady"]["guest_percent"] > 0
+                 and rows["short"]["exits_per_s"] == 0,
+                 "top tells rates: %s" % rows["steady"])
+    tool.run("top", "--interval", "0", status=2)
+    screen = Process([tool.mullctl, "top", "--connect", tool.address],
+                     checks.note, terminal=True, size=(24, 80),
+                     environment={"TERM": "vt100", "NO_COLOR": "1"})
+    try:
+        checks.check(screen.wait_for("TOP EXIT.*RST", 30)
+                     and screen.wait_for("steady +running", 10),
+                     "top draws a row for each VM")
+        drawn = ESCAPES.sub(b"", screen.out).replace(b"\x0f", b"")
+        checks.check(b"\x1b[1;24r" in screen.out
+                     and max(map(len, drawn.split(b"\r"))) < 80,
+                     "a line has less than 80 columns")
+        screen.send("h")
+        checks.check(screen.wait_for("this help", 10), "h shows the keys")
+        screen.send("hp")
+        checks.check(screen.wait_for("Pause steady[?] y/n", 10),
+                     "a command is asked about")
+        screen.send("y")
+        tool.wait_for_states(steady="paused", short="stopped")
+        tool.run("resume", "steady")
+        screen.send("q")
+    finally:
+        checks.check(screen.finish(10) == 0, "q leaves")
+
+
 def listen(setup, back_end, checks):
     """Several clients of one run, at the same time."""
     folder = disks.fresh_folder(setup, checks)
@@ -229,6 +265,7 @@ def listen(setup, back_end, checks):
         checks.check(console.wait_for("^counter: 2$", 30),
                      "the console's history comes first")
         ways_to_look(tool, checks)
+        top(tool, checks)
         audit = tool.json("audit")
         checks.check(audit["finished"] and not audit["faults"]
                      and audit["entries"] > 0,

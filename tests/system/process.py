@@ -40,12 +40,13 @@ def accept(listener):
 
 
 class Process:
-    """@terminal: standard input and output are a terminal of the program.
+    """@terminal: standard input and output are a terminal of the program, with
+    @size lines and columns.
     @listener: a socket; what the program connects to it is read and written
     in place of its standard input and output."""
 
     def __init__(self, arguments, note, terminal=False, environment=None,
-                 listener=None):
+                 listener=None, size=None):
         self.note = note
         self.out, self.err = b"", b""
         self.changed = threading.Condition()
@@ -53,6 +54,8 @@ class Process:
         give = subprocess.DEVNULL if listener else subprocess.PIPE
         if terminal:
             take, give = pty.openpty()
+            if size:
+                termios.tcsetwinsize(give, size)
         self.process = subprocess.Popen(
             [str(word) for word in arguments],
             stdin=give, stdout=give, stderr=subprocess.PIPE, start_new_session=True,

@@ -318,6 +318,18 @@ void output_number(struct output *output, const char *key, uint64_t number)
 	free(text);
 }
 
+void output_decimal(struct output *output, const char *key, double number)
+{
+	char *text = texts_format("%.1f", number);
+
+	if (output->form == OUTPUT_TABLE) {
+		put_plain(output, key, text);
+		return;
+	}
+	put_bare(output, key, text);
+	free(text);
+}
+
 void output_yes(struct output *output, const char *key, bool yes)
 {
 	if (output->form == OUTPUT_TABLE)

@@ -45,6 +45,8 @@ void output_row_end(struct output *output);
 
 void output_text(struct output *output, const char *key, const char *text);
 void output_number(struct output *output, const char *key, uint64_t number);
+/* With one digit behind the point. */
+void output_decimal(struct output *output, const char *key, double number);
 void output_yes(struct output *output, const char *key, bool yes);
 /* Bytes; a table says "64 MiB". */
 void output_size(struct output *output, const char *key, uint64_t bytes);

@@ -106,6 +106,12 @@ const struct verb verbs[] = {
 	  "Of a VM: by the reason of the exit. Without one: of the "
 	  "processors.",
 	  verb_stats, true },
+	{ "top", "", 0, 0, "watch the machine and its VMs",
+	  "What each VM does, once a second: 100 % is one processor. Arrows "
+	  "choose a VM, Enter shows its exits, a capital letter sorts, h shows "
+	  "all keys. A machine that goes away is waited for. Where there "
+	  "is no terminal to draw on, tables come one after another.",
+	  verb_top, true },
 	{ "trace", "[CLASS,...|all|none]", 0, 1, "log more, by class",
 	  "Classes are exit, interrupt, device and manage. Without an "
 	  "operand: shows what is logged now.",
@@ -132,7 +138,7 @@ const struct verb verbs[] = {
 #define REMOTE \
 	"list show version info start stop reset pause resume destroy inject " \
 	"create images upload download delete dump debug " \
-	"console log events stats trace audit shutdown reboot "
+	"console log events stats top trace audit shutdown reboot "
 
 const struct option_row option_rows[] = {
 	{ OPTION_OUTPUT, 'o', "output", "DIR|IMAGE", "pack ",
@@ -173,7 +179,7 @@ const struct option_row option_rows[] = {
 	{ OPTION_CONNECT, 0, "connect", "ADDRESS", REMOTE,
 	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
-	  "list show info events stats images upload create trace audit ",
+	  "list show info events stats top images upload create trace audit ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
@@ -200,6 +206,12 @@ const struct option_row option_rows[] = {
 	  "begin with all that is kept, not with the last 4 KiB" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "console log events ",
 	  "leave after that time (events: with --follow)" },
+	{ OPTION_BATCH, 'b', "batch", NULL, "top ",
+	  "print tables, as with -o and -n" },
+	{ OPTION_INTERVAL, 0, "interval", "SECONDS", "top ",
+	  "look so often (1)" },
+	{ OPTION_ITERATIONS, 'n', "iterations", "N", "top ",
+	  "print so many tables" },
 	{ OPTION_WARM, 0, "warm", NULL, "reboot ",
 	  "a warm reset, which leaves the log for log --previous" },
 	{ OPTION_WAIT, 0, "wait", NULL, "start ", "return when it runs" },

@@ -48,6 +48,9 @@ enum option_id {
 	OPTION_KIND,
 	OPTION_REPLACE,
 	OPTION_START,
+	OPTION_BATCH,
+	OPTION_INTERVAL,
+	OPTION_ITERATIONS,
 	OPTION_COUNT
 };
 
@@ -118,6 +121,7 @@ int verb_console(const struct options *options);
 int verb_log(const struct options *options);
 int verb_events(const struct options *options);
 int verb_stats(const struct options *options);
+int verb_top(const struct options *options);
 int verb_trace(const struct options *options);
 int verb_audit(const struct options *options);
 int verb_shutdown(const struct options *options);
