@@ -31,33 +31,33 @@ static void on_complaint(void *answer, int vm, enum mull_field field,
 }
 
 /* Whether the draft can be one more beside the VMs that are there: those have
- * been checked, and keep what they have.  A refused one has its name only. */
+ * been checked, and keep what they have.  A refused one has its name only.
+ * They stand where the package's were, since each VM has its own by now. */
 static bool draft_is_good(struct answer *answer)
 {
-	static struct mull_vm all[MULL_VM_MAX + 1];
-	bool bad[MULL_VM_MAX + 1] = { false };
-	uint32_t kinds[MULL_IMAGE_MAX] = { 0 }, images = 0;
+	struct mull_vm *all = boot_package.vms;
+	bool bad[MULL_VM_MAX] = { false };
+	uint32_t kinds[MULL_IMAGE_MAX] = { 0 }, images = 0, count = 0;
 	struct mull_limits limits = { .cpu_count = arch_cpu_count(),
 				      .memory_free = frames_free() * FRAME_SIZE,
 				      .bad_ones_count = true };
 
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
-		bad[i] = true;
-		memset(&all[i], 0, sizeof all[i]);
-		if (vms[i])
-			memcpy(&all[i], &vms[i]->description,
-			       vms[i]->vcpu_count ? sizeof all[i] :
-						    sizeof all[i].name);
+		if (!vms[i])
+			continue;
+		memset(&all[count], 0, sizeof *all);
+		memcpy(&all[count], &vms[i]->description,
+		       vms[i]->vcpu_count ? sizeof *all : sizeof all->name);
+		bad[count++] = true;
 	}
-	all[MULL_VM_MAX] = draft;
+	all[count++] = draft; /* a number is free for it */
 	for (uint32_t i = 0; i < MULL_IMAGE_MAX; i++) {
 		kinds[i] = image_kind(i);
 		if (image_find(i).record)
 			images = i + 1;
 	}
-	return mull_check_vms(&boot_package.machine, all, ARRAY_COUNT(all),
-			      kinds, images, &limits, bad, on_complaint,
-			      answer) == 0;
+	return mull_check_vms(&boot_package.machine, all, count, kinds, images,
+			      &limits, bad, on_complaint, answer) == 0;
 }
 
 enum error request_create(const struct asked *asked, struct answer *answer)
