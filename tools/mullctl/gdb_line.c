@@ -35,7 +35,7 @@ static int listen_at(const char *host, const char *port)
 	int fd = -1, yes = 1;
 
 	if (error) {
-		tell("%s: %s", host, gai_strerror(error));
+		tell("%s:%s: %s", host, port, gai_strerror(error));
 		return -1;
 	}
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
