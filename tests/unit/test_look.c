@@ -155,8 +155,8 @@ static void each_byte_comes_once(void **state)
 	assert_int_equal(read_all(0, SIZE), MULL_OK);
 	assert_int_equal(told, SIZE);
 	assert_memory_equal(copy, memory, SIZE);
-	/* 100 for what is not zero, and some for each run of zeros. */
-	assert_in_range(asked, 100, 160);
+	/* 100 for what is not zero, 20 for the zeros, and some at their ends. */
+	assert_in_range(asked, 100, 200);
 }
 
 static void any_piece_may_be_read(void **state)

@@ -4,7 +4,9 @@
 
 #include "parts.h"
 
-#define SCAN_MAX (16u << 20) /* zeros that one reply tells of at most */
+/* Zeros that one reply is asked for: in a slow emulator, beside a VM that is
+ * loaded, more take longer than a reply is waited for. */
+#define SCAN_MAX (2u << 20)
 
 int mull_registers(struct mull *mull, uint32_t vm, uint32_t vcpu,
 		   struct mull_registers *registers)
