@@ -43,10 +43,10 @@ class Process:
     """@terminal: standard input and output are a terminal of the program, with
     @size lines and columns.
     @listener: a socket; what the program connects to it is read and written
-    in place of its standard input and output."""
+    in place of its standard input and output.  @keep: files that it gets."""
 
     def __init__(self, arguments, note, terminal=False, environment=None,
-                 listener=None, size=None):
+                 listener=None, size=None, keep=()):
         self.note = note
         self.out, self.err = b"", b""
         self.changed = threading.Condition()
@@ -59,6 +59,7 @@ class Process:
         self.process = subprocess.Popen(
             [str(word) for word in arguments],
             stdin=give, stdout=give, stderr=subprocess.PIPE, start_new_session=True,
+            pass_fds=keep,
             preexec_fn=lambda: before_start(terminal),
             env=dict(os.environ, **(environment or {})))
         self.line = accept(listener) if listener else None

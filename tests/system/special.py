@@ -19,6 +19,7 @@ import life
 import image_verbs
 import machine_end
 import machines
+import rates
 import screens
 import session
 import uploads
@@ -192,6 +193,7 @@ TESTS = {
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.
     "control": Special(control.control, backends=("svm",)),
+    "rates": Special(rates.rates, backends=("svm",)),
     "image-verbs": Special(image_verbs.image_verbs, backends=("svm",)),
     "line": Special(line.line_test, backends=("svm",)),
     "session": Special(session.session, backends=("svm",)),
