@@ -56,7 +56,7 @@ int mull_post(struct mull *mull, enum mull_frame_type type, uint16_t stream,
 	assert_int_equal(type, MULL_FRAME_REQUEST);
 	assert_int_equal(stream, MULL_STREAM_HYPERVISOR);
 	assert_int_equal(length, sizeof request + 4);
-	assert_true(waiting_count < MULL_UNANSWERED_MAX);
+	assert_true(waiting_count < 3); /* on a slow line more come too late */
 	memcpy(&request, payload, sizeof request);
 	assert_int_equal(request.command, MULL_COMMAND_MEMORY);
 	assert_int_equal(request.vm, 5);

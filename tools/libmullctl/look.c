@@ -4,8 +4,10 @@
 
 #include "parts.h"
 
-/* Zeros that one reply is asked for: in a slow emulator, beside a VM that is
- * loaded, more take longer than a reply is waited for. */
+/* Questions under way at once.  Enough to keep the line busy with answers; with
+ * more, the last one's is sent again on a slow line, which makes it slower. */
+#define ASKED_MAX 3
+/* Zeros that one reply is asked for: many take long in a slow emulator. */
 #define SCAN_MAX (2u << 20)
 
 int mull_registers(struct mull *mull, uint32_t vm, uint32_t vcpu,
@@ -71,7 +73,7 @@ struct reading {
 		struct reading *reading; /* NULL: free */
 		uint64_t address;
 		uint32_t wanted;
-	} asked[MULL_UNANSWERED_MAX];
+	} asked[ASKED_MAX];
 };
 
 /* Bytes that the answer is about; 0: it is not as it should be. */
@@ -148,8 +150,7 @@ static int ask_memory(struct reading *reading)
 static bool may_ask(const struct reading *reading)
 {
 	return !reading->error && reading->at < reading->end &&
-	       reading->under_way <
-		       (reading->in_zeros ? 1 : MULL_UNANSWERED_MAX);
+	       reading->under_way < (reading->in_zeros ? 1 : ASKED_MAX);
 }
 
 int mull_memory(struct mull *mull, uint32_t vm, uint64_t address,
