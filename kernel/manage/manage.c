@@ -170,6 +170,8 @@ static bool transmit(void)
 			return false;
 		wire_sent += count;
 		budget -= count;
+		/* A UART that sends at once must not let what comes overrun. */
+		receive();
 	}
 	return true;
 }
