@@ -117,6 +117,23 @@ def leaves_console(tool, checks):
     checks.check(typed == 2, "%d keys went to the VM" % typed)
 
 
+def is_killed_at_a_console(tool, checks):
+    """Nothing leaks, and others are served as before."""
+    def memory():
+        info = tool.json("info")
+        return info["memory_free"], info["hypervisor_pages"]
+
+    before = memory()
+    for _ in range(3):
+        console = Process([tool.mullctl, "console", "steady", "--connect",
+                           tool.address], checks.note)
+        checks.check(console.wait_for(r"^counter: \d+$", 30),
+                     "the console shows what is printed")
+        console.process.kill()
+        console.finish(10)
+    checks.check(memory() == before, "its death leaves all memory as it was")
+
+
 def completes(tool, checks, folder):
     """In real shells: verbs, options and VMs' names."""
     source = "source <(mullctl completion %s)"
@@ -175,6 +192,7 @@ def control(setup, _, checks):
         tool.wait_for_states(steady="running", short="stopped")
         look(tool, checks)
         completes(tool, checks, folder)
+        is_killed_at_a_console(tool, checks)
         leaves_console(tool, checks)
         lives(tool, checks)
         tool.run("start", "steady", "--wait")
