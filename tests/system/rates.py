@@ -28,7 +28,19 @@ SECONDS = 0.2
 # processor of its guest.  Where that order is not allowed, figures are told but
 # not judged: they would be those of the other programs.
 CLIENT, LINE, UART, GUEST = 4, 3, 2, 1
-FIRST = ["chrt", "--rr", str(CLIENT)] if os.geteuid() == 0 else []
+
+
+def may_hurry():
+    """Not everywhere: a container's root may lack the right."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(CLIENT))
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    except PermissionError:
+        return False
+    return True
+
+
+FIRST = ["chrt", "--rr", str(CLIENT)] if may_hurry() else []
 # Two beside the service and two apart from it.
 MANIFEST = """\
 machine: {share-cpus: true, serial: {mode: channel}}
