@@ -164,17 +164,25 @@ static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
 /* An NMI that had to let something else go first waits for the next exit,
  * which must be soon. */
 static uint64_t entry_deadline(const struct cpu_queue *queue, struct vcpu *vcpu,
-			       uint64_t slot_end)
+			       uint64_t limit)
 {
 	if (atomic_load(&vcpu->requests) & VCPU_NMI && !vcpu->stepping)
 		return arch_time();
-	return next_deadline(queue, slot_end);
+	return next_deadline(queue, limit);
 }
 
-/* Enters @vcpu's guest again and again, until this CPU must look around. */
-static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
+/*
+ * Enters @vcpu's guest again and again, until this CPU must look around.  That
+ * is after a slot, even if nobody waits for it and so nothing ends the slot:
+ * each exit moves the deadline of what is polled, and an interrupt that came
+ * during an exit may be seen by no entry (Bochs ends none for it while the
+ * guest's RFLAGS.IF is 0).
+ */
+static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared)
 {
 	uint64_t now = arch_time();
+	uint64_t slot_end = now + arch_time_khz() * SLOT_US / 1000;
+	uint64_t limit = shared ? slot_end : ARCH_NO_DEADLINE;
 	struct vm_exit exit;
 
 	if (queue->current && queue->current->vm != vcpu->vm)
@@ -185,7 +193,7 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, uint64_t slot_end)
 	do {
 		local_apic_timer(vcpu, now);
 		vcpu_prepare(vcpu);
-		arch_set_deadline(entry_deadline(queue, vcpu, slot_end));
+		arch_set_deadline(entry_deadline(queue, vcpu, limit));
 		now = arch_time();
 		stopwatch_stop(&vcpu->work, now);
 		stopwatch_start(&vcpu->guest, now);
@@ -243,12 +251,7 @@ _Noreturn void cpu_loop(void)
 			queue->worst_step = began;
 		vcpu = choose(queue, &runnable);
 		if (vcpu) {
-			bool shared = runnable > 1 || more;
-
-			run(queue, vcpu,
-			    shared ? arch_time() +
-					     arch_time_khz() * SLOT_US / 1000 :
-				     ARCH_NO_DEADLINE);
+			run(queue, vcpu, runnable > 1 || more);
 		} else if (!more) {
 			panic_running(NULL);
 			arch_set_deadline(

@@ -188,8 +188,7 @@ TESTS = {
     # A minute for the root, and Bochs would need an hour.
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
-    # Bochs takes some five minutes to give up: not looked into yet.
-    "images": Special(uploads.images, backends=("svm",)),
+    "images": Special(uploads.images),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.

@@ -246,6 +246,26 @@ static void after_an_interrupt_it_looks_around(void **state)
 	assert_int_equal(looked, 3); /* at first, and after two of three */
 }
 
+static void who_exits_all_the_time_does_not_keep_it_from_looking(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_CPUID, EXIT_CPUID,
+						 EXIT_CPUID, EXIT_CPUID,
+						 EXIT_CPUID, EXIT_KIND_COUNT };
+
+	(void)state;
+	make_vm(0, 1, false);
+	start();
+	looked = 0;
+	fake_interrupts = count_looks;
+	kinds = script;
+	ticks_a_run = SLOT / 2;
+	fake_virt.run = run_script;
+	loop_on(home);
+	fake_interrupts = NULL;
+	assert_int_equal(looked, 3); /* at first, and after each two */
+	assert_true(deadlines[0] == ARCH_NO_DEADLINE);
+}
+
 static void a_guest_that_ended_runs_no_more(void **state)
 {
 	static const enum exit_kind script[] = { EXIT_TRIPLE_FAULT, EXIT_NONE,
@@ -545,6 +565,10 @@ static void neighbours_take_turns(void **state)
 	assert_in_range(turns, 36, 44);
 	assert_int_equal(fake_leaves, turns);
 	vm_end(other, MULL_END_POWEROFF, 0, "off");
+	for (uint32_t i = 0; i < 50 && !vm_state_rests(other->state); i++) {
+		runs = 300;
+		loop_on(home); /* its memory is cleared, piece by piece */
+	}
 	runs = 300;
 	loop_on(home);
 	for (uint32_t i = 300; i < 400; i++)
@@ -605,6 +629,7 @@ int main(void)
 		TEST(only_the_home_cpu_works_on_a_vm),
 		TEST(exits_are_counted_and_the_guest_goes_on),
 		TEST(after_an_interrupt_it_looks_around),
+		TEST(who_exits_all_the_time_does_not_keep_it_from_looking),
 		TEST(a_guest_that_ended_runs_no_more),
 		TEST(a_restart_that_waits_is_a_deadline),
 		TEST(the_next_timer_is_the_deadline),
