@@ -433,16 +433,26 @@ static void obey_pause(struct vm *vm)
 	}
 }
 
+/* One that waits for its restart has it now: who resets it has mended it. */
+static void obey_reset(struct vm *vm)
+{
+	if (lives(vm)) {
+		vm->restart = true;
+		vm_end(vm, MULL_END_COMMAND, 0, "reset by command");
+	} else if (vm->state == MULL_VM_STARTING && vm->phase == PHASE_WAIT) {
+		vm->quick_ends = 0;
+		vm->start_at = arch_time();
+	}
+}
+
 static void obey_commands(struct vm *vm)
 {
 	if (atomic_load(&vm->commands) == 0)
 		return;
 	if (has_command(vm, MULL_COMMAND_STOP))
 		obey_stop(vm);
-	if (take_command(vm, MULL_COMMAND_RESET) && lives(vm)) {
-		vm->restart = true;
-		vm_end(vm, MULL_END_COMMAND, 0, "reset by command");
-	}
+	if (take_command(vm, MULL_COMMAND_RESET))
+		obey_reset(vm);
 	if (take_command(vm, MULL_COMMAND_START) && vm_state_rests(vm->state))
 		vm_start(vm);
 	if (take_command(vm, MULL_COMMAND_DESTROY) &&

@@ -92,6 +92,22 @@ static void resets_by_command_cost_no_pause(void **state)
 	assert_int_equal(vm->restarts, 10);
 }
 
+static void a_reset_ends_the_pause(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		pause_after(0);
+	crash_after(0);
+	assert_int_equal(vm->phase, PHASE_WAIT);
+	vm_command(vm, MULL_COMMAND_RESET);
+	work();
+	obey_all();
+	assert_int_equal(vm->state, MULL_VM_RUNNING);
+	assert_int_equal(vm->restarts, 6); /* it is the one that waited */
+	/* Whoever did that has mended it: pauses begin anew. */
+	assert_int_equal(pause_after(0), 0);
+}
+
 #define WITH(name) cmocka_unit_test_setup_teardown(name, crashing, stop_all)
 
 int main(void)
@@ -99,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH(pauses_double),
 		WITH(a_pause_is_told),
+		WITH(a_reset_ends_the_pause),
 		WITH(resets_by_command_cost_no_pause),
 	};
 
