@@ -186,6 +186,22 @@ static bool becomes(struct mull *mull, const char *name, uint32_t state)
 	return false;
 }
 
+/* Waits until it has started again: the reply to a reset comes before that. */
+static bool starts_again(struct mull *mull, const char *name, uint32_t restarts)
+{
+	time_t start = time(NULL);
+	struct mull_vm_status vm;
+
+	while (in_time(start)) {
+		if (mull_find(mull, name, &vm))
+			return false;
+		if (vm.state == MULL_VM_RUNNING && vm.restarts > restarts)
+			return true;
+		mull_pump(mull, 50, -1);
+	}
+	return false;
+}
+
 static bool count_zeros(void *context, uint64_t address, const void *bytes,
 			uint64_t length)
 {
@@ -224,6 +240,7 @@ static void looks_into(struct mull *mull, uint32_t vm)
 static void lives(struct mull *mull, struct heard *heard)
 {
 	uint32_t vm = heard->steady;
+	struct mull_vm_status before;
 
 	say(!mull_pause(mull, vm) && becomes(mull, "steady", MULL_VM_PAUSED) &&
 		    heard->paused,
@@ -238,7 +255,8 @@ static void lives(struct mull *mull, struct heard *heard)
 	    "mull_inject: not into a VM that is stopped");
 	say(!mull_start(mull, vm) && becomes(mull, "steady", MULL_VM_RUNNING),
 	    "mull_start");
-	say(!mull_reset(mull, vm) && becomes(mull, "steady", MULL_VM_RUNNING),
+	say(!mull_find(mull, "steady", &before) && !mull_reset(mull, vm) &&
+		    starts_again(mull, "steady", before.restarts),
 	    "mull_reset");
 	say(!mull_inject(mull, vm, 0), "mull_inject");
 }

@@ -118,7 +118,11 @@ int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 /* Begins one, unless one runs; or only looks what has become of it. */
 int mull_audit(struct mull *mull, bool begin, struct mull_audit *audit);
 
-/* ---- a VM's life -------------------------------------------------------- */
+/* ---- a VM's life ----------------------------------------------------------
+ *
+ * What takes a while has only begun when it returns: mull_find() tells the
+ * state, and after mull_reset() the number of restarts tells that it is done.
+ */
 
 int mull_power_button(struct mull *mull, uint32_t vm);
 int mull_reset(struct mull *mull, uint32_t vm);
