@@ -6,6 +6,7 @@
  * injected must be possible, and afterwards the VM can be stopped and has
  * given everything back.
  */
+#include "fuzz_input.h"
 #include "fuzz_machine.h"
 
 #define VCPUS 2
@@ -18,21 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct guest_system systems[VCPUS];
 static uint64_t free_frames, used_pages;
 
-static struct {
-	const uint8_t *data;
-	size_t size;
-} input;
-
 /* ---- any value ----------------------------------------------------------- */
-
-static uint64_t any(unsigned bytes)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < bytes && input.size; i++, input.size--)
-		value = value << 8 | *input.data++;
-	return value;
-}
 
 /* Often one where something is, or near a limit. */
 static uint64_t any_address(void)

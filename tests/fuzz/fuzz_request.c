@@ -4,6 +4,7 @@
  * each is answered within bounds, an error with words, and an image that VMs
  * may use has the SHA-256 that it was announced with.
  */
+#include "fuzz_input.h"
 #include "tests/unit/image_store.h"
 
 #include <bearssl/bearssl_hash.h>
@@ -13,24 +14,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct {
-	const uint8_t *data;
-	size_t size;
-} input;
-
 static void require(bool holds)
 {
 	if (!holds)
 		abort();
-}
-
-static uint64_t any(unsigned bytes)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < bytes && input.size; i++, input.size--)
-		value = value << 8 | *input.data++;
-	return value;
 }
 
 /* Mostly small, as numbers of things and offsets are. */

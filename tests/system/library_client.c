@@ -170,8 +170,9 @@ static void consoles(struct mull *mull, struct heard *heard)
 	say(!mull_attach(mull, vm, false), "mull_attach: and leaves");
 }
 
-/* Waits until it is so. */
-static bool becomes(struct mull *mull, const char *name, uint32_t state)
+/* Waits until it is so, and it has restarted so often. */
+static bool becomes_after(struct mull *mull, const char *name, uint32_t state,
+			  uint32_t restarts)
 {
 	time_t start = time(NULL);
 	struct mull_vm_status vm;
@@ -179,27 +180,16 @@ static bool becomes(struct mull *mull, const char *name, uint32_t state)
 	while (in_time(start)) {
 		if (mull_find(mull, name, &vm))
 			return false;
-		if (vm.state == state)
+		if (vm.state == state && vm.restarts >= restarts)
 			return true;
 		mull_pump(mull, 50, -1);
 	}
 	return false;
 }
 
-/* Waits until it has started again: the reply to a reset comes before that. */
-static bool starts_again(struct mull *mull, const char *name, uint32_t restarts)
+static bool becomes(struct mull *mull, const char *name, uint32_t state)
 {
-	time_t start = time(NULL);
-	struct mull_vm_status vm;
-
-	while (in_time(start)) {
-		if (mull_find(mull, name, &vm))
-			return false;
-		if (vm.state == MULL_VM_RUNNING && vm.restarts > restarts)
-			return true;
-		mull_pump(mull, 50, -1);
-	}
-	return false;
+	return becomes_after(mull, name, state, 0);
 }
 
 static bool count_zeros(void *context, uint64_t address, const void *bytes,
@@ -255,8 +245,10 @@ static void lives(struct mull *mull, struct heard *heard)
 	    "mull_inject: not into a VM that is stopped");
 	say(!mull_start(mull, vm) && becomes(mull, "steady", MULL_VM_RUNNING),
 	    "mull_start");
+	/* The reply comes before it has begun. */
 	say(!mull_find(mull, "steady", &before) && !mull_reset(mull, vm) &&
-		    starts_again(mull, "steady", before.restarts),
+		    becomes_after(mull, "steady", MULL_VM_RUNNING,
+				  before.restarts + 1),
 	    "mull_reset");
 	say(!mull_inject(mull, vm, 0), "mull_inject");
 }

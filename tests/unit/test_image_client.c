@@ -12,6 +12,8 @@
 #include <openssl/sha.h>
 #include <parts.h>
 
+#include "without_words.h"
+
 #define SIZE (FRAME_SIZE + 5 * MULL_BLOCK_SIZE + 77)
 #define ATTEMPTS 5
 
@@ -34,19 +36,6 @@ static struct on_line {
 static size_t line_count, most_on_line;
 static int loss; /* per cent, of frames and of answers */
 static uint64_t *wrong_value;
-
-int mull_fail(struct mull *mull, int error, const char *format, ...)
-{
-	(void)mull;
-	(void)format;
-	return error;
-}
-
-void mull_clean(char *text, size_t room)
-{
-	(void)text;
-	(void)room;
-}
 
 int mull_post(struct mull *mull, enum mull_frame_type type, uint16_t stream,
 	      const void *payload, size_t length, mull_done *done,

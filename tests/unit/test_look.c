@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "without_words.h"
+
 #define SIZE MIB(40)
 
 static uint8_t *memory;
@@ -32,19 +34,6 @@ static size_t waiting_count;
 static int error_next;
 static uint64_t value_next;
 static size_t length_next;
-
-int mull_fail(struct mull *mull, int error, const char *format, ...)
-{
-	(void)mull;
-	(void)format;
-	return error;
-}
-
-void mull_clean(char *text, size_t room)
-{
-	(void)text;
-	(void)room;
-}
 
 int mull_post(struct mull *mull, enum mull_frame_type type, uint16_t stream,
 	      const void *payload, size_t length, mull_done *done,

@@ -15,14 +15,14 @@
 #include "manifest.h"
 #include "support_guest_files.h"
 #include "texts.h"
+#include "work_folder.h"
 
-static char folder[] = "/tmp/test_manifest-XXXXXX";
 static struct manifest manifest;
 
 static int make_files(void **state)
 {
 	(void)state;
-	if (!mkdtemp(folder) || chdir(folder))
+	if (!enter_folder())
 		return -1;
 	write_linux_file("bz", 15, 1);
 	write_linux_file("bz-old", 11, 1);
@@ -34,16 +34,6 @@ static int make_files(void **state)
 	write_file("initrd", "070701", 6);
 	write_file("empty", "", 0);
 	return link("bz", "same");
-}
-
-static int remove_files(void **state)
-{
-	char *command = texts_format("rm -r %s", folder);
-	int status = system(command);
-
-	(void)state;
-	free(command);
-	return status;
 }
 
 static int forget(void **state)

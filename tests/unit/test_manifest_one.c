@@ -15,8 +15,8 @@
 #include "manifest.h"
 #include "support_guest_files.h"
 #include "texts.h"
+#include "work_folder.h"
 
-static char folder[] = "/tmp/test_manifest_one-XXXXXX";
 static struct manifest manifest;
 static const struct mull_image_status images[] = {
 	{ .name = "linux", .number = 3, .kind = MULL_IMAGE_BZIMAGE, .size = 9 },
@@ -37,21 +37,11 @@ static const struct manifest_target target = {
 static int make_files(void **state)
 {
 	(void)state;
-	if (!mkdtemp(folder) || chdir(folder))
+	if (!enter_folder())
 		return -1;
 	write_elf_file("linux", 64, "Mullion", MULL_NOTE_ABI);
 	write_elf_file("sdk", 64, "Mullion", MULL_NOTE_ABI);
 	return 0;
-}
-
-static int remove_files(void **state)
-{
-	char *command = texts_format("rm -r %s", folder);
-	int status = system(command);
-
-	(void)state;
-	free(command);
-	return status;
 }
 
 /* All mistakes as mullctl shows them. */

@@ -21,8 +21,8 @@
 #include "pack.h"
 #include "texts.h"
 #include "work.h"
+#include "work_folder.h"
 
-static char folder[] = "/tmp/test_pack-XXXXXX";
 static struct manifest manifest;
 static struct package package;
 static uint8_t *bytes;
@@ -52,7 +52,7 @@ static int make_files(void **state)
 	FILE *stream;
 
 	(void)state;
-	if (!mkdtemp(folder) || chdir(folder))
+	if (!enter_folder())
 		return -1;
 	write_file("big", 2000000);
 	write_file("kernel", 5000);
@@ -68,16 +68,6 @@ static int make_files(void **state)
 	      "  copy: {memory: 32MiB, cpus: [0], kernel: kernel}\n",
 	      stream);
 	return fclose(stream);
-}
-
-static int remove_files(void **state)
-{
-	char *command = texts_format("rm -r %s", folder);
-	int status = system(command);
-
-	(void)state;
-	free(command);
-	return status;
 }
 
 static void map_file(const char *name)

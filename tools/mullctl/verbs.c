@@ -46,8 +46,9 @@ const struct verb verbs[] = {
 	  "listen; --force ends it at once.",
 	  verb_stop, true },
 	{ "reset", "VM", 1, 1, "let a VM start anew",
-	  "As its reset button would: its images are loaded anew.", verb_reset,
-	  true },
+	  "As its reset button would: its images are loaded anew. One that "
+	  "waits for its restart has it at once.",
+	  verb_reset, true },
 	{ "pause", "VM", 1, 1, "let a VM stand still",
 	  "Its processors leave the guest; its memory stays.", verb_pause,
 	  true },
