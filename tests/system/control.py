@@ -135,7 +135,7 @@ def is_killed_at_a_console(tool, checks):
 
 
 def completes(tool, checks, folder):
-    """In real shells: verbs, options and VMs' names."""
+    """In real shells: verbs, options, names of VMs and images."""
     source = "source <(mullctl completion %s)"
     installed = "mullctl completion zsh > %s/_mullctl; fpath=(%s $fpath); " \
         "autoload -U compinit; compinit -u -D" % (folder, folder)
@@ -155,6 +155,9 @@ def completes(tool, checks, folder):
         typing.send("mullctl show ste\t\x01echo \n")
         checks.check(typing.wait_for("^mullctl show steady", 30),
                      "%s completes a VM's name" % shell)
+        typing.send("mullctl download cou\t\x01echo \n")
+        checks.check(typing.wait_for("^mullctl download counter.elf", 30),
+                     "%s completes an image's name" % shell)
         typing.stop()
 
 

@@ -23,9 +23,18 @@ static void print_options(const struct verb *verb)
 
 /* The names come from the hypervisor; without one there are none, and nobody
  * waits for one that is silent. */
-#define NAMES \
-	"$(timeout 2 mullctl list 2>/dev/null </dev/null |" \
+#define NAMES_OF(list) \
+	"\\ $(timeout 2 mullctl " list " 2>/dev/null </dev/null |" \
 	" awk 'NR > 1 { print $2 }')"
+
+static const char *names_for(const char *operands)
+{
+	if (!strncmp(operands, "VM", 2) || !strncmp(operands, "[VM]", 4))
+		return NAMES_OF("list");
+	if (!strncmp(operands, "IMAGE", 5))
+		return NAMES_OF("images");
+	return "";
+}
 
 static void print_function(void)
 {
@@ -36,12 +45,9 @@ static void print_function(void)
 	print_verbs();
 	printf("'\n\telse case ${COMP_WORDS[1]} in\n");
 	for (const struct verb *verb = verbs; verb->name; verb++) {
-		bool of_vm = !strncmp(verb->operands, "VM", 2) ||
-			     !strncmp(verb->operands, "[VM]", 4);
-
 		printf("\t%s) words='", verb->name);
 		print_options(verb);
-		printf("'%s ;;\n", of_vm ? "\\ " NAMES : "");
+		printf("'%s ;;\n", names_for(verb->operands));
 	}
 	printf("\tesac; fi\n"
 	       "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
