@@ -242,7 +242,8 @@ static void errors_are_handed_on(void **unused)
 	assert_int_equal(send_image(), ERR_BAD_HASH);
 	wrong_value = &wrong;
 	assert_int_equal(send_image(), MULL_BAD_ANSWER);
-	wrong = 0;
+	wrong = 0; /* nothing is ever taken */
+	assert_int_equal(send_image(), MULL_BAD_ANSWER);
 	assert_int_equal(mull_read_image(NULL, 0, on_piece, image),
 			 MULL_BAD_ANSWER);
 	wrong = 3; /* with 7 bytes of data */

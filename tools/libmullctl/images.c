@@ -7,6 +7,8 @@
 
 #define PIECE_MAX (MULL_FRAME_PAYLOAD_MAX - sizeof(struct mull_upload_data))
 #define ROUNDS 3 /* without an answer, until an upload is given up */
+/* Going back without one byte taken: no line is as bad as that. */
+#define FRUITLESS_MAX 100
 
 int mull_images(struct mull *mull,
 		struct mull_image_status images[MULL_IMAGE_MAX], size_t *count)
@@ -76,11 +78,12 @@ struct sending {
 	const uint8_t *wire;
 	mull_progress *progress;
 	void *context;
-	uint32_t number; /* of the image */
-	uint64_t room;	 /* bytes that may be on their way */
-	uint64_t next;	 /* to be sent */
-	uint64_t wanted; /* by the hypervisor */
-	uint32_t turn;	 /* one more each time that it goes back */
+	uint32_t number;    /* of the image */
+	uint64_t room;	    /* bytes that may be on their way */
+	uint64_t next;	    /* to be sent */
+	uint64_t wanted;    /* by the hypervisor */
+	uint32_t turn;	    /* one more each time that it goes back */
+	uint32_t fruitless; /* of those, since a byte was taken */
 	int error;
 	size_t under_way;
 	struct sent {
@@ -95,8 +98,10 @@ static int take_wanted(struct sending *sending, uint64_t wanted)
 {
 	if (wanted > sending->upload->wire_size)
 		return mull_bad_answer(sending->mull);
-	if (wanted > sending->wanted)
+	if (wanted > sending->wanted) {
 		sending->wanted = wanted;
+		sending->fruitless = 0;
+	}
 	if (sending->next < sending->wanted)
 		sending->next = sending->wanted;
 	return sending->progress(sending->context, sending->wanted) ?
@@ -122,6 +127,8 @@ static void on_taken(void *context, int error, const struct mull_answer *answer)
 	    sent->turn == sending->turn) {
 		sending->next = sending->wanted;
 		sending->turn++;
+		if (++sending->fruitless == FRUITLESS_MAX)
+			sending->error = mull_bad_answer(sending->mull);
 	}
 }
 
