@@ -230,6 +230,16 @@ def ways_to_look(tool, checks):
     tool.run("trace", "nothing", status=2)
 
 
+def lines_of(drawn):
+    """What was drawn from a line's start on, as wide as it stood there: blanks
+    for what a cursor was moved over."""
+    placed = re.sub(rb"\x1b\[(?:\d+;(\d+))?H",
+                    lambda at: b"\r" + b" " * (int(at[1] or 1) - 1), drawn)
+    moved = re.sub(rb"\x1b\[(\d*)C", lambda by: b" " * int(by[1] or 1),
+                   placed)
+    return ESCAPES.sub(b"", moved).replace(b"\x0f", b"").split(b"\r")
+
+
 def top(tool, checks):
     tables, _ = tool.run("top", "--batch", "-n", 2)
     checks.check(len(re.findall(r"^steady +running ", tables, re.M)) == 2
@@ -249,9 +259,7 @@ def top(tool, checks):
         checks.check(screen.wait_for("TOP EXIT.*RST", 30)
                      and screen.wait_for("steady +running", 10),
                      "top draws a row for each VM")
-        # A cursor that is moved ends a line, as a carriage return does.
-        moved = re.sub(rb"\x1b\[[0-9;]*[HABCD]", b"\r", screen.out)
-        drawn = ESCAPES.sub(b"", moved).replace(b"\x0f", b"").split(b"\r")
+        drawn = lines_of(screen.out)
         checks.check(b"\x1b[1;24r" in screen.out
                      and max(map(len, drawn)) < 80,
                      "a line has less than 80 columns: %r"
