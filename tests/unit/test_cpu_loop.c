@@ -196,12 +196,18 @@ static void run_script(struct vcpu *vcpu, struct vm_exit *exit)
 	fake_time += ticks_a_run;
 }
 
-static void run_from(uint32_t cpu, const enum exit_kind *script)
+/* @ticks: the time of each stay in the guest. */
+static void run_with(uint32_t cpu, const enum exit_kind *script, uint64_t ticks)
 {
 	kinds = script;
-	ticks_a_run = 10;
+	ticks_a_run = ticks;
 	fake_virt.run = run_script;
 	loop_on(cpu);
+}
+
+static void run_from(uint32_t cpu, const enum exit_kind *script)
+{
+	run_with(cpu, script, 10);
 }
 
 static void exits_are_counted_and_the_guest_goes_on(void **state)
@@ -257,10 +263,7 @@ static void who_exits_all_the_time_does_not_keep_it_from_looking(void **state)
 	start();
 	looked = 0;
 	fake_interrupts = count_looks;
-	kinds = script;
-	ticks_a_run = SLOT / 2;
-	fake_virt.run = run_script;
-	loop_on(home);
+	run_with(home, script, SLOT / 2);
 	fake_interrupts = NULL;
 	assert_int_equal(looked, 3); /* at first, and after each two */
 	assert_true(deadlines[0] == ARCH_NO_DEADLINE);
@@ -569,6 +572,7 @@ static void neighbours_take_turns(void **state)
 		runs = 300;
 		loop_on(home); /* its memory is cleared, piece by piece */
 	}
+	assert_true(vm_state_rests(other->state));
 	runs = 300;
 	loop_on(home);
 	for (uint32_t i = 300; i < 400; i++)

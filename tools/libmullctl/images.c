@@ -7,7 +7,7 @@
 
 #define PIECE_MAX (MULL_FRAME_PAYLOAD_MAX - sizeof(struct mull_upload_data))
 #define ROUNDS 3 /* without an answer, until an upload is given up */
-/* Going back without one byte taken: no line is as bad as that. */
+/* Going back without one byte taken, until the answers are called bad. */
 #define FRUITLESS_MAX 100
 
 int mull_images(struct mull *mull,
