@@ -97,4 +97,6 @@ extern struct fake_virt fake_virt;
  * kept, sets it itself. */
 extern const struct virt_ops fake_virt_ops;
 
+extern uint64_t fake_random;
+
 #endif

@@ -125,3 +125,11 @@ FAKE void arch_end_machine(enum mull_machine_end end)
 	fprintf(stderr, "fake processors: arch_end_machine(%d)\n", end);
 	abort();
 }
+
+uint64_t fake_random = 0x0123456789abcdef; /* 0: there is none now */
+
+FAKE bool arch_random(uint64_t *value)
+{
+	*value = fake_random;
+	return fake_random;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guests' DSDT: a serial port, a power button behind a generic event
- * device, and the power-off state.  Compiled by iasl after the C
+ * The guests' DSDT: a PCI bus, a serial port, a power button behind a generic
+ * event device, and the power-off state.  Compiled by iasl after the C
  * preprocessor, so that every number comes from <mullion/guest.h>.
  * Interrupt descriptors are edge-triggered throughout: a guest that owns its
  * local APIC has no level-triggered inputs.
@@ -16,6 +16,42 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 
 	Scope (\_SB)
 	{
+		/* Without INTx: its functions have MSI-X only.  PCI Firmware
+		 * Specification 3.3, "MCFG Table Description": the space of
+		 * the MCFG is reserved by a motherboard resource. */
+		Device (PCI0)
+		{
+			Name (_HID, EisaId ("PNP0A08")) /* PCI Express root */
+			Name (_CID, EisaId ("PNP0A03"))
+			Name (_UID, Zero)
+			Name (_BBN, Zero)
+			Name (_SEG, Zero)
+			Name (_CCA, One)
+			Name (_CRS, ResourceTemplate ()
+			{
+				WordBusNumber (ResourceProducer, MinFixed,
+					       MaxFixed, PosDecode,
+					       0, 0, 0, 0, 1)
+				DWordMemory (ResourceProducer, PosDecode,
+					     MinFixed, MaxFixed, NonCacheable,
+					     ReadWrite, 0,
+					     MULL_GUEST_PCI_MEMORY,
+					     MULL_GUEST_PCI_MEMORY_LAST, 0,
+					     MULL_GUEST_PCI_MEMORY_SIZE)
+			})
+		}
+
+		Device (MBRD)
+		{
+			Name (_HID, EisaId ("PNP0C02")) /* motherboard */
+			Name (_UID, Zero)
+			Name (_CRS, ResourceTemplate ()
+			{
+				Memory32Fixed (ReadWrite, MULL_GUEST_ECAM,
+					       MULL_GUEST_ECAM_SIZE)
+			})
+		}
+
 		Device (COM1)
 		{
 			Name (_HID, EisaId ("PNP0501")) /* 16550A */

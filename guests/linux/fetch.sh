@@ -10,8 +10,11 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${1:-$here/../../build/kernels}
 known=$here/kernels.sha256
-# The power button, and where its event is read.
-modules="acpi/button.ko input/evdev.ko"
+# The power button, and where its event is read; virtio devices.
+modules="acpi/button.ko input/evdev.ko
+	virtio/virtio.ko virtio/virtio_ring.ko virtio/virtio_pci_legacy_dev.ko
+	virtio/virtio_pci_modern_dev.ko virtio/virtio_pci.ko
+	char/hw_random/virtio-rng.ko"
 
 die() {
 	echo "fetch.sh: $*" >&2
@@ -43,6 +46,9 @@ image_of() {
 }
 
 intact() {
+	for module in $modules; do
+		test -f "$1"/modules/*/"${module##*/}" || return 1
+	done
 	test -f "$1/vmlinuz" && test -f "$1/version" &&
 		(cd "$1" && sha256sum --quiet --status -c SHA256)
 }

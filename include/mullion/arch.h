@@ -87,6 +87,9 @@ void arch_port_out32(uint16_t port, uint32_t value);
 /* The processor's own CPUID; registers in the order EAX, EBX, ECX, EDX. */
 void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4]);
 
+/* A random number of the processor's; false: it has none, or none now. */
+bool arch_random(uint64_t *value);
+
 /* Route an ISA interrupt of the machine to the service CPU, as @handler. */
 enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void));
 

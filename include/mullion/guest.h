@@ -9,6 +9,11 @@
 
 /* Guest-physical layout.  RAM is 0..MMIO_START and from 4 GiB up. */
 #define MULL_GUEST_MMIO_START 0xc0000000
+#define MULL_GUEST_PCI_MEMORY 0xd0000000 /* BARs of PCI functions */
+#define MULL_GUEST_PCI_MEMORY_SIZE 0x10000000
+#define MULL_GUEST_PCI_MEMORY_LAST 0xdfffffff
+#define MULL_GUEST_ECAM 0xe0000000 /* configuration space of PCI bus 0 */
+#define MULL_GUEST_ECAM_SIZE 0x100000
 #define MULL_GUEST_IO_APIC 0xfec00000
 #define MULL_GUEST_LOCAL_APIC 0xfee00000
 #define MULL_GUEST_IO_APIC_PINS 24

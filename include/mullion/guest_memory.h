@@ -42,6 +42,17 @@ enum error guest_write(const struct guest_memory *memory, gpa_t to,
 		       const void *from, size_t length);
 
 /*
+ * guest_load_16, guest_store_16 - an index that guest and hypervisor share
+ * @at: even
+ *
+ * One access of two bytes, so that neither side sees half of a new value.
+ */
+enum error guest_load_16(const struct guest_memory *memory, gpa_t at,
+			 uint16_t *value);
+enum error guest_store_16(const struct guest_memory *memory, gpa_t at,
+			  uint16_t value);
+
+/*
  * guest_zeros - how many bytes of guest RAM from @from on are zero
  * @from: a multiple of 8, or the answer is 0
  *

@@ -5,6 +5,7 @@
 
 #include <mullion/control.h>
 #include <mullion/guest_memory.h>
+#include <mullion/guest_pci.h>
 #include <mullion/io_apic.h>
 #include <mullion/load.h>
 #include <mullion/lock.h>
@@ -17,6 +18,8 @@ struct platform {
 	uint8_t events; /* MULL_GUEST_EVENT_*, cleared by a read */
 	uint8_t sleep_control;
 };
+
+struct virtio_device;
 
 /* What its home CPU is doing with a VM. */
 enum vm_phase {
@@ -61,6 +64,8 @@ struct vm {
 	struct io_apic io_apic;
 	struct serial serial;
 	struct platform platform;
+	struct guest_pci pci;
+	struct virtio_device *entropy; /* NULL: the machine has none to give */
 	uint32_t complaints; /* log lines its guest has caused */
 
 	/* The work of starting and ending, in steps; the home CPU's own. */

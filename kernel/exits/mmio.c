@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accesses outside the guest's RAM: its APICs by MMIO, and the hole, where
+ * Accesses outside the guest's RAM: its APICs and PCI functions, and the hole,
+ * where
  * reads give all ones and writes vanish, as on a PC's empty bus.
  */
 #include <mullion/bits.h>
@@ -36,6 +37,12 @@ static uint64_t read_device(void *context, gpa_t at, size_t size)
 		lock_give(&vm->device_lock);
 		return value;
 	}
+	if (guest_pci_is_at(at)) {
+		lock_take(&vm->device_lock);
+		value = guest_pci_read(vm, at, (uint32_t)size);
+		lock_give(&vm->device_lock);
+		return value;
+	}
 	log_guest(vcpu, "reads 0x%lx, where nothing is", at.value);
 	return ~0ull;
 }
@@ -53,6 +60,12 @@ static void write_device(void *context, gpa_t at, size_t size, uint64_t value)
 	if (is_in(at, size, MULL_GUEST_IO_APIC)) {
 		lock_take(&vm->device_lock);
 		io_apic_write(vm, at.value & 0xfff, size, value);
+		lock_give(&vm->device_lock);
+		return;
+	}
+	if (guest_pci_is_at(at)) {
+		lock_take(&vm->device_lock);
+		guest_pci_write(vm, at, (uint32_t)size, value);
 		lock_give(&vm->device_lock);
 		return;
 	}

@@ -38,7 +38,17 @@ struct __attribute__((packed)) rsdp {
 
 struct __attribute__((packed)) xsdt {
 	struct acpi_header header;
-	uint64_t tables[2];
+	uint64_t tables[3];
+};
+
+/* PCI Firmware Specification 3.3, "MCFG Table Description". */
+struct __attribute__((packed)) mcfg {
+	struct acpi_header header;
+	uint64_t reserved;
+	uint64_t base;
+	uint16_t segment;
+	uint8_t first_bus, last_bus;
+	uint32_t reserved_too;
 };
 
 struct __attribute__((packed)) madt_local_apic {
@@ -73,6 +83,7 @@ struct __attribute__((packed)) madt {
 
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI");
 _Static_assert(sizeof(struct rsdp) == 36, "ACPI");
+_Static_assert(sizeof(struct mcfg) == 60, "PCI");
 _Static_assert(offsetof(struct madt, io_apic) == 44, "ACPI");
 _Static_assert(sizeof(struct madt_local_apic) == 8, "ACPI");
 _Static_assert(sizeof(struct madt_io_apic) == 12, "ACPI");
@@ -87,7 +98,8 @@ _Static_assert(sizeof(struct madt_local_nmi) == 6, "ACPI");
 #define XSDT_AT (RSDP_AT + UP(sizeof(struct rsdp)))
 #define FADT_AT (XSDT_AT + UP(sizeof(struct xsdt)))
 #define DSDT_AT (FADT_AT + UP(sizeof guest_fadt))
-#define MADT_AT (DSDT_AT + UP(sizeof guest_dsdt))
+#define MCFG_AT (DSDT_AT + UP(sizeof guest_dsdt))
+#define MADT_AT (MCFG_AT + UP(sizeof(struct mcfg)))
 
 _Static_assert(MADT_AT + sizeof(struct madt) <= MIB(1),
 	       "the tables' area ends at 1 MiB");
@@ -145,7 +157,7 @@ static enum error write_rsdp(const struct guest_memory *memory)
 
 static enum error write_xsdt(const struct guest_memory *memory)
 {
-	struct xsdt xsdt = { .tables = { FADT_AT, MADT_AT } };
+	struct xsdt xsdt = { .tables = { FADT_AT, MADT_AT, MCFG_AT } };
 
 	xsdt.header = make_header("XSDT", 1, sizeof xsdt);
 	return write_table(memory, XSDT_AT, &xsdt, sizeof xsdt);
@@ -161,6 +173,14 @@ static enum error write_fadt(const struct guest_memory *memory)
 	memcpy(fadt + FADT_DSDT, &dsdt, sizeof dsdt);
 	memcpy(fadt + FADT_X_DSDT, &x_dsdt, sizeof x_dsdt);
 	return write_table(memory, FADT_AT, fadt, sizeof fadt);
+}
+
+static enum error write_mcfg(const struct guest_memory *memory)
+{
+	struct mcfg mcfg = { .base = MULL_GUEST_ECAM };
+
+	mcfg.header = make_header("MCFG", 1, sizeof mcfg);
+	return write_table(memory, MCFG_AT, &mcfg, sizeof mcfg);
 }
 
 /* Local APICs have ids 0..n-1 and the I/O APIC the next one, so that no two
@@ -207,6 +227,8 @@ enum error guest_acpi_write(const struct guest_memory *memory,
 		error = write_fadt(memory);
 	if (!error)
 		error = write_madt(memory, vcpu_count);
+	if (!error)
+		error = write_mcfg(memory);
 	if (!error)
 		error = write_xsdt(memory);
 	if (!error)

@@ -114,6 +114,28 @@ enum error guest_write(const struct guest_memory *memory, gpa_t to,
 	return ERR_NONE;
 }
 
+enum error guest_load_16(const struct guest_memory *memory, gpa_t at,
+			 uint16_t *value)
+{
+	size_t piece;
+
+	if (at.value % 2 || !guest_is_ram(memory, at, 2))
+		return ERR_BAD_ADDRESS;
+	*value = *(volatile uint16_t *)show(memory, at, 2, &piece);
+	return ERR_NONE;
+}
+
+enum error guest_store_16(const struct guest_memory *memory, gpa_t at,
+			  uint16_t value)
+{
+	size_t piece;
+
+	if (at.value % 2 || !guest_is_ram(memory, at, 2))
+		return ERR_BAD_ADDRESS;
+	*(volatile uint16_t *)show(memory, at, 2, &piece) = value;
+	return ERR_NONE;
+}
+
 size_t guest_zeros(const struct guest_memory *memory, gpa_t from, size_t length)
 {
 	const uint64_t *words;

@@ -3,6 +3,7 @@
  * A VM's life: made, started, ended, started again, destroyed.  All of its work
  * is done in small steps by its home CPU, that of vCPU 0.
  */
+#include "vm_devices.h"
 #include "vm_memory.h"
 #include <mullion/arch.h>
 #include <mullion/bits.h>
@@ -54,6 +55,7 @@ void vm_destroy(struct vm *vm)
 			virt->vcpu_destroy(vm->vcpus[i]);
 		page_free(vm->vcpus[i], pages_for(sizeof *vm->vcpus[i]));
 	}
+	vm_devices_free(vm);
 	if (vm->serial.output.bytes)
 		page_free(vm->serial.output.bytes,
 			  pages_for(vm->description.console_size));
@@ -79,7 +81,7 @@ static enum error fill(struct vm *vm)
 		if (create_vcpu(vm, i) != ERR_NONE)
 			return ERR_NO_MEMORY;
 	vm_memory_lay_out(vm);
-	return ERR_NONE;
+	return vm_devices_make(vm);
 }
 
 static void refuse(struct vm *vm, const char *words)
@@ -205,6 +207,7 @@ static void begin_running(struct vm *vm)
 	io_apic_reset(vm);
 	serial_reset(vm);
 	platform_reset(vm);
+	guest_pci_reset(vm);
 	lock_give(&vm->device_lock);
 	begin_phase(vm, PHASE_IDLE);
 	set_state(vm, MULL_VM_RUNNING);
@@ -485,7 +488,8 @@ bool vm_work(struct vm *vm)
 	}
 	switch (vm->phase) {
 	case PHASE_IDLE:
-		return false;
+		return atomic_load(&vm->state) == MULL_VM_RUNNING &&
+		       guest_pci_work(vm);
 	case PHASE_CLEAR:
 		if (vm_memory_clear_piece(vm))
 			begin_load(vm);

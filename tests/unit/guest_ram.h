@@ -77,4 +77,18 @@ enum error guest_compare_swap(const struct guest_memory *memory, gpa_t at,
 	return ERR_NONE;
 }
 
+enum error guest_load_16(const struct guest_memory *memory, gpa_t at,
+			 uint16_t *value)
+{
+	return at.value % 2 ? ERR_BAD_ADDRESS :
+			      guest_read(memory, at, value, sizeof *value);
+}
+
+enum error guest_store_16(const struct guest_memory *memory, gpa_t at,
+			  uint16_t value)
+{
+	return at.value % 2 ? ERR_BAD_ADDRESS :
+			      guest_write(memory, at, &value, sizeof value);
+}
+
 #endif

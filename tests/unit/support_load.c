@@ -255,10 +255,21 @@ static uint32_t check_madt(const struct load_guest *guest, uint64_t at)
 	return count;
 }
 
+/* Configuration space of bus 0 alone. */
+static void check_mcfg(const struct load_guest *guest, uint64_t at)
+{
+	static const uint8_t area[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xe0,
+					0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+	uint8_t mcfg[2048];
+
+	assert_int_equal(read_table(guest, at, "MCFG", mcfg), 36 + sizeof area);
+	assert_memory_equal(mcfg + 36, area, sizeof area);
+}
+
 uint32_t load_guest_check_acpi(const struct load_guest *guest)
 {
 	uint8_t rsdp[36], xsdt[2048];
-	uint64_t at, fadt, madt;
+	uint64_t at, fadt, madt, mcfg;
 
 	load_guest_read(guest, MULL_GUEST_ACPI_AREA, rsdp, sizeof rsdp);
 	assert_memory_equal(rsdp, "RSD PTR ", 8);
@@ -267,9 +278,11 @@ uint32_t load_guest_check_acpi(const struct load_guest *guest)
 	assert_int_equal(rsdp[15], 2);
 	assert_int_equal(rsdp[20], 36);
 	memcpy(&at, rsdp + 24, 8);
-	assert_int_equal(read_table(guest, at, "XSDT", xsdt), 36 + 2 * 8);
+	assert_int_equal(read_table(guest, at, "XSDT", xsdt), 36 + 3 * 8);
 	memcpy(&fadt, xsdt + 36, 8);
 	memcpy(&madt, xsdt + 44, 8);
+	memcpy(&mcfg, xsdt + 52, 8);
+	check_mcfg(guest, mcfg);
 	check_fadt(guest, fadt);
 	return check_madt(guest, madt);
 }

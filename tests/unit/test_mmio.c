@@ -3,7 +3,7 @@
 
 #include <mullion/guest.h>
 
-#define HOLE 0xd0000000
+#define HOLE 0xc8000000
 #define LOAD_EAX "\x8b\x05"  /* MOV EAX, [disp32] */
 #define STORE_EAX "\x89\x05" /* MOV [disp32], EAX */
 
@@ -86,6 +86,19 @@ static void the_io_apic_answers(void **state)
 	assert_false(atomic_flag_test_and_set(&vm.device_lock.held));
 }
 
+static void the_pci_bus_answers(void **state)
+{
+	(void)state;
+	/* Nobody is there: as a bus without functions, and no complaint. */
+	assert_int_equal(load(MULL_GUEST_ECAM), 0xffffffff);
+	store(MULL_GUEST_ECAM, 0);
+	assert_int_equal(load(MULL_GUEST_PCI_MEMORY), 0xffffffff);
+	store(MULL_GUEST_PCI_MEMORY, 0);
+	assert_int_equal(complaints, 0);
+	assert_int_equal(ends, 0);
+	assert_false(atomic_flag_test_and_set(&vm.device_lock.held));
+}
+
 /* Each page answers for its own bytes. */
 static void an_access_across_a_devices_end_is_split(void **state)
 {
@@ -111,7 +124,7 @@ static void what_cannot_go_on_ends_the_vm(void **state)
 	(void)state;
 	leave((struct exit_memory){ .address = gpa(HOLE), .fetch = true });
 	assert_int_equal(end_reason, MULL_END_BAD_EXIT);
-	assert_string_equal(end_words, "it jumped at 0xd0000000, where there "
+	assert_string_equal(end_words, "it jumped at 0xc8000000, where there "
 				       "is no memory (vCPU 0, RIP 0x10000)");
 	leave((struct exit_memory){
 		.address = gpa(HOLE), .read = true, .in_page_walk = true });
@@ -175,6 +188,7 @@ int main(void)
 		TEST(the_local_apic_answers),
 		TEST(in_x2apic_mode_its_page_is_empty),
 		TEST(the_io_apic_answers),
+		TEST(the_pci_bus_answers),
 		TEST(an_access_across_a_devices_end_is_split),
 		TEST(a_single_step_ends_behind_the_access),
 		TEST(what_cannot_go_on_ends_the_vm),

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest's PCI bus: functions made by software, each with one BAR and MSI-X.
+ * PCI Local Bus Specification 3.0, "Configuration Space" and "MSI-X
+ * Capability and Table Structure"; PCI Express Base Specification 5.0, "PCI
+ * Express Enhanced Configuration Access Mechanism (ECAM)".
+ *
+ * Callers hold vm->device_lock, if nothing else is said.
+ */
+#ifndef MULLION_GUEST_PCI_H
+#define MULLION_GUEST_PCI_H
+
+#include <mullion/address.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PCI_SLOTS 32
+#define PCI_CONFIG_SIZE 256
+#define MSIX_VECTORS 4
+#define MSIX_NO_VECTOR 0xffff
+
+struct vm;
+struct pci_function;
+
+/* What a kind of function does; a name that is NULL does nothing. */
+struct pci_operations {
+	/* Within the BAR, naturally aligned, of 1, 2 or 4 bytes. */
+	uint32_t (*read)(struct vm *vm, struct pci_function *function,
+			 uint32_t offset, uint32_t size);
+	void (*write)(struct vm *vm, struct pci_function *function,
+		      uint32_t offset, uint32_t size, uint32_t value);
+	/* Before a read and after a write of configuration space. */
+	void (*config_read)(struct vm *vm, struct pci_function *function,
+			    uint32_t offset, uint32_t size);
+	void (*config_write)(struct vm *vm, struct pci_function *function,
+			     uint32_t offset, uint32_t size);
+	void (*reset)(struct vm *vm, struct pci_function *function);
+	/*
+	 * The next piece of its work, at most some 20,000 instructions;
+	 * returns whether there is more.  The VM runs; its home CPU.
+	 */
+	bool (*work)(struct vm *vm, struct pci_function *function);
+};
+
+struct msix_entry {
+	uint32_t words[4]; /* address, its upper half, data, control */
+};
+
+struct pci_function {
+	const struct pci_operations *operations;
+	uint32_t slot;
+	uint32_t bar_size;	    /* bytes, a power of two, at least 4096 */
+	uint32_t msix_cap;	    /* its offset in configuration space */
+	uint32_t msix_table;	    /* offsets in the BAR */
+	uint32_t msix_pending_bits; /* 8 bytes there */
+	uint8_t config[PCI_CONFIG_SIZE], writable[PCI_CONFIG_SIZE];
+	uint32_t next_capability; /* where the next one goes */
+	struct msix_entry msix[MSIX_VECTORS];
+	uint64_t msix_pending;
+};
+
+struct guest_pci {
+	struct pci_function *functions[PCI_SLOTS];
+	_Atomic uint32_t work; /* slots that have some */
+	uint32_t last_worker;  /* slot; the home CPU's own */
+};
+
+/*
+ * pci_function_init - give @function its identity
+ * @class: base class, subclass and interface, as in the specification
+ *
+ * Its configuration space is then fixed but for what guest_pci_add_capability()
+ * adds.  No lock.
+ */
+void pci_function_init(struct pci_function *function, uint16_t vendor,
+		       uint16_t device, uint32_t class);
+/* Adds a capability of @length bytes, the first two of them made here;
+ * returns its offset. */
+uint32_t pci_add_capability(struct pci_function *function, uint8_t id,
+			    const void *bytes, uint32_t length);
+/* MSI-X with @table and @pending_bits as offsets in the BAR. */
+void pci_add_msix(struct pci_function *function, uint32_t table,
+		  uint32_t pending_bits);
+uint64_t pci_config_get(const struct pci_function *function, uint32_t offset,
+			uint32_t size);
+void pci_config_put(struct pci_function *function, uint32_t offset,
+		    uint32_t size, uint64_t value);
+/* The guest may write the bits of @mask there. */
+void pci_let_write(struct pci_function *function, uint32_t offset,
+		   uint32_t size, uint64_t mask);
+
+/* Puts @function, which stays the caller's, on the bus.  No lock. */
+void guest_pci_add(struct vm *vm, struct pci_function *function);
+/* As at power-on: BARs have their addresses, nothing is decoded. */
+void guest_pci_reset(struct vm *vm);
+
+/* Whether @at is in configuration space or where BARs may be. */
+bool guest_pci_is_at(gpa_t at);
+/* An access of @size bytes there; where nothing is, ones, and no effect. */
+uint64_t guest_pci_read(struct vm *vm, gpa_t at, uint32_t size);
+void guest_pci_write(struct vm *vm, gpa_t at, uint32_t size, uint64_t value);
+
+/* @function has work; its home CPU does it soon. */
+void guest_pci_notify(struct vm *vm, struct pci_function *function);
+/* A piece of it; returns whether there is more.  Home CPU, no lock. */
+bool guest_pci_work(struct vm *vm);
+
+/* Sends MSI-X @vector, or keeps it while it is masked. */
+void msix_raise(struct vm *vm, struct pci_function *function, uint32_t vector);
+uint32_t msix_read(const struct pci_function *function, uint32_t offset);
+void msix_write(struct vm *vm, struct pci_function *function, uint32_t offset,
+		uint32_t value);
+/* After a write of its capability: what waits may go. */
+void msix_control(struct vm *vm, struct pci_function *function);
+void msix_reset(struct pci_function *function);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Virtio devices of a guest, on its PCI bus.  Virtual I/O Device (VIRTIO) 1.2,
+ * "Virtio Over PCI Bus": modern devices only, with MSI-X.
+ */
+#ifndef MULLION_VIRTIO_H
+#define MULLION_VIRTIO_H
+
+#include <mullion/guest_pci.h>
+#include <mullion/virtqueue.h>
+
+#define VIRTIO_QUEUES_MAX 7 /* with one vector each, and one for changes */
+
+/* "Device Types" */
+enum virtio_id {
+	VIRTIO_ID_NET = 1,
+	VIRTIO_ID_BLOCK = 2,
+	VIRTIO_ID_CONSOLE = 3,
+	VIRTIO_ID_ENTROPY = 4,
+	VIRTIO_ID_BALLOON = 5,
+	VIRTIO_ID_VSOCK = 19,
+};
+
+struct virtio_device;
+
+/* What makes a device the one it is; callers hold vm->device_lock. */
+struct virtio_type {
+	enum virtio_id id;
+	uint32_t class;	   /* of the PCI function */
+	uint64_t features; /* its own; those of the ring are added */
+	uint32_t queue_count;
+	uint32_t config_size; /* bytes of @config in struct virtio_device */
+	/*
+	 * The next piece of what is in @queue, at most some 20,000
+	 * instructions; returns whether there is more.
+	 */
+	bool (*work)(struct vm *vm, struct virtio_device *device,
+		     uint32_t queue);
+	void (*reset)(struct vm *vm, struct virtio_device *device); /* NULL */
+};
+
+struct virtio_device {
+	struct pci_function function; /* first: one is made of the other */
+	const struct virtio_type *type;
+	uint8_t config[64]; /* device configuration, read only to the guest */
+	uint64_t features, negotiated;
+	uint32_t feature_select, driver_feature_select;
+	uint64_t driver_features;
+	uint8_t status, generation, isr;
+	uint16_t config_vector, queue_select;
+	struct virtqueue queues[VIRTIO_QUEUES_MAX];
+	uint32_t notified; /* queues that have work */
+	uint32_t window;   /* capability by which configuration reaches BAR 0 */
+	struct virtio_chain chain; /* the one that is worked on */
+};
+
+/* Puts @device of @type on @vm's bus at @slot; no lock. */
+void virtio_add(struct vm *vm, struct virtio_device *device,
+		const struct virtio_type *type, uint32_t slot);
+
+/*
+ * virtio_take - the next chain of @queue, in device->chain
+ *
+ * Returns false when there is none.  A ring that breaks the rules breaks the
+ * device: it says so to the driver and to the log, and does nothing until it
+ * is reset.
+ */
+bool virtio_take(struct vm *vm, struct virtio_device *device, uint32_t queue);
+/* Hands it back with @written bytes, and interrupts where that is wanted. */
+void virtio_give(struct vm *vm, struct virtio_device *device, uint32_t queue,
+		 uint32_t written);
+/* A chain is not as the device's own protocol has it: the device is broken. */
+void virtio_break(struct vm *vm, struct virtio_device *device, const char *why);
+/* There is something for @queue besides what its driver notifies of. */
+void virtio_wake(struct vm *vm, struct virtio_device *device, uint32_t queue);
+
+/* "Entropy Device" (kernel/devices/virtio_entropy.c) */
+extern const struct virtio_type virtio_entropy;
+
+#endif

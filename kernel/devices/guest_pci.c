@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/* Configuration space, and which function an address belongs to. */
+#include <mullion/arch.h>
+#include <mullion/bits.h>
+#include <mullion/guest.h>
+#include <mullion/guest_pci.h>
+#include <mullion/log.h>
+#include <mullion/vm.h>
+#include <string.h>
+
+/* "Type 00h Configuration Space Header" */
+#define CONFIG_VENDOR 0x00
+#define CONFIG_DEVICE 0x02
+#define CONFIG_COMMAND 0x04
+#define COMMAND_MEMORY BIT(1)
+#define COMMAND_WRITABLE (COMMAND_MEMORY | BIT(2) | BIT(10))
+#define CONFIG_STATUS 0x06
+#define STATUS_CAPABILITIES BIT(4)
+#define CONFIG_CLASS 0x08 /* with the revision below it */
+#define CONFIG_BAR 0x10
+#define CONFIG_SUBSYSTEM_VENDOR 0x2c
+#define CONFIG_SUBSYSTEM 0x2e
+#define CONFIG_CAPABILITIES 0x34
+#define CONFIG_LINE 0x3c
+#define CONFIG_HEADER_SIZE 0x40
+#define REVISION_MODERN 1 /* virtio's; others do not care */
+
+#define CAPABILITY_MSIX 0x11
+#define MSIX_CONTROL_WRITABLE BITS(15, 14)
+
+/* ---- a function's configuration space ------------------------------------ */
+
+uint64_t pci_config_get(const struct pci_function *function, uint32_t offset,
+			uint32_t size)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, function->config + offset, size);
+	return value;
+}
+
+void pci_config_put(struct pci_function *function, uint32_t offset,
+		    uint32_t size, uint64_t value)
+{
+	memcpy(function->config + offset, &value, size);
+}
+
+void pci_let_write(struct pci_function *function, uint32_t offset,
+		   uint32_t size, uint64_t mask)
+{
+	memcpy(function->writable + offset, &mask, size);
+}
+
+void pci_function_init(struct pci_function *function, uint16_t vendor,
+		       uint16_t device, uint32_t class)
+{
+	pci_config_put(function, CONFIG_VENDOR, 2, vendor);
+	pci_config_put(function, CONFIG_DEVICE, 2, device);
+	pci_config_put(function, CONFIG_CLASS, 4, class << 8 | REVISION_MODERN);
+	pci_config_put(function, CONFIG_SUBSYSTEM_VENDOR, 2, vendor);
+	pci_config_put(function, CONFIG_SUBSYSTEM, 2, device);
+	pci_let_write(function, CONFIG_COMMAND, 2, COMMAND_WRITABLE);
+	pci_let_write(function, CONFIG_BAR, 4, ~(function->bar_size - 1));
+	pci_let_write(function, CONFIG_LINE, 1, 0xff); /* for the guest's use */
+	function->next_capability = CONFIG_HEADER_SIZE;
+}
+
+uint32_t pci_add_capability(struct pci_function *function, uint8_t id,
+			    const void *bytes, uint32_t length)
+{
+	uint32_t at = function->next_capability;
+	uint8_t *to = function->config + at;
+
+	ASSERT(at + length <= PCI_CONFIG_SIZE);
+	memcpy(to, bytes, length);
+	to[0] = id;
+	to[1] = function->config[CONFIG_CAPABILITIES];
+	function->config[CONFIG_CAPABILITIES] = (uint8_t)at;
+	pci_config_put(function, CONFIG_STATUS, 2, STATUS_CAPABILITIES);
+	function->next_capability = (at + length + 3) & ~3u;
+	return at;
+}
+
+void pci_add_msix(struct pci_function *function, uint32_t table,
+		  uint32_t pending_bits)
+{
+	/* Both are in BAR 0, whose number is in their lowest bits. */
+	const uint32_t words[3] = { (MSIX_VECTORS - 1) << 16, table,
+				    pending_bits };
+
+	function->msix_table = table;
+	function->msix_pending_bits = pending_bits;
+	function->msix_cap = pci_add_capability(function, CAPABILITY_MSIX,
+						words, sizeof words);
+	pci_let_write(function, function->msix_cap + 2, 2,
+		      MSIX_CONTROL_WRITABLE);
+}
+
+static uint32_t read_config(struct vm *vm, struct pci_function *function,
+			    uint32_t offset, uint32_t size)
+{
+	if (offset >= PCI_CONFIG_SIZE) /* no extended capabilities */
+		return 0;
+	if (function->operations->config_read)
+		function->operations->config_read(vm, function, offset, size);
+	return (uint32_t)pci_config_get(function, offset, size);
+}
+
+static void write_config(struct vm *vm, struct pci_function *function,
+			 uint32_t offset, uint32_t size, uint32_t value)
+{
+	if (offset >= PCI_CONFIG_SIZE)
+		return;
+	for (uint32_t i = 0; i < size; i++) {
+		uint8_t *byte = &function->config[offset + i];
+		uint8_t mask = function->writable[offset + i];
+
+		*byte = (uint8_t)((*byte & ~mask) | (value >> i * 8 & mask));
+	}
+	msix_control(vm, function);
+	if (function->operations->config_write)
+		function->operations->config_write(vm, function, offset, size);
+}
+
+/* ---- the bus ------------------------------------------------------------- */
+
+void guest_pci_add(struct vm *vm, struct pci_function *function)
+{
+	vm->pci.functions[function->slot] = function;
+}
+
+static void reset_function(struct vm *vm, struct pci_function *function)
+{
+	/* Room for the largest BAR between two, so that they are aligned. */
+	uint32_t bar = MULL_GUEST_PCI_MEMORY +
+		       function->slot *
+			       (MULL_GUEST_PCI_MEMORY_SIZE / PCI_SLOTS);
+
+	for (uint32_t i = 0; i < PCI_CONFIG_SIZE; i++)
+		function->config[i] &= (uint8_t)~function->writable[i];
+	pci_config_put(function, CONFIG_BAR, 4, bar);
+	msix_reset(function);
+	if (function->operations->reset)
+		function->operations->reset(vm, function);
+}
+
+void guest_pci_reset(struct vm *vm)
+{
+	atomic_store(&vm->pci.work, 0);
+	for (uint32_t i = 0; i < PCI_SLOTS; i++)
+		if (vm->pci.functions[i])
+			reset_function(vm, vm->pci.functions[i]);
+}
+
+static bool is_ecam(gpa_t at)
+{
+	return at.value - MULL_GUEST_ECAM < MULL_GUEST_ECAM_SIZE;
+}
+
+bool guest_pci_is_at(gpa_t at)
+{
+	return is_ecam(at) ||
+	       at.value - MULL_GUEST_PCI_MEMORY < MULL_GUEST_PCI_MEMORY_SIZE;
+}
+
+/* The one that has @at in its configuration space; others of its device than
+ * function 0 are not there. */
+static struct pci_function *of_config(const struct vm *vm, gpa_t at)
+{
+	uint64_t number = (at.value - MULL_GUEST_ECAM) >> 12;
+
+	return number % 8 ? NULL : vm->pci.functions[number / 8];
+}
+
+/* The first that decodes it: where the guest has put one BAR over another,
+ * the other is out of reach, and nothing else comes of it. */
+static struct pci_function *of_memory(const struct vm *vm, gpa_t at,
+				      uint32_t *offset)
+{
+	for (uint32_t i = 0; i < PCI_SLOTS; i++) {
+		struct pci_function *function = vm->pci.functions[i];
+
+		if (!function || !(pci_config_get(function, CONFIG_COMMAND, 2) &
+				   COMMAND_MEMORY))
+			continue;
+		*offset = (uint32_t)(at.value -
+				     pci_config_get(function, CONFIG_BAR, 4));
+		if (*offset < function->bar_size)
+			return function;
+	}
+	return NULL;
+}
+
+static uint32_t read_word(struct vm *vm, gpa_t at, uint32_t size)
+{
+	uint32_t offset = at.value & 0xfff;
+	struct pci_function *function = is_ecam(at) ?
+						of_config(vm, at) :
+						of_memory(vm, at, &offset);
+
+	if (!function)
+		return ~0u;
+	return is_ecam(at) ?
+		       read_config(vm, function, offset, size) :
+		       function->operations->read(vm, function, offset, size);
+}
+
+static void write_word(struct vm *vm, gpa_t at, uint32_t size, uint32_t value)
+{
+	uint32_t offset = at.value & 0xfff;
+	struct pci_function *function = is_ecam(at) ?
+						of_config(vm, at) :
+						of_memory(vm, at, &offset);
+
+	if (!function)
+		return;
+	if (is_ecam(at))
+		write_config(vm, function, offset, size, value);
+	else
+		function->operations->write(vm, function, offset, size, value);
+}
+
+/* Registers have at most 4 bytes; of 8, each half is an access. */
+uint64_t guest_pci_read(struct vm *vm, gpa_t at, uint32_t size)
+{
+	if (at.value % size)
+		return BITS(8 * size - 1, 0);
+	if (size <= 4)
+		return read_word(vm, at, size) & BITS(8 * size - 1, 0);
+	return read_word(vm, at, 4) |
+	       (uint64_t)read_word(vm, gpa(at.value + 4), 4) << 32;
+}
+
+void guest_pci_write(struct vm *vm, gpa_t at, uint32_t size, uint64_t value)
+{
+	if (at.value % size)
+		return;
+	write_word(vm, at, size <= 4 ? size : 4, (uint32_t)value);
+	if (size == 8)
+		write_word(vm, gpa(at.value + 4), 4, (uint32_t)(value >> 32));
+}
+
+/* ---- work ---------------------------------------------------------------- */
+
+void guest_pci_notify(struct vm *vm, struct pci_function *function)
+{
+	atomic_fetch_or(&vm->pci.work, 1u << function->slot);
+	arch_kick(vm_home(vm));
+}
+
+/* The next in turn that has some, so that none starves another. */
+static struct pci_function *next_with_work(struct guest_pci *pci)
+{
+	uint32_t slots = atomic_load(&pci->work);
+
+	for (uint32_t i = 1; i <= PCI_SLOTS && slots; i++) {
+		uint32_t slot = (pci->last_worker + i) % PCI_SLOTS;
+
+		if (slots & 1u << slot) {
+			pci->last_worker = slot;
+			return pci->functions[slot];
+		}
+	}
+	return NULL;
+}
+
+bool guest_pci_work(struct vm *vm)
+{
+	struct pci_function *function = next_with_work(&vm->pci);
+	bool more;
+
+	if (!function)
+		return false;
+	/* Before it looks: what comes meanwhile sets it again. */
+	atomic_fetch_and(&vm->pci.work, ~(1u << function->slot));
+	lock_take(&vm->device_lock);
+	more = function->operations->work(vm, function);
+	lock_give(&vm->device_lock);
+	if (more)
+		atomic_fetch_or(&vm->pci.work, 1u << function->slot);
+	return atomic_load(&vm->pci.work);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include <mullion/bits.h>
+#include <mullion/virtqueue.h>
+#include <stdatomic.h>
+
+/* "The Virtqueue Descriptor Table" */
+struct descriptor {
+	uint64_t address;
+	uint32_t length;
+	uint16_t flags;
+	uint16_t next;
+};
+
+#define DESCRIPTOR_NEXT BIT(0)
+#define DESCRIPTOR_WRITE BIT(1)
+#define DESCRIPTOR_INDIRECT BIT(2)
+
+/* "The Virtqueue Available Ring", "The Virtqueue Used Ring" */
+#define RING_FLAGS 0
+#define RING_INDEX 2
+#define RING_ENTRIES 4
+#define AVAILABLE_NO_INTERRUPT BIT(0)
+
+struct used_element {
+	uint32_t id, length;
+};
+
+_Static_assert(sizeof(struct descriptor) == 16, "VIRTIO");
+_Static_assert(sizeof(struct used_element) == 8, "VIRTIO");
+
+static gpa_t available_entry(const struct virtqueue *queue, uint16_t index)
+{
+	return gpa(queue->driver.value + RING_ENTRIES +
+		   2ull * (index % queue->size));
+}
+
+static gpa_t used_entry(const struct virtqueue *queue, uint16_t index)
+{
+	return gpa(queue->device.value + RING_ENTRIES +
+		   sizeof(struct used_element) * (index % queue->size));
+}
+
+/* Behind the entries: up to where the driver wants an interrupt. */
+static gpa_t used_event(const struct virtqueue *queue)
+{
+	return gpa(queue->driver.value + RING_ENTRIES + 2ull * queue->size);
+}
+
+/* And up to where the device wants a notification. */
+static gpa_t available_event(const struct virtqueue *queue)
+{
+	return gpa(queue->device.value + RING_ENTRIES +
+		   sizeof(struct used_element) * queue->size);
+}
+
+/* ---- taking -------------------------------------------------------------- */
+
+/* Where the descriptors of a chain are: the queue's table or an indirect one.*/
+struct table {
+	gpa_t at;
+	uint32_t count;
+	bool indirect;
+};
+
+static enum error add(struct virtio_chain *chain,
+		      const struct descriptor *descriptor)
+{
+	uint32_t count = chain->readable + chain->writable;
+
+	if (count == VIRTQUEUE_SIZE_MAX ||
+	    descriptor->address + descriptor->length < descriptor->address)
+		return ERR_BAD_REQUEST;
+	chain->segments[count] = (struct virtio_segment){
+		gpa(descriptor->address), descriptor->length
+	};
+	if (descriptor->flags & DESCRIPTOR_WRITE) {
+		chain->writable++;
+		chain->writable_bytes += descriptor->length;
+		return ERR_NONE;
+	}
+	if (chain->writable) /* "must be before any device-writable" */
+		return ERR_BAD_REQUEST;
+	chain->readable++;
+	chain->readable_bytes += descriptor->length;
+	return ERR_NONE;
+}
+
+/* "Indirect Descriptors": the last of the chain, and no table in a table. */
+static enum error enter(const struct virtqueue *queue, struct table *table,
+			const struct descriptor *descriptor)
+{
+	uint32_t count = descriptor->length / sizeof *descriptor;
+
+	if (!queue->indirect || table->indirect ||
+	    descriptor->flags & (DESCRIPTOR_NEXT | DESCRIPTOR_WRITE) ||
+	    descriptor->length % sizeof *descriptor || !count ||
+	    count > VIRTQUEUE_SIZE_MAX)
+		return ERR_BAD_REQUEST;
+	*table = (struct table){ gpa(descriptor->address), count, true };
+	return ERR_NONE;
+}
+
+/* Each descriptor is copied once; a loop has more of them than a chain may. */
+static enum error walk(const struct virtqueue *queue,
+		       struct virtio_chain *chain)
+{
+	struct table table = { queue->descriptors, queue->size, false };
+	uint32_t index = chain->head;
+
+	for (uint32_t left = 2 * VIRTQUEUE_SIZE_MAX; left; left--) {
+		struct descriptor descriptor;
+		enum error error;
+
+		if (index >= table.count)
+			return ERR_BAD_REQUEST;
+		error = guest_read(
+			queue->memory,
+			gpa(table.at.value + index * sizeof descriptor),
+			&descriptor, sizeof descriptor);
+		if (error)
+			return error;
+		if (descriptor.flags & DESCRIPTOR_INDIRECT) {
+			error = enter(queue, &table, &descriptor);
+			index = 0;
+		} else {
+			error = add(chain, &descriptor);
+			index = descriptor.next;
+			if (!error && !(descriptor.flags & DESCRIPTOR_NEXT))
+				return ERR_NONE;
+		}
+		if (error)
+			return error;
+	}
+	return ERR_BAD_REQUEST;
+}
+
+/* How many chains are available; asks for a notification of the next one
+ * before the last look that finds none. */
+static enum error available(struct virtqueue *queue, uint16_t *count)
+{
+	const gpa_t index = gpa(queue->driver.value + RING_INDEX);
+	uint16_t made;
+	enum error error = guest_load_16(queue->memory, index, &made);
+
+	if (!error && made == queue->taken && queue->event_index) {
+		error = guest_store_16(queue->memory, available_event(queue),
+				       queue->taken);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (!error)
+			error = guest_load_16(queue->memory, index, &made);
+	}
+	if (error)
+		return error;
+	*count = (uint16_t)(made - queue->taken);
+	return *count > queue->size ? ERR_BAD_REQUEST : ERR_NONE;
+}
+
+enum error virtqueue_take(struct virtqueue *queue, struct virtio_chain *chain)
+{
+	uint16_t count;
+	enum error error = available(queue, &count);
+
+	if (error)
+		return error;
+	if (!count)
+		return ERR_NOT_FOUND;
+	chain->readable = chain->writable = 0;
+	chain->readable_bytes = chain->writable_bytes = 0;
+	/* The index before the entry: that is what makes it valid. */
+	atomic_thread_fence(memory_order_acquire);
+	error = guest_load_16(queue->memory,
+			      available_entry(queue, queue->taken),
+			      &chain->head);
+	if (!error)
+		error = walk(queue, chain);
+	if (!error)
+		queue->taken++;
+	return error;
+}
+
+/* ---- giving -------------------------------------------------------------- */
+
+enum error virtqueue_give(struct virtqueue *queue,
+			  const struct virtio_chain *chain, uint32_t written)
+{
+	const struct used_element element = { chain->head, written };
+	enum error error = guest_write(queue->memory,
+				       used_entry(queue, queue->used), &element,
+				       sizeof element);
+
+	if (error)
+		return error;
+	atomic_thread_fence(memory_order_release);
+	return guest_store_16(queue->memory,
+			      gpa(queue->device.value + RING_INDEX),
+			      ++queue->used);
+}
+
+bool virtqueue_interrupts(struct virtqueue *queue)
+{
+	uint16_t flags, event, given = queue->used - queue->signalled;
+
+	if (!given)
+		return false;
+	/* The used index must be out before the driver's wish is read. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!queue->event_index) {
+		queue->signalled = queue->used;
+		return guest_load_16(queue->memory,
+				     gpa(queue->driver.value + RING_FLAGS),
+				     &flags) == ERR_NONE &&
+		       !(flags & AVAILABLE_NO_INTERRUPT);
+	}
+	if (guest_load_16(queue->memory, used_event(queue), &event) != ERR_NONE)
+		return false;
+	queue->signalled = queue->used;
+	/* Whether @event is among those given, as the standard has it. */
+	return (uint16_t)(queue->used - event - 1) < given;
+}
+
+/* ---- the bytes of a chain ------------------------------------------------ */
+
+struct part {
+	const struct virtio_segment *segments;
+	uint32_t count;
+	uint64_t offset; /* into the first one */
+};
+
+static void skip(struct part *part)
+{
+	while (part->count && part->offset >= part->segments->length) {
+		part->offset -= part->segments->length;
+		part->segments++;
+		part->count--;
+	}
+}
+
+/* The next run of it, at most @length bytes. */
+static size_t run(struct part *part, size_t length, gpa_t *at)
+{
+	uint64_t left;
+
+	skip(part);
+	if (!part->count)
+		return 0;
+	left = part->segments->length - part->offset;
+	*at = gpa(part->segments->at.value + part->offset);
+	if (left > length)
+		left = length;
+	part->offset += left;
+	return (size_t)left;
+}
+
+enum error virtio_chain_read(const struct virtqueue *queue,
+			     const struct virtio_chain *chain, uint64_t offset,
+			     void *to, size_t length)
+{
+	struct part part = { chain->segments, chain->readable, offset };
+	uint8_t *bytes = to;
+	gpa_t at;
+
+	while (length) {
+		size_t count = run(&part, length, &at);
+		enum error error = count ? guest_read(queue->memory, at, bytes,
+						      count) :
+					   ERR_BAD_ADDRESS;
+
+		if (error)
+			return error;
+		bytes += count;
+		length -= count;
+	}
+	return ERR_NONE;
+}
+
+enum error virtio_chain_write(const struct virtqueue *queue,
+			      const struct virtio_chain *chain, uint64_t offset,
+			      const void *from, size_t length)
+{
+	struct part part = { chain->segments + chain->readable, chain->writable,
+			     offset };
+	const uint8_t *bytes = from;
+	gpa_t at;
+
+	while (length) {
+		size_t count = run(&part, length, &at);
+		enum error error = count ? guest_write(queue->memory, at, bytes,
+						       count) :
+					   ERR_BAD_ADDRESS;
+
+		if (error)
+			return error;
+		bytes += count;
+		length -= count;
+	}
+	return ERR_NONE;
+}

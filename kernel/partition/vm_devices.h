@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The devices on a VM's PCI bus: made and freed with it. */
+#ifndef MULLION_VM_DEVICES_H
+#define MULLION_VM_DEVICES_H
+
+#include <mullion/vm.h>
+
+/* Those that its description asks for; ERR_NO_MEMORY leaves some made. */
+enum error vm_devices_make(struct vm *vm);
+/* Those that were made. */
+void vm_devices_free(struct vm *vm);
+
+#endif
