@@ -32,6 +32,8 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 				WordBusNumber (ResourceProducer, MinFixed,
 					       MaxFixed, PosDecode,
 					       0, 0, 0, 0, 1)
+				IO (Decode16, MULL_GUEST_PCI_ADDRESS,
+				    MULL_GUEST_PCI_ADDRESS, 1, 8)
 				DWordMemory (ResourceProducer, PosDecode,
 					     MinFixed, MaxFixed, NonCacheable,
 					     ReadWrite, 0,

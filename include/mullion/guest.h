@@ -22,6 +22,8 @@
 /* Ports and global system interrupts. */
 #define MULL_GUEST_UART_PORT 0x3f8     /* 8 ports, a 16550A */
 #define MULL_GUEST_UART_GSI 4	       /* edge */
+#define MULL_GUEST_PCI_ADDRESS 0xcf8   /* 4 bytes; which register */
+#define MULL_GUEST_PCI_DATA 0xcfc      /* 4 ports: that register */
 #define MULL_GUEST_SLEEP_CONTROL 0x600 /* ACPI sleep control register */
 #define MULL_GUEST_SLEEP_STATUS 0x601  /* ACPI sleep status register */
 #define MULL_GUEST_RESET_PORT 0x602    /* ACPI reset register */

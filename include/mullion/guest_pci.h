@@ -51,9 +51,9 @@ struct msix_entry {
 struct pci_function {
 	const struct pci_operations *operations;
 	uint32_t slot;
-	uint32_t bar_size;	    /* bytes, a power of two, at least 4096 */
-	uint32_t msix_cap;	    /* its offset in configuration space */
-	uint32_t msix_table;	    /* offsets in the BAR */
+	uint32_t bar_size;   /* a power of two from 4096; 0: no BAR */
+	uint32_t msix_cap;   /* its offset in configuration space, or 0 */
+	uint32_t msix_table; /* offsets in the BAR */
 	uint32_t msix_pending_bits; /* 8 bytes there */
 	uint8_t config[PCI_CONFIG_SIZE], writable[PCI_CONFIG_SIZE];
 	uint32_t next_capability; /* where the next one goes */
@@ -65,6 +65,8 @@ struct guest_pci {
 	struct pci_function *functions[PCI_SLOTS];
 	_Atomic uint32_t work; /* slots that have some */
 	uint32_t last_worker;  /* slot; the home CPU's own */
+	uint32_t address;      /* for the ports */
+	struct pci_function bridge;
 };
 
 /*
@@ -93,6 +95,8 @@ void pci_let_write(struct pci_function *function, uint32_t offset,
 
 /* Puts @function, which stays the caller's, on the bus.  No lock. */
 void guest_pci_add(struct vm *vm, struct pci_function *function);
+/* A host bridge in slot 0, where kernels look for one.  No lock. */
+void guest_pci_add_bridge(struct vm *vm);
 /* As at power-on: BARs have their addresses, nothing is decoded. */
 void guest_pci_reset(struct vm *vm);
 
@@ -101,6 +105,13 @@ bool guest_pci_is_at(gpa_t at);
 /* An access of @size bytes there; where nothing is, ones, and no effect. */
 uint64_t guest_pci_read(struct vm *vm, gpa_t at, uint32_t size);
 void guest_pci_write(struct vm *vm, gpa_t at, uint32_t size, uint64_t value);
+
+/* Configuration space by the ports 0xcf8 to 0xcff, as on a PC of 1993: for
+ * what starts before it knows of ECAM. */
+bool guest_pci_is_port(uint16_t port, uint32_t size);
+uint32_t guest_pci_port_read(struct vm *vm, uint16_t port, uint32_t size);
+void guest_pci_port_write(struct vm *vm, uint16_t port, uint32_t size,
+			  uint32_t value);
 
 /* @function has work; its home CPU does it soon. */
 void guest_pci_notify(struct vm *vm, struct pci_function *function);

@@ -25,6 +25,12 @@
 #define CONFIG_HEADER_SIZE 0x40
 #define REVISION_MODERN 1 /* virtio's; others do not care */
 
+/* Known as the bridge of a bus that is nothing but ECAM; without any, old
+ * kernels do not believe in the ports. */
+#define BRIDGE_VENDOR 0x1b36
+#define BRIDGE_DEVICE 0x0008
+#define BRIDGE_CLASS 0x060000
+
 #define CAPABILITY_MSIX 0x11
 #define MSIX_CONTROL_WRITABLE BITS(15, 14)
 
@@ -129,6 +135,16 @@ void guest_pci_add(struct vm *vm, struct pci_function *function)
 	vm->pci.functions[function->slot] = function;
 }
 
+void guest_pci_add_bridge(struct vm *vm)
+{
+	static const struct pci_operations nothing;
+	struct pci_function *bridge = &vm->pci.bridge;
+
+	bridge->operations = &nothing;
+	pci_function_init(bridge, BRIDGE_VENDOR, BRIDGE_DEVICE, BRIDGE_CLASS);
+	guest_pci_add(vm, bridge);
+}
+
 static void reset_function(struct vm *vm, struct pci_function *function)
 {
 	/* Room for the largest BAR between two, so that they are aligned. */
@@ -138,7 +154,8 @@ static void reset_function(struct vm *vm, struct pci_function *function)
 
 	for (uint32_t i = 0; i < PCI_CONFIG_SIZE; i++)
 		function->config[i] &= (uint8_t)~function->writable[i];
-	pci_config_put(function, CONFIG_BAR, 4, bar);
+	if (function->bar_size)
+		pci_config_put(function, CONFIG_BAR, 4, bar);
 	msix_reset(function);
 	if (function->operations->reset)
 		function->operations->reset(vm, function);
@@ -147,6 +164,7 @@ static void reset_function(struct vm *vm, struct pci_function *function)
 void guest_pci_reset(struct vm *vm)
 {
 	atomic_store(&vm->pci.work, 0);
+	vm->pci.address = 0;
 	for (uint32_t i = 0; i < PCI_SLOTS; i++)
 		if (vm->pci.functions[i])
 			reset_function(vm, vm->pci.functions[i]);
@@ -238,6 +256,51 @@ void guest_pci_write(struct vm *vm, gpa_t at, uint32_t size, uint64_t value)
 	write_word(vm, at, size <= 4 ? size : 4, (uint32_t)value);
 	if (size == 8)
 		write_word(vm, gpa(at.value + 4), 4, (uint32_t)(value >> 32));
+}
+
+/* ---- by ports, "Configuration Mechanism #1" ------------------------------ */
+
+#define ADDRESS_ENABLE BIT(31)
+#define ADDRESS_REGISTER BITS(23, 2) /* with bus, device and function */
+#define BUS_SHIFT 16
+
+bool guest_pci_is_port(uint16_t port, uint32_t size)
+{
+	uint32_t offset = port - MULL_GUEST_PCI_DATA;
+
+	return offset < 4 ? offset + size <= 4 :
+			    port == MULL_GUEST_PCI_ADDRESS && size == 4;
+}
+
+/* Where the same register is by ECAM, or nothing is. */
+static bool chosen(const struct vm *vm, uint16_t port, gpa_t *at)
+{
+	uint64_t number = vm->pci.address & ADDRESS_REGISTER;
+
+	*at = gpa(MULL_GUEST_ECAM + ((number & 0xff00) << 4) + (number & 0xff) +
+		  port % 4);
+	return vm->pci.address & ADDRESS_ENABLE && number >> BUS_SHIFT == 0;
+}
+
+uint32_t guest_pci_port_read(struct vm *vm, uint16_t port, uint32_t size)
+{
+	gpa_t at;
+
+	if (port == MULL_GUEST_PCI_ADDRESS)
+		return vm->pci.address;
+	return chosen(vm, port, &at) ? (uint32_t)guest_pci_read(vm, at, size) :
+				       ~0u;
+}
+
+void guest_pci_port_write(struct vm *vm, uint16_t port, uint32_t size,
+			  uint32_t value)
+{
+	gpa_t at;
+
+	if (port == MULL_GUEST_PCI_ADDRESS)
+		vm->pci.address = value & (ADDRESS_ENABLE | ADDRESS_REGISTER);
+	else if (chosen(vm, port, &at))
+		guest_pci_write(vm, at, size, value);
 }
 
 /* ---- work ---------------------------------------------------------------- */

@@ -55,7 +55,7 @@ static void send(struct vm *vm, const struct msix_entry *entry)
 
 static void send_pending(struct vm *vm, struct pci_function *function)
 {
-	uint64_t bits = control(function);
+	uint64_t bits = function->msix_cap ? control(function) : 0;
 
 	if (!(bits & MSIX_ENABLE) || bits & MSIX_FUNCTION_MASK)
 		return;

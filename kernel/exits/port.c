@@ -17,7 +17,7 @@ static void write_uart(struct vm *vm, uint16_t port, uint8_t value)
 	serial_write(vm, port - MULL_GUEST_UART_PORT, value);
 }
 
-/* Every device has registers of one byte. */
+/* Every device but the PCI bus has registers of one byte. */
 static const struct port_device {
 	uint16_t first, last;
 	uint8_t (*read)(struct vm *vm, uint16_t port);
@@ -44,12 +44,14 @@ static const struct port_device *find(uint16_t port, uint8_t size)
 uint32_t port_read(struct vm *vm, uint16_t port, uint8_t size)
 {
 	const struct port_device *device = find(port, size);
+	bool pci = guest_pci_is_port(port, size);
 	uint32_t value;
 
-	if (!device)
+	if (!device && !pci)
 		return ~0u;
 	lock_take(&vm->device_lock);
-	value = device->read(vm, port);
+	value = pci ? guest_pci_port_read(vm, port, size) :
+		      device->read(vm, port);
 	lock_give(&vm->device_lock);
 	return value;
 }
@@ -57,11 +59,15 @@ uint32_t port_read(struct vm *vm, uint16_t port, uint8_t size)
 void port_write(struct vm *vm, uint16_t port, uint8_t size, uint32_t value)
 {
 	const struct port_device *device = find(port, size);
+	bool pci = guest_pci_is_port(port, size);
 
-	if (!device)
+	if (!device && !pci)
 		return;
 	lock_take(&vm->device_lock);
-	device->write(vm, port, (uint8_t)value);
+	if (pci)
+		guest_pci_port_write(vm, port, size, value);
+	else
+		device->write(vm, port, (uint8_t)value);
 	lock_give(&vm->device_lock);
 }
 

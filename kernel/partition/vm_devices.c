@@ -13,6 +13,7 @@ enum error vm_devices_make(struct vm *vm)
 {
 	uint64_t unused;
 
+	guest_pci_add_bridge(vm);
 	if (!arch_random(&unused))
 		return ERR_NONE;
 	vm->entropy = page_alloc(PAGES(struct virtio_device));

@@ -17,6 +17,7 @@
 #include <mullion/log.h>
 #include <mullion/manage.h>
 #include <mullion/vm.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CODE 0x10000
@@ -73,6 +74,18 @@ void vm_end(struct vm *of, enum mull_end_reason why, uint32_t code,
 	assert_int_equal(why, MULL_END_RESET);
 	assert_true(atomic_flag_test_and_set(&vm.device_lock.held));
 	ends++;
+}
+
+_Noreturn void panic(const char *format, ...)
+{
+	fail_msg("panic: %s", format);
+	abort();
+}
+
+uint32_t vm_home(const struct vm *of)
+{
+	(void)of;
+	return 0;
 }
 
 void manage_notify(void)

@@ -235,6 +235,60 @@ static void a_function_says_what_it_is(void **state)
 	assert_int_equal(read_at(ECAM, 8), 0x0010000010421af4);
 }
 
+static uint32_t in(uint16_t port, uint32_t size)
+{
+	assert_true(guest_pci_is_port(port, size));
+	return guest_pci_port_read(&vm, port, size);
+}
+
+static void out(uint16_t port, uint32_t size, uint32_t value)
+{
+	assert_true(guest_pci_is_port(port, size));
+	guest_pci_port_write(&vm, port, size, value);
+}
+
+static void it_answers_by_ports_too(void **state)
+{
+	const uint32_t at = 0x80000000 | SLOT << 11;
+
+	(void)state;
+	out(0xcf8, 4, at | 3); /* the lowest bits are none */
+	assert_int_equal(in(0xcf8, 4), at);
+	assert_int_equal(in(0xcfc, 4), 0x10421af4);
+	assert_int_equal(in(0xcfe, 2), 0x1042);
+	assert_int_equal(in(0xcfd, 1), 0x1a);
+	out(0xcf8, 4, at | COMMAND);
+	out(0xcfc, 2, 2);
+	assert_int_equal(read_at(ECAM + COMMAND, 2), 2);
+	out(0xcf8, 4, at | 0x34);
+	assert_int_equal(in(0xcfc, 1), read_at(ECAM + 0x34, 1));
+	out(0xcf8, 4, at | 1 << 16); /* no other bus */
+	assert_int_equal(in(0xcfc, 4), ~0u);
+	out(0xcf8, 4, at | 1 << 8); /* nor another function */
+	assert_int_equal(in(0xcfc, 4), ~0u);
+	out(0xcf8, 4, at & 0x7fffffff);
+	assert_int_equal(in(0xcfc, 4), ~0u);
+	out(0xcfc, 4, 0);
+	assert_false(guest_pci_is_port(0xcf8, 1));
+	assert_false(guest_pci_is_port(0xcf9, 1)); /* a reset's */
+	assert_false(guest_pci_is_port(0xcfe, 4));
+	assert_false(guest_pci_is_port(0xd00, 1));
+}
+
+static void a_bridge_is_there_and_does_nothing(void **state)
+{
+	(void)state;
+	guest_pci_add_bridge(&vm);
+	guest_pci_reset(&vm);
+	assert_int_equal(read_at(MULL_GUEST_ECAM + 8, 4) >> 16, 0x0600);
+	write_at(MULL_GUEST_ECAM + BAR, 4, ~0u);
+	assert_int_equal(read_at(MULL_GUEST_ECAM + BAR, 4), 0);
+	write_at(MULL_GUEST_ECAM + COMMAND, 2, 0xffff);
+	assert_int_equal(read_at(MULL_GUEST_PCI_MEMORY, 4), ~0u);
+	assert_int_equal(read_at(MULL_GUEST_ECAM + 0x34, 1), 0);
+	assert_int_equal(sent, 0);
+}
+
 static void capabilities_lead_to_the_structures(void **state)
 {
 	uint32_t at = (uint32_t)read_at(ECAM + 0x34, 1), types = 0;
@@ -601,6 +655,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_function_says_what_it_is),
+		TEST(it_answers_by_ports_too),
+		TEST(a_bridge_is_there_and_does_nothing),
 		TEST(capabilities_lead_to_the_structures),
 		TEST(a_bar_can_be_measured_and_moved),
 		TEST(the_bar_can_be_reached_by_configuration),
