@@ -125,7 +125,7 @@ struct mull_info {
 	uint8_t package_sha256[32]; /* of the boot package's records */
 };
 /* Commands and records that this build knows; grows with each addition. */
-#define MULL_INTERFACE 2
+#define MULL_INTERFACE 3
 
 /* One phase of the start. */
 struct mull_phase {

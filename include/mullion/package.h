@@ -20,7 +20,7 @@
 #define MULL_PACKAGE_PATH "\\EFI\\MULLION\\PACKAGE.MPK" /* on the ESP */
 
 #define MULL_PACKAGE_MAGIC 0x0147504b4c4c554dull /* "MULLPKG\1" */
-#define MULL_PACKAGE_VERSION 1
+#define MULL_PACKAGE_VERSION 2
 
 #define MULL_NAME_MAX 32	   /* bytes with the final zero; [a-z0-9-]+ */
 #define MULL_VM_MAX 32		   /* VMs in a package */
@@ -30,15 +30,30 @@
 #define MULL_COMMAND_LINE_MAX 2048 /* bytes with the final zero */
 #define MULL_CONSOLE_MAX 0x200000  /* bytes of a VM's console buffer */
 #define MULL_NO_IMAGE 0xffffffffu
+#define MULL_DISK_MAX 4	  /* disks of a VM */
+#define MULL_NIC_MAX 4	  /* network devices of a VM */
+#define MULL_SHARED_MAX 4 /* shared memories of a VM */
+#define MULL_MODULE_MAX 4 /* Multiboot modules of a VM */
+#define MULL_LABEL_MAX \
+	16		      /* bytes of a switch's or shared memory's
+				      name, with the final zero */
+#define MULL_PARTITION_MAX 40 /* bytes of a GPT partition's name, ASCII */
 
 enum mull_image_kind {
 	MULL_IMAGE_BZIMAGE = 1, /* Linux, 64-bit boot protocol */
 	MULL_IMAGE_ELF64 = 2,	/* Mullion's own: <mullion/guest.h> */
 	MULL_IMAGE_INITRD = 3,	/* handed to the kernel as it is */
+	MULL_IMAGE_PVH = 4,	/* ELF with the note XEN_ELFNOTE_PHYS32_ENTRY */
+	MULL_IMAGE_MULTIBOOT = 5,
+	MULL_IMAGE_MULTIBOOT2 = 6,
+	MULL_IMAGE_DISK = 7,	 /* of a memory disk: whole sectors */
+	MULL_IMAGE_FIRMWARE = 8, /* ends at 4 GiB, at the reset vector */
 };
 
 enum mull_vm_flag {
-	MULL_VM_AUTOSTART = 1 << 0, /* start at boot */
+	MULL_VM_AUTOSTART = 1 << 0,   /* start at boot */
+	MULL_VM_PLATFORM_PC = 1 << 1, /* PIC, PIT, RTC, i8042, PM timer */
+	MULL_VM_ELASTIC = 1 << 2,     /* a balloon may take memory */
 };
 
 /* What the hypervisor does when a guest ends itself. */
@@ -56,6 +71,58 @@ enum mull_serial_mode {
 	MULL_SERIAL_CHANNEL = 2, /* frames of <mullion/channel.h> */
 };
 
+enum mull_disk_kind {
+	MULL_DISK_NONE = 0,
+	MULL_DISK_MEMORY = 1,	 /* of an image of the package or the store */
+	MULL_DISK_PARTITION = 2, /* a GPT partition of the machine's */
+};
+
+enum mull_disk_flag {
+	MULL_DISK_READ_ONLY = 1 << 0,
+	/* What is written lies apart, so that several VMs can have one base:
+	 * in memory, until the VM stops; or in partition @overlay. */
+	MULL_DISK_PRIVATE = 1 << 1,
+};
+
+struct mull_disk {
+	uint32_t kind;	   /* enum mull_disk_kind */
+	uint32_t flags;	   /* enum mull_disk_flag */
+	uint32_t image;	   /* of MULL_IMAGE_DISK; else 0 */
+	uint32_t reserved; /* 0 */
+	/* Bytes of memory for what is written to one that is PRIVATE and has
+	 * no @overlay, whole frames of 2 MiB; 0: enough for all of it. */
+	uint64_t room;
+	char partition[MULL_PARTITION_MAX];
+	char overlay[MULL_PARTITION_MAX];
+	uint32_t more[6]; /* 0 */
+};
+
+/* A network device, at one port of a switch. */
+struct mull_nic {
+	char network[MULL_LABEL_MAX]; /* "": there is none */
+	uint8_t mac[6];		      /* 0: made from VM and number */
+	uint16_t flags;		      /* 0 */
+	uint32_t rate;		      /* kbit/s that it may send; 0: any */
+	uint32_t reserved;	      /* 0 */
+};
+
+enum mull_shared_flag {
+	MULL_SHARED_WRITE = 1 << 0, /* this VM may write it */
+};
+
+/* Memory that VMs which name it have in common, with doorbells. */
+struct mull_shared {
+	char name[MULL_LABEL_MAX]; /* "": there is none */
+	uint32_t flags;		   /* enum mull_shared_flag */
+	uint32_t reserved;	   /* 0 */
+	uint64_t size; /* bytes, a power of two from 4 KiB, the same for all */
+};
+
+struct mull_module {
+	uint32_t image;	 /* of MULL_IMAGE_INITRD */
+	char words[124]; /* its command line, with the final zero */
+};
+
 /* One VM, as the manifest gives it. */
 struct mull_vm {
 	char name[MULL_NAME_MAX];
@@ -69,9 +136,17 @@ struct mull_vm {
 	uint32_t on_crash;     /* default STOP */
 	uint32_t console_size; /* bytes of console buffer, a power of two,
 				  4 KiB..MULL_CONSOLE_MAX, default 64 KiB */
+	uint32_t watchdog;     /* seconds until it bites; 0: there is none */
+	uint32_t vsock;	       /* context identifier, 3 and up; 0: none */
 	uint16_t cpus[MULL_VCPU_MAX]; /* processor of each vCPU, 0 = boot CPU */
 	char command_line[MULL_COMMAND_LINE_MAX];
-	uint32_t reserved[12]; /* 0 */
+	/* Of these the first that is empty ends the list. */
+	struct mull_disk disks[MULL_DISK_MAX];
+	struct mull_nic nics[MULL_NIC_MAX];
+	struct mull_shared shared[MULL_SHARED_MAX];
+	uint32_t module_count;
+	struct mull_module modules[MULL_MODULE_MAX];
+	uint32_t reserved[13]; /* 0 */
 	uint32_t pad;
 	uint32_t crc;
 };
@@ -108,7 +183,13 @@ struct mull_machine {
 	uint32_t serial_baud; /* default 115200 */
 	uint32_t flags;	      /* enum mull_machine_flag */
 	uint32_t mitigations; /* enum mull_mitigations */
-	uint32_t reserved[7]; /* 0 */
+	uint32_t uplink_nic;  /* which of the machine's, from 1; 0: no uplink */
+	char uplink[MULL_LABEL_MAX]; /* the switch that it leads to */
+	/* The management channel's own address there, as numbers (10.0.0.1 is
+	 * 0x0a000001); 0: it is not on the network. */
+	uint32_t address, netmask, gateway;
+	uint32_t port;	       /* UDP */
+	uint32_t reserved[14]; /* 0 */
 };
 
 struct mull_package_header {
@@ -127,9 +208,13 @@ struct mull_package_header {
 	uint32_t crc;
 };
 
-static_assert(sizeof(struct mull_vm) == 2304, "package format");
+static_assert(sizeof(struct mull_disk) == 128, "package format");
+static_assert(sizeof(struct mull_nic) == 32, "package format");
+static_assert(sizeof(struct mull_shared) == 32, "package format");
+static_assert(sizeof(struct mull_module) == 128, "package format");
+static_assert(sizeof(struct mull_vm) == 3600, "package format");
 static_assert(sizeof(struct mull_image) == 96, "package format");
-static_assert(sizeof(struct mull_machine) == 64, "package format");
-static_assert(sizeof(struct mull_package_header) == 176, "package format");
+static_assert(sizeof(struct mull_machine) == 128, "package format");
+static_assert(sizeof(struct mull_package_header) == 240, "package format");
 
 #endif

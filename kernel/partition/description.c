@@ -2,6 +2,7 @@
 #include <mullion/bits.h>
 #include <mullion/description.h>
 #include <mullion/log.h>
+#include <stddef.h>
 #include <string.h>
 
 /* ---- one run of the checker --------------------------------------------- */
@@ -45,6 +46,17 @@ static const char *unit_of(uint64_t *bytes)
 		unit++;
 	}
 	return units[unit];
+}
+
+/* Whether one of @size bytes is not 0. */
+static bool any_set(const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+
+	for (size_t i = 0; i < size; i++)
+		if (at[i])
+			return true;
+	return false;
 }
 
 /* How many processors VMs can count on; 0: not known. */
@@ -106,8 +118,9 @@ size_t mull_check_machine(const struct mull_machine *machine,
 	if (machine->mitigations > MULL_MITIGATIONS_ALL)
 		complain(&check, itself, MULL_FIELD_MITIGATIONS,
 			 "mitigations %u are not known", machine->mitigations);
-	for (size_t i = 0; i < ARRAY_COUNT(machine->reserved); i++)
-		rest |= machine->reserved[i];
+	rest |= any_set(&machine->uplink_nic,
+			sizeof *machine -
+				offsetof(struct mull_machine, uplink_nic));
 	if (rest)
 		complain(&check, itself, MULL_FIELD_MACHINE_FLAGS,
 			 "asks for something that this version does not know");
@@ -258,8 +271,12 @@ static void check_unknown(struct check *check, int vm)
 	const struct mull_vm *it = &check->vms[vm];
 	uint32_t rest = it->flags & ~(uint32_t)MULL_VM_AUTOSTART;
 
-	for (size_t i = 0; i < ARRAY_COUNT(it->reserved); i++)
-		rest |= it->reserved[i];
+	rest |= it->watchdog | it->vsock;
+	rest |= any_set(it->disks, sizeof it->disks);
+	rest |= any_set(it->nics, sizeof it->nics);
+	rest |= any_set(it->shared, sizeof it->shared);
+	rest |= it->module_count | any_set(it->modules, sizeof it->modules);
+	rest |= any_set(it->reserved, sizeof it->reserved);
 	if (rest)
 		complain(check, vm, MULL_FIELD_FLAGS,
 			 "asks for something that this version does not know");

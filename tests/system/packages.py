@@ -6,16 +6,16 @@ import hashlib
 import struct
 import zlib
 
-MAGIC, VERSION, NO_IMAGE, PAGE = 0x0147504B4C4C554D, 1, 0xFFFFFFFF, 4096
+MAGIC, VERSION, NO_IMAGE, PAGE = 0x0147504B4C4C554D, 2, 0xFFFFFFFF, 4096
 BZIMAGE, ELF64, INITRD = 1, 2, 3
 STOP, RESTART = 1, 2
 TEXT, CHANNEL = 1, 2 # of the serial line
 SHARE_CPUS = 1    # of the machine
-VM = struct.Struct("<32s Q 8I 64H 2048s 12I I I")
+VM = struct.Struct("<32s Q 10I 64H 2048s 512s 128s 128s I 512s 13I I I")
 IMAGE = struct.Struct("<32s I I Q Q 32s I I")
-MACHINE = struct.Struct("<I I Q I I I I 8I")
-HEADER = struct.Struct("<Q I I Q Q Q I I I I 64s 13I I")
-assert (VM.size, IMAGE.size, MACHINE.size, HEADER.size) == (2304, 96, 64, 176)
+MACHINE = struct.Struct("<I I Q I I I I I I 16s 18I")
+HEADER = struct.Struct("<Q I I Q Q Q I I I I 128s 13I I")
+assert (VM.size, IMAGE.size, MACHINE.size, HEADER.size) == (3600, 96, 128, 240)
 
 
 def sealed(record):
@@ -47,8 +47,9 @@ class Vm:
         count = len(self.cpus) if self.count is None else self.count
         record = sealed(VM.pack(self.name, self.memory, self.flags, count,
                                 self.kernel, self.initrd, *self.ends,
-                                self.console, *cpus, self.line,
-                                *[self.reserved] * 12, self.pad, 0))
+                                self.console, 0, 0, *cpus, self.line,
+                                b"", b"", b"", 0, b"",
+                                *[self.reserved] * 13, self.pad, 0))
         return self.damage(record) if self.damage else record
 
 
@@ -76,7 +77,7 @@ class Image:
 def machine(serial_mode=TEXT, flags=0, cpus=0, service=0, memory=0,
             port=0x3F8, baud=115200):
     return MACHINE.pack(cpus, service, memory, serial_mode, port, baud, flags,
-                        *[0] * 8)
+                        0, 0, b"", *[0] * 18)
 
 
 def package(vms, images, about=None, **header):

@@ -245,7 +245,7 @@ static void texts_and_policies(void **state)
 	expect_one(0, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 	fresh(state);
-	vms[1].reserved[11] = 1;
+	vms[1].reserved[12] = 1;
 	expect_one(1, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 }
@@ -306,7 +306,7 @@ static void machine_mistakes(void **state)
 		  "know\n" },
 		{ { .mitigations = 3 },
 		  "-1/14: mitigations 3 are not known\n" },
-		{ { .reserved = { [6] = 1 } },
+		{ { .reserved = { [13] = 1 } },
 		  "-1/13: asks for something that this version does not "
 		  "know\n" },
 	};

@@ -14,14 +14,14 @@
 
 #define VMS 3
 #define IMAGES 3
-#define SIZE (4 * 4096 + 104)
+#define SIZE (5 * 4096 + 104)
 
 /* A good package of three VMs, on which each test makes one mistake. */
 static struct {
 	struct mull_package_header header;
 	struct mull_vm vms[VMS];
 	struct mull_image images[IMAGES];
-	uint8_t rest[SIZE - 176 - VMS * 2304 - IMAGES * 96];
+	uint8_t rest[SIZE - 240 - VMS * 3600 - IMAGES * 96];
 } file;
 
 static struct package package;
@@ -89,9 +89,9 @@ static int fresh(void **state)
 	file.vms[0].initrd = 2;
 	RENEW_CRC(&file.vms[0]);
 	RENEW_CRC(&file.vms[1]);
-	good_image(&file.images[0], "vmlinuz", MULL_IMAGE_BZIMAGE, 8192, 4096);
-	good_image(&file.images[1], "counter.elf", MULL_IMAGE_ELF64, 12288, 1);
-	good_image(&file.images[2], "initrd.gz", MULL_IMAGE_INITRD, 16384, 104);
+	good_image(&file.images[0], "vmlinuz", MULL_IMAGE_BZIMAGE, 12288, 4096);
+	good_image(&file.images[1], "counter.elf", MULL_IMAGE_ELF64, 16384, 1);
+	good_image(&file.images[2], "initrd.gz", MULL_IMAGE_INITRD, 20480, 104);
 	return 0;
 }
 
@@ -134,7 +134,7 @@ static void good_package_has_no_complaint(void **state)
 	for (int i = 0; i < VMS; i++)
 		assert_string_equal(package.vm_words[i], "");
 	image = package_image(&package, 1);
-	assert_ptr_equal(image.bytes, package.bytes + 12288);
+	assert_ptr_equal(image.bytes, package.bytes + 16384);
 	assert_ptr_equal(image.record, &package.images[1]);
 }
 
@@ -153,7 +153,7 @@ static void every_truncation_is_survived(void **state)
 		enum error error = read_part(size);
 
 		assert_string_not_equal(story, "");
-		assert_int_equal(error, size < 176 + VMS * 2304 + IMAGES * 96 ?
+		assert_int_equal(error, size < 240 + VMS * 3600 + IMAGES * 96 ?
 						ERR_TRUNCATED :
 						ERR_NONE);
 	}
@@ -162,18 +162,18 @@ static void every_truncation_is_survived(void **state)
 			    "the initrd's image is damaged");
 	assert_string_equal(package.vm_words[1], "");
 	assert_string_equal(package.image_words[2],
-			    "ends at byte 16488, but the package has 16487");
+			    "ends at byte 20584, but the package has 20583");
 	assert_null(package_image(&package, 2).bytes);
 	assert_non_null(package_image(&package, 2).record);
-	assert_told("image \"initrd.gz\": ends at byte 16488");
+	assert_told("image \"initrd.gz\": ends at byte 20584");
 	assert_told("vm \"web\": the initrd's image is damaged");
-	assert_told("package: ends at byte 16487, but 16488 were packed");
+	assert_told("package: ends at byte 20583, but 20584 were packed");
 }
 
 static void truncated_header_gives_no_vms(void **state)
 {
 	(void)state;
-	assert_int_equal(read_part(7000), ERR_TRUNCATED);
+	assert_int_equal(read_part(11000), ERR_TRUNCATED);
 	assert_int_equal(package.vm_count, 0);
 	assert_int_equal(package.image_count, 0);
 }
@@ -181,20 +181,20 @@ static void truncated_header_gives_no_vms(void **state)
 /* The order of the tables is the packer's matter. */
 static void truncation_within_vms_at_the_end_is_found(void **state)
 {
-	const uint64_t images = 176 + sizeof file.vms;
+	const uint64_t images = 240 + sizeof file.vms;
 
 	(void)state;
-	file.header.vm_offset = 12304;
-	file.header.image_offset = 176;
+	file.header.vm_offset = 16400;
+	file.header.image_offset = 240;
 	file.header.vm_count = 1;
 	file.header.image_count = 1;
 	RENEW_CRC(&file.header);
-	memcpy((uint8_t *)&file + 12304, &file.vms[2], sizeof file.vms[2]);
-	memcpy((uint8_t *)&file + 176, (uint8_t *)&file + images,
+	memcpy((uint8_t *)&file + 16400, &file.vms[2], sizeof file.vms[2]);
+	memcpy((uint8_t *)&file + 240, (uint8_t *)&file + images,
 	       sizeof file.images[0]);
 	assert_int_equal(read_all(), ERR_NONE);
 	assert_string_equal(story, "");
-	assert_int_equal(read_part(12304 + 2303), ERR_TRUNCATED);
+	assert_int_equal(read_part(16400 + 3599), ERR_TRUNCATED);
 }
 
 static void bytes_behind_the_package_are_nobodys(void **state)
@@ -203,13 +203,13 @@ static void bytes_behind_the_package_are_nobodys(void **state)
 	file.header.total_size -= 104;
 	RENEW_CRC(&file.header);
 	assert_int_equal(read_all(), ERR_NONE);
-	assert_told("image \"initrd.gz\": ends at byte 16488, but the package "
-		    "has 16384");
+	assert_told("image \"initrd.gz\": ends at byte 20584, but the package "
+		    "has 20480");
 }
 
 static void every_flipped_bit_of_the_records_is_found(void **state)
 {
-	const size_t records = 176 + VMS * 2304 + IMAGES * 96;
+	const size_t records = 240 + VMS * 3600 + IMAGES * 96;
 
 	(void)state;
 	for (size_t i = 0; i < records; i++) {
@@ -288,30 +288,30 @@ static void hostile_names_are_shown_harmless(void **state)
 
 static void header_fields_are_checked(void **state)
 {
-	const uint64_t images_end = 176 + sizeof file.vms + sizeof file.images;
+	const uint64_t images_end = 240 + sizeof file.vms + sizeof file.images;
 
 	(void)state;
 	HEADER_CASE(magic, 1, ERR_BAD_REQUEST);
-	HEADER_CASE(version, 2, ERR_VERSION);
-	HEADER_CASE(header_size, 184, ERR_VERSION);
+	HEADER_CASE(version, 3, ERR_VERSION);
+	HEADER_CASE(header_size, 248, ERR_VERSION);
 	HEADER_CASE(vm_count, 0, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_count, MULL_VM_MAX + 1, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_count, 0xffffffff, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_count, MULL_VM_MAX, ERR_BAD_REQUEST); /* too long */
 	HEADER_CASE(image_count, 0, ERR_BAD_REQUEST);
 	HEADER_CASE(image_count, MULL_IMAGE_MAX + 1, ERR_BAD_REQUEST);
-	HEADER_CASE(vm_size, 2296, ERR_VERSION);
+	HEADER_CASE(vm_size, 3592, ERR_VERSION);
 	HEADER_CASE(image_size, 0, ERR_VERSION);
 	HEADER_CASE(reserved[12], 1, ERR_VERSION);
 	HEADER_CASE(vm_offset, 0, ERR_BAD_REQUEST); /* over the header */
-	HEADER_CASE(vm_offset, 180, ERR_BAD_REQUEST);
+	HEADER_CASE(vm_offset, 244, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_offset, ~7ull, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_offset, SIZE - SIZE % 8, ERR_BAD_REQUEST);
-	HEADER_CASE(image_offset, 176 + sizeof file.vms + 4, ERR_BAD_REQUEST);
-	HEADER_CASE(image_offset, 168, ERR_BAD_REQUEST);
+	HEADER_CASE(image_offset, 240 + sizeof file.vms + 4, ERR_BAD_REQUEST);
+	HEADER_CASE(image_offset, 232, ERR_BAD_REQUEST);
 	HEADER_CASE(image_offset, 1ull << 63, ERR_BAD_REQUEST);
 	/* On the last VM's last bytes, and VMs on the first image's. */
-	HEADER_CASE(image_offset, 176 + sizeof file.vms - 8, ERR_BAD_REQUEST);
+	HEADER_CASE(image_offset, 240 + sizeof file.vms - 8, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_offset, images_end - 8, ERR_BAD_REQUEST);
 	HEADER_CASE(total_size, images_end - 1, ERR_BAD_REQUEST);
 	HEADER_CASE(total_size, 0, ERR_BAD_REQUEST);
@@ -331,20 +331,20 @@ static void image_records_are_checked(void **state)
 {
 	(void)state;
 	IMAGE_CASE(0, kind, 0, "image \"vmlinuz\": its kind is not known");
-	IMAGE_CASE(0, kind, 4, "its kind is not known");
+	IMAGE_CASE(0, kind, 9, "its kind is not known");
 	IMAGE_CASE(0, reserved, 1, "asks for something");
 	IMAGE_CASE(0, pad, 1, "asks for something");
 	IMAGE_CASE(0, size, 0, "it is empty");
-	IMAGE_CASE(0, offset, 8191, "multiple of 4096");
+	IMAGE_CASE(0, offset, 12287, "multiple of 4096");
 	IMAGE_CASE(0, offset, 0, "overlaps the package's header or records");
 	IMAGE_CASE(0, offset, 4096, "overlaps the package's header or records");
 	IMAGE_CASE(2, size, ~0ull, "its size is absurd");
-	IMAGE_CASE(2, size, ~0ull - 16384, "ends at byte 18446744073709551615");
+	IMAGE_CASE(2, size, ~0ull - 20480, "ends at byte 18446744073709551615");
 	IMAGE_CASE(2, offset, ~4095ull, "ends at byte 18446744073709547624");
 	IMAGE_CASE(2, size, 105,
-		   "ends at byte 16489, but the package has "
-		   "16488");
-	IMAGE_CASE(1, offset, 8192, "\"counter.elf\": it overlaps another");
+		   "ends at byte 20585, but the package has "
+		   "20584");
+	IMAGE_CASE(1, offset, 12288, "\"counter.elf\": it overlaps another");
 	IMAGE_CASE(0, name[0], 0, "its name");
 	IMAGE_CASE(0, name[2], '\n', "image \"vm?inuz\": its name");
 }
@@ -367,7 +367,7 @@ static void bad_image_overlaps_nothing(void **state)
 	file.images[0].size = MIB(1);
 	RENEW_CRC(&file.images[0]);
 	assert_int_equal(read_all(), ERR_NONE);
-	assert_told("image \"vmlinuz\": ends at byte 1056768");
+	assert_told("image \"vmlinuz\": ends at byte 1060864");
 	assert_null(strstr(story, "overlaps"));
 }
 
