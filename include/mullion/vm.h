@@ -66,7 +66,7 @@ struct vm {
 	struct platform platform;
 	struct guest_pci pci;
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
-	uint32_t complaints; /* log lines its guest has caused */
+	uint32_t complaints;	       /* log lines its guest has caused */
 
 	/* The work of starting and ending, in steps; the home CPU's own. */
 	enum vm_phase phase;

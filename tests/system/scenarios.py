@@ -42,7 +42,7 @@ def linux(kernel, cpus, nosmp, **more):
         "--memory 512MiB --cmdline 'console=ttyS0 cryptomgr.notests %s"
         "mullion.run=selftest mullion.cpus=%d'"
         % (kernel, cpus, "nosmp " if nosmp else "", cpus),
-        expect=(r"^PASS %d CPU\(s\) are online" % cpus, r"^DONE 10 0"),
+        expect=(r"^PASS %d CPU\(s\) are online" % cpus, r"^DONE %d 0" % (10 if nosmp else 13)),
         expect_log=(r"^mullctl: linux: powered off",),
         seconds=LINUX, **more)
 

@@ -200,6 +200,32 @@ static void compare_swap_refuses(void **state)
 	assert_int_equal(*host(7, 4), 0);
 }
 
+static void indices_are_whole(void **state)
+{
+	uint16_t value = 0;
+
+	(void)state;
+	assert_int_equal(guest_store_16(&memory, gpa(FRAME_SIZE - 2), 0x1234),
+			 ERR_NONE);
+	assert_memory_equal(host(7, FRAME_SIZE - 2), "\x34\x12", 2);
+	assert_int_equal(guest_load_16(&memory, gpa(FRAME_SIZE - 2), &value),
+			 ERR_NONE);
+	assert_int_equal(value, 0x1234);
+	/* One that is odd could lie in two frames; one that is no RAM. */
+	assert_int_equal(guest_load_16(&memory, gpa(FRAME_SIZE - 1), &value),
+			 ERR_BAD_ADDRESS);
+	assert_int_equal(guest_store_16(&memory, gpa(FRAME_SIZE - 1), 1),
+			 ERR_BAD_ADDRESS);
+	assert_int_equal(guest_load_16(&memory, gpa(3 * FRAME_SIZE), &value),
+			 ERR_BAD_ADDRESS);
+	assert_int_equal(guest_store_16(&memory, gpa(GIB(4) - 2), 1),
+			 ERR_BAD_ADDRESS);
+	assert_int_equal(guest_store_16(&memory, gpa(~1ull), 1),
+			 ERR_BAD_ADDRESS);
+	assert_int_equal(value, 0x1234);
+	assert_memory_equal(host(7, FRAME_SIZE - 2), "\x34\x12", 2);
+}
+
 #define TEST(test) cmocka_unit_test_setup(test, clear)
 
 int main(void)
@@ -215,6 +241,7 @@ int main(void)
 		TEST(zero_stays_in_its_range),
 		TEST(compare_swap_swaps_what_is_expected),
 		TEST(compare_swap_refuses),
+		TEST(indices_are_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
