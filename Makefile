@@ -24,7 +24,7 @@ boot_pure   := $(addprefix boot/,device_path.c elf_image.c memory_map.c page_tab
 hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
 	arch/x86/svm/*.c arch/x86/svm/*.S arch/x86/vmx/*.c arch/x86/vmx/*.S) $(driver_src)
 boot_src    := $(wildcard boot/*.c)
-mullctl_src := $(wildcard tools/mullctl/*.c) kernel/partition/description.c \
+mullctl_src := $(wildcard tools/mullctl/*.c kernel/partition/description*.c) \
 	kernel/format.c kernel/exits/exit_name.c
 libmullctl_src := $(wildcard tools/libmullctl/*.c) \
 	kernel/error.c kernel/manage/frame.c kernel/crc32.c

@@ -49,6 +49,10 @@ struct mull_limits {
 				as well: for showing all mistakes in one run */
 };
 
+/* Bytes of the machine's memory that @vm takes for itself while it runs: RAM,
+ * and room for what is written to its disks; at most UINT64_MAX. */
+uint64_t mull_vm_memory(const struct mull_vm *vm);
+
 /* Called once for each mistake, with words such as "needs CPU 3, but the
  * machine has 2"; @vm is an index, or MULL_MACHINE_ITSELF. */
 typedef void mull_complain(void *context, int vm, enum mull_field field,

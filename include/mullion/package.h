@@ -90,7 +90,8 @@ struct mull_disk {
 	uint32_t image;	   /* of MULL_IMAGE_DISK; else 0 */
 	uint32_t reserved; /* 0 */
 	/* Bytes of memory for what is written to one that is PRIVATE and has
-	 * no @overlay, whole frames of 2 MiB; 0: enough for all of it. */
+	 * no @overlay, whole frames of 2 MiB, at least 2; of these some tell
+	 * where each block is, 4 bytes for each 4 KiB of the disk. */
 	uint64_t room;
 	char partition[MULL_PARTITION_MAX];
 	char overlay[MULL_PARTITION_MAX];

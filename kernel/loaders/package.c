@@ -191,11 +191,28 @@ static bool crc_is_right(const struct mull_image *image)
 	return crc32_ieee(0, &copy, sizeof copy) == image->crc;
 }
 
+static bool image_kind_is_known(uint32_t kind)
+{
+	switch ((enum mull_image_kind)kind) {
+	case MULL_IMAGE_BZIMAGE:
+	case MULL_IMAGE_ELF64:
+	case MULL_IMAGE_INITRD:
+	case MULL_IMAGE_DISK:
+		return true;
+	case MULL_IMAGE_PVH:
+	case MULL_IMAGE_MULTIBOOT:
+	case MULL_IMAGE_MULTIBOOT2:
+	case MULL_IMAGE_FIRMWARE:
+		break;
+	}
+	return false;
+}
+
 const char *image_problem(const struct mull_image *image)
 {
 	if (!name_is_good(image->name))
 		return "its name is not 1 to 31 printable characters";
-	if (image->kind < MULL_IMAGE_BZIMAGE || image->kind > MULL_IMAGE_INITRD)
+	if (!image_kind_is_known(image->kind))
 		return "its kind is not known";
 	if (image->reserved || image->pad)
 		return "asks for something that this version does not know";

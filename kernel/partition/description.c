@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: MIT */
+#include "description_parts.h"
+
 #include <mullion/bits.h>
-#include <mullion/description.h>
 #include <mullion/log.h>
 #include <stddef.h>
 #include <string.h>
 
 /* ---- one run of the checker --------------------------------------------- */
 
-struct check {
-	const struct mull_machine *machine;
-	const struct mull_vm *vms;
-	const uint32_t *image_kinds;
-	size_t image_count;
-	const struct mull_limits *limits;
-	bool *bad;
-	mull_complain *complain;
-	void *context;
-	size_t mistakes;
-};
-
-__attribute__((format(printf, 4, 5))) static void
-complain(struct check *check, int vm, enum mull_field field, const char *format,
-	 ...)
+void check_complain(struct check *check, int vm, enum mull_field field,
+		    const char *format, ...)
 {
 	char words[MULL_COMPLAINT_MAX];
 	va_list arguments;
@@ -35,8 +23,7 @@ complain(struct check *check, int vm, enum mull_field field, const char *format,
 		check->bad[vm] = true;
 }
 
-/* Brings @bytes to the largest unit that leaves no rest, and says which. */
-static const char *unit_of(uint64_t *bytes)
+const char *check_unit(uint64_t *bytes)
 {
 	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB" };
 	size_t unit = 0;
@@ -48,8 +35,7 @@ static const char *unit_of(uint64_t *bytes)
 	return units[unit];
 }
 
-/* Whether one of @size bytes is not 0. */
-static bool any_set(const void *bytes, size_t size)
+bool check_any_set(const void *bytes, size_t size)
 {
 	const uint8_t *at = bytes;
 
@@ -76,18 +62,21 @@ static void check_serial(struct check *check)
 	uint32_t baud = machine->serial_baud;
 
 	if (machine->serial_mode > MULL_SERIAL_CHANNEL)
-		complain(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
-			 "serial mode %u is not known", machine->serial_mode);
+		check_complain(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
+			       "serial mode %u is not known",
+			       machine->serial_mode);
 	if (machine->serial_port > 0xfff8 || machine->serial_port % 8)
-		complain(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
-			 "serial port %u is not a multiple of 8 below 65536",
-			 machine->serial_port);
+		check_complain(
+			check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
+			"serial port %u is not a multiple of 8 below 65536",
+			machine->serial_port);
 	/* A 16550 divides 115200; 0 stands for the default. */
 	if (baud && 115200 % baud)
-		complain(check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
-			 "serial rate %u is not 115200 divided by a whole "
-			 "number",
-			 baud);
+		check_complain(
+			check, MULL_MACHINE_ITSELF, MULL_FIELD_SERIAL,
+			"serial rate %u is not 115200 divided by a whole "
+			"number",
+			baud);
 }
 
 size_t mull_check_machine(const struct mull_machine *machine,
@@ -103,27 +92,30 @@ size_t mull_check_machine(const struct mull_machine *machine,
 	uint32_t count;
 
 	if (machine->cpu_count > MULL_CPU_MAX)
-		complain(&check, itself, MULL_FIELD_MACHINE_CPUS,
-			 "more than %u CPUs", MULL_CPU_MAX);
+		check_complain(&check, itself, MULL_FIELD_MACHINE_CPUS,
+			       "more than %u CPUs", MULL_CPU_MAX);
 	else if (limits->cpu_count && machine->cpu_count > limits->cpu_count)
-		complain(&check, itself, MULL_FIELD_MACHINE_CPUS,
-			 "counts on more CPUs than the %u that are there",
-			 limits->cpu_count);
+		check_complain(&check, itself, MULL_FIELD_MACHINE_CPUS,
+			       "counts on more CPUs than the %u that are there",
+			       limits->cpu_count);
 	count = processors(&check);
 	if (machine->service_cpu >= (count ? count : MULL_CPU_MAX))
-		complain(&check, itself, MULL_FIELD_SERVICE_CPU,
-			 "there is no CPU %u to serve the management channel",
-			 machine->service_cpu);
+		check_complain(
+			&check, itself, MULL_FIELD_SERVICE_CPU,
+			"there is no CPU %u to serve the management channel",
+			machine->service_cpu);
 	check_serial(&check);
 	if (machine->mitigations > MULL_MITIGATIONS_ALL)
-		complain(&check, itself, MULL_FIELD_MITIGATIONS,
-			 "mitigations %u are not known", machine->mitigations);
-	rest |= any_set(&machine->uplink_nic,
-			sizeof *machine -
-				offsetof(struct mull_machine, uplink_nic));
+		check_complain(&check, itself, MULL_FIELD_MITIGATIONS,
+			       "mitigations %u are not known",
+			       machine->mitigations);
+	rest |= check_any_set(
+		&machine->uplink_nic,
+		sizeof *machine - offsetof(struct mull_machine, uplink_nic));
 	if (rest)
-		complain(&check, itself, MULL_FIELD_MACHINE_FLAGS,
-			 "asks for something that this version does not know");
+		check_complain(
+			&check, itself, MULL_FIELD_MACHINE_FLAGS,
+			"asks for something that this version does not know");
 	return check.mistakes;
 }
 
@@ -145,9 +137,9 @@ static bool name_is_good(const char name[MULL_NAME_MAX])
 static void check_name(struct check *check, int vm)
 {
 	if (!name_is_good(check->vms[vm].name))
-		complain(check, vm, MULL_FIELD_NAME,
-			 "the name is not 1 to %u of a-z, 0-9 and -",
-			 MULL_NAME_MAX - 1);
+		check_complain(check, vm, MULL_FIELD_NAME,
+			       "the name is not 1 to %u of a-z, 0-9 and -",
+			       MULL_NAME_MAX - 1);
 }
 
 static void check_memory(struct check *check, int vm)
@@ -157,10 +149,11 @@ static void check_memory(struct check *check, int vm)
 
 	if (size && size % FRAME_SIZE == 0)
 		return;
-	unit = unit_of(&size);
-	complain(check, vm, MULL_FIELD_MEMORY,
-		 "memory of %lu %s is not a multiple of 2 MiB, at least one",
-		 size, unit);
+	unit = check_unit(&size);
+	check_complain(
+		check, vm, MULL_FIELD_MEMORY,
+		"memory of %lu %s is not a multiple of 2 MiB, at least one",
+		size, unit);
 }
 
 static void check_cpus(struct check *check, int vm)
@@ -169,27 +162,28 @@ static void check_cpus(struct check *check, int vm)
 	uint32_t count = processors(check);
 
 	if (it->vcpu_count == 0 || it->vcpu_count > MULL_VCPU_MAX) {
-		complain(check, vm, MULL_FIELD_CPUS,
-			 "the number of vCPUs is not 1 to %u", MULL_VCPU_MAX);
+		check_complain(check, vm, MULL_FIELD_CPUS,
+			       "the number of vCPUs is not 1 to %u",
+			       MULL_VCPU_MAX);
 		return;
 	}
 	for (uint32_t i = 0; i < it->vcpu_count; i++) {
 		if (it->cpus[i] < (count ? count : MULL_CPU_MAX))
 			continue;
 		if (count)
-			complain(
+			check_complain(
 				check, vm, MULL_FIELD_CPUS,
 				"needs CPU %u, but the machine has %u (from 0)",
 				it->cpus[i], count);
 		else
-			complain(check, vm, MULL_FIELD_CPUS,
-				 "needs CPU %u, but the highest possible is %u",
-				 it->cpus[i], MULL_CPU_MAX - 1);
+			check_complain(
+				check, vm, MULL_FIELD_CPUS,
+				"needs CPU %u, but the highest possible is %u",
+				it->cpus[i], MULL_CPU_MAX - 1);
 	}
 }
 
-/* The kind of image @index; 0 when it is damaged or not there. */
-static uint32_t image_kind(const struct check *check, uint32_t index)
+uint32_t check_image_kind(const struct check *check, uint32_t index)
 {
 	return index < check->image_count ? check->image_kinds[index] : 0;
 }
@@ -197,30 +191,32 @@ static uint32_t image_kind(const struct check *check, uint32_t index)
 static void check_images(struct check *check, int vm)
 {
 	const struct mull_vm *it = &check->vms[vm];
-	uint32_t kernel = image_kind(check, it->kernel);
+	uint32_t kernel = check_image_kind(check, it->kernel);
 
 	if (it->kernel >= check->image_count)
-		complain(check, vm, MULL_FIELD_KERNEL, "has no kernel");
+		check_complain(check, vm, MULL_FIELD_KERNEL, "has no kernel");
 	else if (!kernel)
-		complain(check, vm, MULL_FIELD_KERNEL,
-			 "the kernel's image is damaged");
+		check_complain(check, vm, MULL_FIELD_KERNEL,
+			       "the kernel's image is damaged");
 	else if (kernel != MULL_IMAGE_BZIMAGE && kernel != MULL_IMAGE_ELF64)
-		complain(check, vm, MULL_FIELD_KERNEL,
-			 "the kernel is neither a Linux bzImage nor an ELF64 "
-			 "image");
+		check_complain(
+			check, vm, MULL_FIELD_KERNEL,
+			"the kernel is neither a Linux bzImage nor an ELF64 "
+			"image");
 	if (it->initrd == MULL_NO_IMAGE)
 		return;
 	if (it->initrd >= check->image_count)
-		complain(check, vm, MULL_FIELD_INITRD,
-			 "the initrd is not in the package");
-	else if (image_kind(check, it->initrd) != MULL_IMAGE_INITRD)
-		complain(check, vm, MULL_FIELD_INITRD,
-			 image_kind(check, it->initrd) ?
-				 "the initrd is an image of another kind" :
-				 "the initrd's image is damaged");
+		check_complain(check, vm, MULL_FIELD_INITRD,
+			       "the initrd is not in the package");
+	else if (check_image_kind(check, it->initrd) != MULL_IMAGE_INITRD)
+		check_complain(
+			check, vm, MULL_FIELD_INITRD,
+			check_image_kind(check, it->initrd) ?
+				"the initrd is an image of another kind" :
+				"the initrd's image is damaged");
 	if (kernel == MULL_IMAGE_ELF64)
-		complain(check, vm, MULL_FIELD_INITRD,
-			 "an initrd is of use to a Linux kernel only");
+		check_complain(check, vm, MULL_FIELD_INITRD,
+			       "an initrd is of use to a Linux kernel only");
 }
 
 static void check_command_line(struct check *check, int vm)
@@ -229,17 +225,17 @@ static void check_command_line(struct check *check, int vm)
 	const char *end = memchr(line, 0, MULL_COMMAND_LINE_MAX);
 
 	if (!end) {
-		complain(check, vm, MULL_FIELD_COMMAND_LINE,
-			 "the command line is longer than %u bytes",
-			 MULL_COMMAND_LINE_MAX - 1);
+		check_complain(check, vm, MULL_FIELD_COMMAND_LINE,
+			       "the command line is longer than %u bytes",
+			       MULL_COMMAND_LINE_MAX - 1);
 		return;
 	}
 	for (; line < end; line++) {
 		if ((uint8_t)*line >= ' ' || *line == '\t')
 			continue;
-		complain(check, vm, MULL_FIELD_COMMAND_LINE,
-			 "the command line holds control character %u",
-			 (uint8_t)*line);
+		check_complain(check, vm, MULL_FIELD_COMMAND_LINE,
+			       "the command line holds control character %u",
+			       (uint8_t)*line);
 		return;
 	}
 }
@@ -248,8 +244,8 @@ static void check_policy(struct check *check, int vm, uint32_t policy,
 			 const char *word)
 {
 	if (policy != MULL_END_STOP && policy != MULL_END_RESTART)
-		complain(check, vm, MULL_FIELD_POLICY,
-			 "%s is neither stop nor restart", word);
+		check_complain(check, vm, MULL_FIELD_POLICY,
+			       "%s is neither stop nor restart", word);
 }
 
 static void check_console(struct check *check, int vm)
@@ -260,10 +256,11 @@ static void check_console(struct check *check, int vm)
 	if (size >= KIB(4) && size <= MULL_CONSOLE_MAX &&
 	    (size & (size - 1)) == 0)
 		return;
-	unit = unit_of(&size);
-	complain(check, vm, MULL_FIELD_CONSOLE,
-		 "console of %lu %s is not a power of two from 4 KiB to 2 MiB",
-		 size, unit);
+	unit = check_unit(&size);
+	check_complain(
+		check, vm, MULL_FIELD_CONSOLE,
+		"console of %lu %s is not a power of two from 4 KiB to 2 MiB",
+		size, unit);
 }
 
 static void check_unknown(struct check *check, int vm)
@@ -272,20 +269,20 @@ static void check_unknown(struct check *check, int vm)
 	uint32_t rest = it->flags & ~(uint32_t)MULL_VM_AUTOSTART;
 
 	rest |= it->watchdog | it->vsock;
-	rest |= any_set(it->disks, sizeof it->disks);
-	rest |= any_set(it->nics, sizeof it->nics);
-	rest |= any_set(it->shared, sizeof it->shared);
-	rest |= it->module_count | any_set(it->modules, sizeof it->modules);
-	rest |= any_set(it->reserved, sizeof it->reserved);
+	rest |= check_any_set(it->nics, sizeof it->nics);
+	rest |= check_any_set(it->shared, sizeof it->shared);
+	rest |= it->module_count |
+		check_any_set(it->modules, sizeof it->modules);
+	rest |= check_any_set(it->reserved, sizeof it->reserved);
 	if (rest)
-		complain(check, vm, MULL_FIELD_FLAGS,
-			 "asks for something that this version does not know");
+		check_complain(
+			check, vm, MULL_FIELD_FLAGS,
+			"asks for something that this version does not know");
 }
 
 /* ---- VMs against each other --------------------------------------------- */
 
-/* Whether VM @other has its name, CPUs and memory for itself. */
-static bool counts(const struct check *check, int other)
+bool check_counts(const struct check *check, int other)
 {
 	return check->limits->bad_ones_count || !check->bad[other];
 }
@@ -295,7 +292,7 @@ static bool name_is_taken(const struct check *check, int vm)
 	const char *name = check->vms[vm].name;
 
 	for (int other = 0; other < vm; other++)
-		if (counts(check, other) && name_is_good(name) &&
+		if (check_counts(check, other) && name_is_good(name) &&
 		    name_is_good(check->vms[other].name) &&
 		    !memcmp(name, check->vms[other].name, strlen(name) + 1))
 			return true;
@@ -310,16 +307,16 @@ static void complain_shared(struct check *check, int vm, uint32_t cpu,
 	const char *why = "(the machine's share-cpus is not set)";
 
 	if (other == vm)
-		complain(check, vm, MULL_FIELD_CPUS,
-			 "uses CPU %u for two of its vCPUs %s", cpu, why);
+		check_complain(check, vm, MULL_FIELD_CPUS,
+			       "uses CPU %u for two of its vCPUs %s", cpu, why);
 	else if (name_is_good(name))
-		complain(check, vm, MULL_FIELD_CPUS,
-			 "uses CPU %u, and so does vm \"%s\" %s", cpu, name,
-			 why);
+		check_complain(check, vm, MULL_FIELD_CPUS,
+			       "uses CPU %u, and so does vm \"%s\" %s", cpu,
+			       name, why);
 	else
-		complain(check, vm, MULL_FIELD_CPUS,
-			 "uses CPU %u, and so does VM number %d %s", cpu, other,
-			 why);
+		check_complain(check, vm, MULL_FIELD_CPUS,
+			       "uses CPU %u, and so does VM number %d %s", cpu,
+			       other, why);
 }
 
 static uint32_t vcpu_count(const struct mull_vm *vm)
@@ -337,7 +334,7 @@ static int cpu_user(const struct check *check, int vm, uint32_t index)
 		const struct mull_vm *user = &check->vms[other];
 		uint32_t count = other == vm ? index : vcpu_count(user);
 
-		if (other != vm && !counts(check, other))
+		if (other != vm && !check_counts(check, other))
 			continue;
 		for (uint32_t i = 0; i < count; i++)
 			if (user->cpus[i] == cpu)
@@ -351,8 +348,8 @@ static void check_overlaps(struct check *check, int vm)
 	const struct mull_vm *it = &check->vms[vm];
 
 	if (name_is_taken(check, vm))
-		complain(check, vm, MULL_FIELD_NAME,
-			 "another VM has this name already");
+		check_complain(check, vm, MULL_FIELD_NAME,
+			       "another VM has this name already");
 	if (check->machine->flags & MULL_MACHINE_SHARE_CPUS)
 		return;
 	for (uint32_t i = 0; i < vcpu_count(it); i++) {
@@ -365,20 +362,21 @@ static void check_overlaps(struct check *check, int vm)
 
 static void check_room(struct check *check, int vm, uint64_t *left)
 {
-	uint64_t size = check->vms[vm].memory_size, rest = *left;
+	uint64_t size = mull_vm_memory(&check->vms[vm]), rest = *left;
 	const char *unit, *rest_unit;
 
-	if (!check->limits->memory_free || !counts(check, vm))
+	if (!check->limits->memory_free || !check_counts(check, vm))
 		return;
 	if (size <= *left) {
 		*left -= size;
 		return;
 	}
-	unit = unit_of(&size);
-	rest_unit = unit_of(&rest);
-	complain(check, vm, MULL_FIELD_MEMORY,
-		 "needs %lu %s of memory, but only %lu %s are left for it",
-		 size, unit, rest, rest_unit);
+	unit = check_unit(&size);
+	rest_unit = check_unit(&rest);
+	check_complain(
+		check, vm, MULL_FIELD_MEMORY,
+		"needs %lu %s of memory, but only %lu %s are left for it", size,
+		unit, rest, rest_unit);
 }
 
 size_t mull_check_vms(const struct mull_machine *machine,
@@ -409,6 +407,7 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_policy(&check, vm, vms[vm].on_reset, "on-reset");
 		check_policy(&check, vm, vms[vm].on_crash, "on-crash");
 		check_console(&check, vm);
+		check_devices(&check, vm);
 		check_unknown(&check, vm);
 		check_overlaps(&check, vm);
 		check_room(&check, vm, &left);

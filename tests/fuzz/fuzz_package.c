@@ -4,7 +4,7 @@
  * VM that is not refused can be used without a further look.
  * Build: clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined
  *        -Iinclude tests/fuzz/fuzz_package.c kernel/loaders/package.c
- *        kernel/partition/description.c kernel/format.c
+ *        kernel/partition/description*.c kernel/format.c
  *        kernel/crc32.c kernel/format.c
  */
 #include <mullion/bits.h>

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the checker of descriptions share. */
+#ifndef KERNEL_PARTITION_DESCRIPTION_PARTS_H
+#define KERNEL_PARTITION_DESCRIPTION_PARTS_H
+
+#include <mullion/description.h>
+
+/* One run of it. */
+struct check {
+	const struct mull_machine *machine;
+	const struct mull_vm *vms;
+	const uint32_t *image_kinds;
+	size_t image_count;
+	const struct mull_limits *limits;
+	bool *bad;
+	mull_complain *complain;
+	void *context;
+	size_t mistakes;
+};
+
+/* Adds a mistake; words by format, as log_write. */
+void check_complain(struct check *check, int vm, enum mull_field field,
+		    const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Brings @bytes to the largest unit that leaves no rest, and says which. */
+const char *check_unit(uint64_t *bytes);
+/* The kind of image @index; 0 when it is damaged or not there. */
+uint32_t check_image_kind(const struct check *check, uint32_t index);
+/* Whether one of @size bytes is not 0. */
+bool check_any_set(const void *bytes, size_t size);
+/* Whether VM @other has its name, CPUs and memory for itself. */
+bool check_counts(const struct check *check, int other);
+
+/* The devices of a VM (description_devices.c). */
+void check_devices(struct check *check, int vm);
+
+#endif
