@@ -10,11 +10,18 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${1:-$here/../../build/kernels}
 known=$here/kernels.sha256
-# The power button, and where its event is read; virtio devices.
-modules="acpi/button.ko input/evdev.ko
-	virtio/virtio.ko virtio/virtio_ring.ko virtio/virtio_pci_legacy_dev.ko
-	virtio/virtio_pci_modern_dev.ko virtio/virtio_pci.ko
-	char/hw_random/virtio-rng.ko"
+# The power button, and where its event is read; virtio devices; a watchdog.
+modules="drivers/acpi/button.ko drivers/input/evdev.ko
+	drivers/virtio/virtio.ko drivers/virtio/virtio_ring.ko
+	drivers/virtio/virtio_pci_legacy_dev.ko
+	drivers/virtio/virtio_pci_modern_dev.ko drivers/virtio/virtio_pci.ko
+	drivers/char/hw_random/virtio-rng.ko drivers/block/virtio_blk.ko
+	net/core/failover.ko drivers/net/net_failover.ko
+	drivers/net/virtio_net.ko drivers/char/virtio_console.ko
+	drivers/virtio/virtio_balloon.ko net/vmw_vsock/vsock.ko
+	net/vmw_vsock/vmw_vsock_virtio_transport_common.ko
+	net/vmw_vsock/vmw_vsock_virtio_transport.ko
+	drivers/watchdog/wdat_wdt.ko"
 
 die() {
 	echo "fetch.sh: $*" >&2
@@ -94,16 +101,16 @@ fetch() {
 
 # Takes the kernel of release $3 and its modules out of the package $1 into $2.
 unpack() {
-	drivers=lib/modules/$3/kernel/drivers
+	from=lib/modules/$3/kernel
 	for module in $modules; do
-		echo "./$drivers/$module"
+		echo "./$from/$module"
 	done > "$2/files"
 	echo "./boot/vmlinuz-$3" >> "$2/files"
 	dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" -T "$2/files"
 	mv "$2/boot/vmlinuz-$3" "$2/vmlinuz"
 	mkdir -p "$2/modules/$3"
 	for module in $modules; do
-		mv "$2/$drivers/$module" "$2/modules/$3/"
+		mv "$2/$from/$module" "$2/modules/$3/"
 	done
 	(cd "$2" && rm -rf boot lib files)
 

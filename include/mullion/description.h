@@ -53,6 +53,10 @@ struct mull_limits {
  * and room for what is written to its disks; at most UINT64_MAX. */
 uint64_t mull_vm_memory(const struct mull_vm *vm);
 
+/* Bytes of room that hold @changes bytes of a disk of @size bytes, and where
+ * each of its blocks is. */
+uint64_t mull_disk_room(uint64_t size, uint64_t changes);
+
 /* Called once for each mistake, with words such as "needs CPU 3, but the
  * machine has 2"; @vm is an index, or MULL_MACHINE_ITSELF. */
 typedef void mull_complain(void *context, int vm, enum mull_field field,

@@ -20,6 +20,11 @@ struct load_image image_find(uint32_t number);
 /* Its enum mull_image_kind, 0: it cannot be used; for mull_check_vms(). */
 uint32_t image_kind(uint32_t number);
 
+/* Whether the bytes of image @number were once seen to have its hash: they do
+ * not change.  Any CPU. */
+bool image_is_verified(uint32_t number);
+void image_set_verified(uint32_t number);
+
 /* What follows is the service CPU's. */
 
 /* The image of the store by @number, finished or not; NULL: there is none. */

@@ -50,6 +50,7 @@ struct load_request {
 	const struct guest_memory *memory;
 	const struct mull_vm *vm;
 	struct load_image kernel, initrd;
+	struct load_image disks[MULL_DISK_MAX]; /* to be checked only */
 	uint64_t memory_low,
 		memory_high; /* bytes of RAM below and above 4 GiB */
 	uint64_t tsc_khz;

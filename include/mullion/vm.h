@@ -20,6 +20,7 @@ struct platform {
 };
 
 struct virtio_device;
+struct virtio_block;
 
 /* What its home CPU is doing with a VM. */
 enum vm_phase {
@@ -46,8 +47,8 @@ struct vm {
 
 	struct guest_memory memory;
 	uint64_t memory_low, memory_high;
-	uint32_t *frames;
-	uint32_t frame_count;
+	uint32_t *frames; /* RAM, then the rooms of its disks, in order */
+	uint32_t frame_count, ram_frames;
 	/* Held while another CPU walks them, and while they are taken away;
 	 * no other lock inside. */
 	struct lock stage2_lock;
@@ -66,7 +67,8 @@ struct vm {
 	struct platform platform;
 	struct guest_pci pci;
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
-	uint32_t complaints;	       /* log lines its guest has caused */
+	struct virtio_block *disks[MULL_DISK_MAX];
+	uint32_t complaints; /* log lines its guest has caused */
 
 	/* The work of starting and ending, in steps; the home CPU's own. */
 	enum vm_phase phase;

@@ -3,6 +3,7 @@
 
 #include <mullion/arch.h>
 #include <mullion/bits.h>
+#include <mullion/images.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
 #include <string.h>
@@ -54,8 +55,9 @@ static void hash_piece(struct load_work *work, const struct load_image *image,
 	arch_fpu_end();
 }
 
+/* @done: set when it has been right to its end. */
 static enum error hash_step(struct load *load, const struct load_image *image,
-			    const char *what)
+			    const char *what, bool *done)
 {
 	struct load_work *work = load_work(load);
 	uint64_t left;
@@ -77,23 +79,62 @@ static enum error hash_step(struct load *load, const struct load_image *image,
 				 what);
 	ledger_note(arch_time(), "%.31s: %s's SHA-256 is right",
 		    load->request.vm->name, what);
-	next_phase(work);
+	*done = true;
 	return ERR_NONE;
 }
 
 static enum error hash_kernel_step(struct load *load)
 {
+	bool done = false;
+	enum error error;
+
 	if (!load->request.kernel.record)
 		return load_fail(load, ERR_NOT_FOUND, "kernel: there is none");
-	return hash_step(load, &load->request.kernel, "kernel");
+	error = hash_step(load, &load->request.kernel, "kernel", &done);
+	if (done)
+		next_phase(load_work(load));
+	return error;
 }
 
 static enum error hash_initrd_step(struct load *load)
 {
-	if (load->request.initrd.record)
-		return hash_step(load, &load->request.initrd, "initrd");
-	next_phase(load_work(load));
-	return ERR_NONE;
+	bool done = !load->request.initrd.record;
+	enum error error = ERR_NONE;
+
+	if (!done)
+		error = hash_step(load, &load->request.initrd, "initrd", &done);
+	if (done)
+		next_phase(load_work(load));
+	return error;
+}
+
+/* They can be large, and are not copied: once since the start is enough. */
+static enum error hash_disks_step(struct load *load)
+{
+	struct load_work *work = load_work(load);
+	const struct load_image *image = &load->request.disks[work->disk];
+	char what[] = "disk 0";
+	bool done = false;
+	uint32_t number;
+	enum error error;
+
+	if (work->disk == MULL_DISK_MAX || !image->record) {
+		next_phase(work);
+		return ERR_NONE;
+	}
+	number = load->request.vm->disks[work->disk].image;
+	if (image_is_verified(number)) {
+		work->disk++;
+		return ERR_NONE;
+	}
+	what[sizeof what - 2] += (char)work->disk;
+	error = hash_step(load, image, what, &done);
+	if (done) {
+		image_set_verified(number);
+		work->disk++;
+		work->at = 0;
+	}
+	return error;
 }
 
 /* ---- check, copy -------------------------------------------------------- */
@@ -194,6 +235,7 @@ static enum error done_step(struct load *load)
 static enum error (*const steps[])(struct load *load) = {
 	[LOAD_HASH_KERNEL] = hash_kernel_step,
 	[LOAD_HASH_INITRD] = hash_initrd_step,
+	[LOAD_HASH_DISKS] = hash_disks_step,
 	[LOAD_CHECK] = check_step,
 	[LOAD_COPY] = copy_step,
 	[LOAD_LONG_MODE] = long_mode_step,

@@ -37,6 +37,7 @@ struct load_piece {
 enum load_phase {
 	LOAD_HASH_KERNEL,
 	LOAD_HASH_INITRD,
+	LOAD_HASH_DISKS,
 	LOAD_CHECK,
 	LOAD_COPY,
 	LOAD_LONG_MODE,
@@ -50,6 +51,7 @@ struct load_work {
 	enum load_phase phase;
 	enum error failed; /* what every further step returns */
 	uint32_t piece;	   /* the one under way */
+	uint32_t disk;	   /* the one that is hashed */
 	uint64_t at;	   /* bytes of it, or of the image that is hashed */
 	uint32_t piece_count;
 	struct load_piece pieces[LOAD_PIECES];

@@ -4,6 +4,7 @@
 #include <mullion/frame_pool.h>
 #include <mullion/images.h>
 #include <mullion/page.h>
+#include <stdatomic.h>
 
 /* Of an image: 2 GiB; their numbers fill a page. */
 #define FRAMES_MAX (PAGE_SIZE / sizeof(uint32_t))
@@ -38,6 +39,19 @@ uint32_t image_kind(uint32_t number)
 	struct load_image image = image_find(number);
 
 	return image_is_there(&image) ? image.record->kind : 0;
+}
+
+/* Those of the package; the store takes none whose hash is wrong. */
+static _Atomic bool verified[MULL_IMAGE_MAX];
+
+bool image_is_verified(uint32_t number)
+{
+	return find(number) || atomic_load(&verified[number]);
+}
+
+void image_set_verified(uint32_t number)
+{
+	atomic_store(&verified[number], true);
 }
 
 const struct mull_image *store_image(uint32_t number)

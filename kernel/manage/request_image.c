@@ -5,6 +5,15 @@
 #include <mullion/images.h>
 #include <string.h>
 
+static bool uses(const struct mull_vm *vm, uint32_t number)
+{
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		if (vm->disks[i].kind == MULL_DISK_MEMORY &&
+		    vm->disks[i].image == number)
+			return true;
+	return vm->kernel == number || vm->initrd == number;
+}
+
 static uint32_t users(uint32_t number)
 {
 	uint32_t count = 0;
@@ -13,8 +22,7 @@ static uint32_t users(uint32_t number)
 		const struct console *console = console_of(i);
 
 		count += console && console->vm->vcpu_count &&
-			 (console->vm->description.kernel == number ||
-			  console->vm->description.initrd == number);
+			 uses(&console->vm->description, number);
 	}
 	return count;
 }

@@ -2,6 +2,7 @@
 #include "description_parts.h"
 
 #include <mullion/bits.h>
+#include <mullion/memory_disk.h>
 #include <stddef.h>
 
 uint64_t mull_vm_memory(const struct mull_vm *vm)
@@ -13,6 +14,20 @@ uint64_t mull_vm_memory(const struct mull_vm *vm)
 			      UINT64_MAX :
 			      sum + vm->disks[i].room;
 	return sum;
+}
+
+static uint64_t whole_frames(uint64_t bytes)
+{
+	return bytes / FRAME_SIZE + (bytes % FRAME_SIZE != 0);
+}
+
+uint64_t mull_disk_room(uint64_t size, uint64_t changes)
+{
+	uint64_t blocks = size / DISK_BLOCK + 1;
+
+	return (whole_frames(blocks * sizeof(uint32_t)) +
+		whole_frames(changes)) *
+	       FRAME_SIZE;
 }
 
 /* ---- disks -------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
+#include <mullion/description.h>
 #include <mullion/images.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
@@ -69,7 +70,8 @@ void vm_destroy(struct vm *vm)
 static enum error fill(struct vm *vm)
 {
 	vm->vcpu_count = vm->description.vcpu_count;
-	vm->frame_count = vm->description.memory_size / FRAME_SIZE;
+	vm->ram_frames = vm->description.memory_size / FRAME_SIZE;
+	vm->frame_count = mull_vm_memory(&vm->description) / FRAME_SIZE;
 	vm->serial.output.size = vm->description.console_size;
 	vm->serial.output.bytes = page_alloc(
 		pages_for(vm->description.console_size));
@@ -158,8 +160,14 @@ void vm_start(struct vm *vm)
 {
 	uint64_t size = vm->description.memory_size;
 	const char *words;
+	enum error error = vm_memory_take(vm, &words);
 
-	if (vm_memory_take(vm, &words) != ERR_NONE) {
+	if (!error) {
+		error = vm_devices_start(vm, &words);
+		if (error)
+			vm_memory_give(vm);
+	}
+	if (error) {
 		refuse(vm, words);
 		manage_event(vm);
 		return;
@@ -184,6 +192,8 @@ static void begin_load(struct vm *vm)
 		.tsc_khz = arch_time_khz(),
 	};
 
+	for (uint32_t i = 0; i < MULL_DISK_MAX && vm->disks[i]; i++)
+		request.disks[i] = image_find(vm->description.disks[i].image);
 	load_begin(&vm->load, &request);
 	begin_phase(vm, PHASE_LOAD);
 }
@@ -334,9 +344,15 @@ static void wait_before_restart(struct vm *vm)
 	log_write("%s: %s", vm->description.name, vm->end_words);
 }
 
-static void after_erase(struct vm *vm)
+/* A restart leaves what is on the disks. */
+static void erase_piece(struct vm *vm)
 {
-	if (!vm->restart || has_command(vm, MULL_COMMAND_STOP)) {
+	bool starts = vm->restart && !has_command(vm, MULL_COMMAND_STOP);
+
+	if (!vm_memory_clear_piece(vm,
+				   starts ? vm->ram_frames : vm->frame_count))
+		return;
+	if (!starts) {
 		come_to_rest(vm, rest_state(vm));
 		return;
 	}
@@ -491,7 +507,7 @@ bool vm_work(struct vm *vm)
 		return atomic_load(&vm->state) == MULL_VM_RUNNING &&
 		       guest_pci_work(vm);
 	case PHASE_CLEAR:
-		if (vm_memory_clear_piece(vm))
+		if (vm_memory_clear_piece(vm, vm->frame_count))
 			begin_load(vm);
 		return true;
 	case PHASE_LOAD:
@@ -502,8 +518,7 @@ bool vm_work(struct vm *vm)
 			after_park(vm);
 		return vm->phase == PHASE_ERASE;
 	case PHASE_ERASE:
-		if (vm_memory_clear_piece(vm))
-			after_erase(vm);
+		erase_piece(vm);
 		return true;
 	case PHASE_WAIT:
 		if (arch_time() < vm->start_at)

@@ -36,11 +36,12 @@ void vm_memory_lay_out(struct vm *vm)
 static uint32_t run_length(const struct vm *vm, uint32_t at)
 {
 	uint32_t low = vm->memory_low / FRAME_SIZE;
-	uint32_t end = at < low ? low : vm->frame_count;
+	uint32_t end = at < low ? low : vm->ram_frames;
 	uint32_t offset = at < low ? at : at - low;
 
-	return offset % GIB_FRAMES == 0 && end - at >= GIB_FRAMES ? GIB_FRAMES :
-								    1;
+	return at < end && offset % GIB_FRAMES == 0 && end - at >= GIB_FRAMES ?
+		       GIB_FRAMES :
+		       1;
 }
 
 static void give_frames(struct vm *vm, uint32_t count)
@@ -120,9 +121,14 @@ enum error vm_memory_take(struct vm *vm, const char **words)
 	return ERR_NO_MEMORY;
 }
 
-bool vm_memory_clear_piece(struct vm *vm)
+bool vm_memory_clear_piece(struct vm *vm, uint32_t count)
 {
-	uint8_t *frame = arch_window(
+	uint8_t *frame;
+
+	/* Asked for less than was done already: a restart after all. */
+	if (vm->phase_frame >= count)
+		return true;
+	frame = arch_window(
 		hpa((uint64_t)vm->frames[vm->phase_frame] << FRAME_SHIFT));
 
 	memset(frame + vm->phase_offset, 0, CLEAR_PIECE);
@@ -131,5 +137,5 @@ bool vm_memory_clear_piece(struct vm *vm)
 		vm->phase_offset = 0;
 		vm->phase_frame++;
 	}
-	return vm->phase_frame == vm->frame_count;
+	return vm->phase_frame >= count;
 }

@@ -13,7 +13,7 @@ void vm_memory_lay_out(struct vm *vm);
 enum error vm_memory_take(struct vm *vm, const char **words);
 void vm_memory_give(struct vm *vm);
 
-/* Zeroes the next piece; whether all of it is done. */
-bool vm_memory_clear_piece(struct vm *vm);
+/* Zeroes the next piece of its first @count frames; whether all is done. */
+bool vm_memory_clear_piece(struct vm *vm, uint32_t count);
 
 #endif

@@ -114,6 +114,11 @@ static char *probe_open(struct manifest_image *image, int file)
 	image->inode = status.st_ino;
 	if (image->kind == MULL_IMAGE_INITRD)
 		return NULL;
+	if (image->kind == MULL_IMAGE_DISK)
+		return image->size % 512 == 0 ?
+			       NULL :
+			       texts_format("is not made of sectors of 512 "
+					    "bytes, so no disk");
 	image->kind = 0;
 	got = pread(file, head, sizeof head, 0);
 	if (got < 0)

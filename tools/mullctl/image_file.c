@@ -17,6 +17,7 @@ static const char *const kinds[] = {
 	[MULL_IMAGE_BZIMAGE] = "linux",
 	[MULL_IMAGE_ELF64] = "elf",
 	[MULL_IMAGE_INITRD] = "initrd",
+	[MULL_IMAGE_DISK] = "disk",
 };
 
 #define KINDS (sizeof kinds / sizeof *kinds)
@@ -24,14 +25,14 @@ static const char *const kinds[] = {
 uint32_t image_kind_of(const char *word)
 {
 	for (uint32_t i = 1; i < KINDS; i++)
-		if (!strcmp(kinds[i], word))
+		if (kinds[i] && !strcmp(kinds[i], word))
 			return i;
 	return 0;
 }
 
 const char *image_kind_word(uint32_t kind)
 {
-	return kind && kind < KINDS ? kinds[kind] : "unknown";
+	return kind < KINDS && kinds[kind] ? kinds[kind] : "unknown";
 }
 
 void image_hash(const void *bytes, size_t size, uint8_t sha256[32])
@@ -71,7 +72,9 @@ static bool look(struct image_file *file, uint32_t kind)
 {
 	struct manifest_image image = {
 		.path = (char *)file->path,
-		.kind = kind == MULL_IMAGE_INITRD ? kind : 0,
+		.kind = kind == MULL_IMAGE_INITRD || kind == MULL_IMAGE_DISK ?
+				kind :
+				0,
 	};
 	char *wrong = guest_file_probe(&image);
 

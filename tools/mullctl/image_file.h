@@ -25,7 +25,7 @@ bool image_file_read(struct image_file *file, const char *path,
 		     const char *name, uint32_t kind);
 void image_file_free(struct image_file *file);
 
-/* "linux", "elf", "initrd"; 0: none of them. */
+/* "linux", "elf", "initrd", "disk"; 0: none of them. */
 uint32_t image_kind_of(const char *word);
 const char *image_kind_word(uint32_t kind);
 

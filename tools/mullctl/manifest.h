@@ -78,6 +78,8 @@ struct manifest_files {
 	const char *type;      /* "linux", "elf", NULL: as the file is */
 	/* In their places: images of the hypervisor. */
 	const struct mull_image_status *kernel_there, *initrd_there;
+	char *disks[MULL_DISK_MAX];
+	const struct mull_image_status *disks_there[MULL_DISK_MAX];
 };
 
 /* Finds the files of VM @vm and enters them; takes over the paths. */

@@ -57,8 +57,8 @@ void manifest_complain(struct manifest *manifest, int vm, int line,
 }
 
 /* What reading has complained about is not said again in other words: its
- * value is missing then.  Words after the command line have good defaults, so
- * that a complaint about them is about something else. */
+ * value is missing then.  Words from the command line to the mitigations have
+ * good defaults, so that a complaint about them is about something else. */
 struct complaints {
 	struct manifest *manifest;
 	bool said[MULL_VM_MAX + 1][MANIFEST_FIELDS];
@@ -69,7 +69,10 @@ static void on_complaint(void *context, int vm, enum mull_field field,
 {
 	struct complaints *complaints = context;
 
-	if (field > MULL_FIELD_COMMAND_LINE || !complaints->said[vm + 1][field])
+	bool has_default = field > MULL_FIELD_COMMAND_LINE &&
+			   field <= MULL_FIELD_MITIGATIONS;
+
+	if (has_default || !complaints->said[vm + 1][field])
 		manifest_complain(complaints->manifest, vm, 0, field, "%s",
 				  words);
 }
@@ -156,7 +159,7 @@ uint64_t manifest_memory(const struct manifest *manifest)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < manifest->vm_count; i++)
-		sum += manifest->vms[i].memory_size;
+		sum += mull_vm_memory(&manifest->vms[i]);
 	return sum;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "guest_file.h"
+#include "image_file.h"
 #include "manifest.h"
 #include "texts.h"
 
@@ -30,7 +31,15 @@ static uint32_t enter(struct manifest *manifest, struct manifest_image *image)
 			return (uint32_t)i;
 		}
 	}
-	/* two images a VM at most, so there is room */
+	if (manifest->image_count == MULL_IMAGE_MAX) {
+		if (!manifest->machine_place.said[MULL_FIELD_KERNEL])
+			manifest_complain(manifest, MULL_MACHINE_ITSELF, 0,
+					  MULL_FIELD_KERNEL,
+					  "the VMs have more than %d files",
+					  MULL_IMAGE_MAX);
+		free(image->path);
+		return MULL_NO_IMAGE;
+	}
 	manifest->images[manifest->image_count] = *image;
 	return (uint32_t)manifest->image_count++;
 }
@@ -66,6 +75,31 @@ static bool is_kernel_as_said(struct manifest *manifest, int vm,
 	return true;
 }
 
+/* What the word of @field names. */
+static const char *what_is(enum mull_field field)
+{
+	switch (field) {
+	case MULL_FIELD_KERNEL:
+		return "kernel";
+	case MULL_FIELD_DISKS:
+		return "disk";
+	default:
+		return "initrd";
+	}
+}
+
+static bool is_of_field(enum mull_field field, uint32_t kind)
+{
+	switch (kind) {
+	case MULL_IMAGE_INITRD:
+		return field == MULL_FIELD_INITRD;
+	case MULL_IMAGE_DISK:
+		return field == MULL_FIELD_DISKS;
+	default:
+		return field == MULL_FIELD_KERNEL;
+	}
+}
+
 static uint32_t add_file(struct manifest *manifest, int vm,
 			 enum mull_field field, char *path, const char *type)
 {
@@ -74,12 +108,13 @@ static uint32_t add_file(struct manifest *manifest, int vm,
 	char *wrong;
 
 	if (!kernel)
-		image.kind = MULL_IMAGE_INITRD;
+		image.kind = field == MULL_FIELD_DISKS ? MULL_IMAGE_DISK :
+							 MULL_IMAGE_INITRD;
 	name_image(&image);
 	wrong = guest_file_probe(&image);
 	if (wrong) {
 		manifest_complain(manifest, vm, 0, field, "%s \"%s\" %s",
-				  kernel ? "kernel" : "initrd", path, wrong);
+				  what_is(field), path, wrong);
 		free(wrong);
 	} else if (!kernel || is_kernel_as_said(manifest, vm, &image, type)) {
 		return enter(manifest, &image);
@@ -102,16 +137,37 @@ static uint32_t add_there(struct manifest *manifest, int vm,
 		manifest_complain(manifest, vm, 0, field,
 				  "image \"%s\" is not whole: upload it again",
 				  there->name);
-	else if ((field == MULL_FIELD_INITRD) !=
-		 (there->kind == MULL_IMAGE_INITRD))
-		manifest_complain(manifest, vm, 0, field, "image \"%s\" is %s",
-				  there->name,
-				  field == MULL_FIELD_INITRD ?
-					  "a kernel, not an initrd" :
-					  "an initrd, not a kernel");
+	else if (!is_of_field(field, there->kind))
+		manifest_complain(manifest, vm, 0, field,
+				  "image \"%s\" is of kind %s, not of kind %s",
+				  there->name, image_kind_word(there->kind),
+				  what_is(field));
 	else
 		return enter(manifest, &image);
 	return MULL_NO_IMAGE;
+}
+
+/* The file of memory disk @index, and room for what is written to it. */
+static void add_disk(struct manifest *manifest, int vm, uint32_t index,
+		     struct manifest_files *files)
+{
+	struct mull_disk *disk = &manifest->vms[vm].disks[index];
+	uint64_t size;
+
+	if (files->disks_there[index])
+		disk->image = add_there(manifest, vm, MULL_FIELD_DISKS,
+					files->disks_there[index]);
+	else if (files->disks[index])
+		disk->image = add_file(manifest, vm, MULL_FIELD_DISKS,
+				       files->disks[index], NULL);
+	else
+		return;
+	if (disk->image == MULL_NO_IMAGE)
+		return;
+	size = manifest->images[disk->image].size;
+	if (disk->flags & MULL_DISK_PRIVATE)
+		disk->room = mull_disk_room(size,
+					    disk->room ? disk->room : size);
 }
 
 void manifest_add_files(struct manifest *manifest, size_t vm,
@@ -134,5 +190,7 @@ void manifest_add_files(struct manifest *manifest, size_t vm,
 	else if (files->initrd)
 		it->initrd = add_file(manifest, (int)vm, MULL_FIELD_INITRD,
 				      files->initrd, NULL);
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		add_disk(manifest, (int)vm, i, files);
 	*files = (struct manifest_files){ .kernel = NULL };
 }

@@ -123,22 +123,31 @@ find_there(const struct manifest_target *target, const char *name)
 	return NULL;
 }
 
+char *yaml_file(struct reader *reader, const struct word *word,
+		yaml_node_t *value, const struct mull_image_status **there)
+{
+	const char *text = yaml_text(reader, word, value);
+
+	*there = text ? find_there(reader->manifest->target, text) : NULL;
+	if (!text || *there)
+		return NULL;
+	if (*text)
+		return path_beside(reader->manifest, text);
+	yaml_wrong(reader, word, value, "the name of a file");
+	return NULL;
+}
+
 static void take_file(struct reader *reader, const struct word *word,
 		      yaml_node_t *value)
 {
-	const char *text = yaml_text(reader, word, value);
 	struct manifest_files *files = &reader->files;
-	bool kernel = word->field == MULL_FIELD_KERNEL;
-	const struct mull_image_status *there =
-		text ? find_there(reader->manifest->target, text) : NULL;
 
-	if (there)
-		*(kernel ? &files->kernel_there : &files->initrd_there) = there;
-	else if (text && *text)
-		*(kernel ? &files->kernel : &files->initrd) = path_beside(
-			reader->manifest, text);
-	else if (text)
-		yaml_wrong(reader, word, value, "the name of a file");
+	if (word->field == MULL_FIELD_KERNEL)
+		files->kernel = yaml_file(reader, word, value,
+					  &files->kernel_there);
+	else
+		files->initrd = yaml_file(reader, word, value,
+					  &files->initrd_there);
 }
 
 static void take_type(struct reader *reader, const struct word *word,
@@ -214,6 +223,7 @@ static const struct word vm_words[] = {
 	{ "kernel", MULL_FIELD_KERNEL, take_file },
 	{ "type", MULL_FIELD_KERNEL, take_type },
 	{ "initrd", MULL_FIELD_INITRD, take_file },
+	{ "disks", MULL_FIELD_DISKS, take_disks },
 	{ "cmdline", MULL_FIELD_COMMAND_LINE, take_command_line },
 	{ "autostart", MULL_FIELD_FLAGS, take_autostart },
 	{ "on-poweroff", MULL_FIELD_POLICY, take_policy },

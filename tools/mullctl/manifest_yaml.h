@@ -16,6 +16,7 @@ struct reader {
 	yaml_document_t *document;
 	int vm; /* the one that is read, or what manifest_complain takes */
 	struct manifest_files files; /* of this VM */
+	uint32_t disk;		     /* the one that is read */
 };
 
 /* One word that may stand in a mapping; names end with a NULL name. */
@@ -33,6 +34,15 @@ yaml_node_t *yaml_node(struct reader *reader, yaml_node_item_t item);
  * NULL in a list. */
 void manifest_read_vm(struct reader *reader, const yaml_node_t *name,
 		      yaml_node_t *node);
+
+/* "disks" of a VM: a list (manifest_disks.c). */
+void take_disks(struct reader *reader, const struct word *word,
+		yaml_node_t *value);
+/* Where a file of the manifest is, relative to it; @there: one of the
+ * hypervisor's images, where it has that name.  NULL: it is, or there is no
+ * name after a complaint. */
+char *yaml_file(struct reader *reader, const struct word *word,
+		yaml_node_t *value, const struct mull_image_status **there);
 
 /* Complains about @word at @value's line: "NAME is not @what". */
 void yaml_wrong(struct reader *reader, const struct word *word,

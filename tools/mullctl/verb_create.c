@@ -70,6 +70,14 @@ static enum status bring_images(struct mull *mull,
 		status = bring_image(mull, options,
 				     &manifest->images[vm->initrd],
 				     &vm->initrd);
+	for (uint32_t i = 0; status == STATUS_OK && i < MULL_DISK_MAX; i++) {
+		struct mull_disk *disk = &vm->disks[i];
+
+		if (disk->kind == MULL_DISK_MEMORY)
+			status = bring_image(mull, options,
+					     &manifest->images[disk->image],
+					     &disk->image);
+	}
 	return status;
 }
 

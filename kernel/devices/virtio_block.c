@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include <mullion/bits.h>
+#include <mullion/log.h>
+#include <mullion/virtio_block.h>
+#include <mullion/vm.h>
+#include <string.h>
+
+#define CLASS_STORAGE 0x018000 /* mass storage, of no class below */
+
+/* "Feature bits" */
+#define FEATURE_SEGMENTS BIT(2)
+#define FEATURE_READ_ONLY BIT(5)
+#define FEATURE_BLOCK_SIZE BIT(6)
+#define FEATURE_FLUSH BIT(9)
+
+/* "Device configuration layout" */
+#define CONFIG_CAPACITY 0
+#define CONFIG_SEGMENTS 12
+#define CONFIG_BLOCK_SIZE 20
+#define CONFIG_END 24
+
+/* "Device Operation" */
+enum request {
+	REQUEST_IN = 0,
+	REQUEST_OUT = 1,
+	REQUEST_FLUSH = 4,
+	REQUEST_ID = 8,
+};
+
+enum status { STATUS_OK = 0, STATUS_ERROR = 1, STATUS_UNSUPPORTED = 2 };
+
+struct header {
+	uint32_t type, reserved;
+	uint64_t sector;
+};
+
+#define PIECE KIB(64)	/* bytes copied in one step: one string instruction */
+#define PIECE_BLOCKS 16 /* or so many, where each is looked for */
+
+static struct virtio_block *of(struct virtio_device *device)
+{
+	return (struct virtio_block *)device;
+}
+
+/* ---- a request, from its first step to its last -------------------------- */
+
+static void finish(struct vm *vm, struct virtio_block *block, uint32_t queue,
+		   enum status status)
+{
+	struct virtio_device *device = &block->device;
+	const struct virtio_chain *chain = &device->chain;
+	uint8_t byte = (uint8_t)status;
+
+	block->busy = false;
+	if (virtio_chain_write(&device->queues[queue], chain,
+			       chain->writable_bytes - 1, &byte, 1))
+		virtio_break(vm, device, "a status has nowhere to go");
+	else
+		virtio_give(vm, device, queue, (uint32_t)chain->writable_bytes);
+}
+
+/* Of a read or write: what it says makes sense. */
+static bool is_on_disk(struct virtio_block *block, uint64_t sector)
+{
+	uint64_t sectors = block->disk.size / DISK_SECTOR;
+
+	return block->size % DISK_SECTOR == 0 && sector <= sectors &&
+	       block->size / DISK_SECTOR <= sectors - sector;
+}
+
+static void give_id(struct vm *vm, struct virtio_block *block, uint32_t queue)
+{
+	struct virtio_device *device = &block->device;
+	uint64_t room = device->chain.writable_bytes - 1;
+	size_t length = room < sizeof block->id ? room : sizeof block->id;
+
+	if (virtio_chain_write(&device->queues[queue], &device->chain, 0,
+			       block->id, length))
+		virtio_break(vm, device, "an id has nowhere to go");
+	else
+		finish(vm, block, queue, STATUS_OK);
+}
+
+/* The chain has a header and room for a status. */
+static void begin(struct vm *vm, struct virtio_block *block, uint32_t queue,
+		  const struct header *header)
+{
+	const struct virtio_chain *chain = &block->device.chain;
+	bool in = header->type == REQUEST_IN;
+
+	switch (header->type) {
+	case REQUEST_IN:
+	case REQUEST_OUT:
+		block->type = header->type;
+		block->size = in ? chain->writable_bytes - 1 :
+				   chain->readable_bytes - sizeof *header;
+		if (!is_on_disk(block, header->sector) ||
+		    (!in && block->read_only)) {
+			finish(vm, block, queue, STATUS_ERROR);
+			return;
+		}
+		*(in ? &block->reads : &block->writes) += block->size /
+							  DISK_SECTOR;
+		block->at = header->sector * DISK_SECTOR;
+		block->done = 0;
+		block->busy = true;
+		break;
+	case REQUEST_FLUSH: /* memory is as lasting as it ever will be */
+		finish(vm, block, queue, STATUS_OK);
+		break;
+	case REQUEST_ID:
+		give_id(vm, block, queue);
+		break;
+	default:
+		finish(vm, block, queue, STATUS_UNSUPPORTED);
+		break;
+	}
+}
+
+static bool take(struct vm *vm, struct virtio_block *block, uint32_t queue)
+{
+	struct virtio_device *device = &block->device;
+	const struct virtio_chain *chain = &device->chain;
+	struct header header;
+
+	if (!virtio_take(vm, device, queue))
+		return false;
+	if (chain->readable_bytes < sizeof header || !chain->writable_bytes ||
+	    virtio_chain_read(&device->queues[queue], chain, 0, &header,
+			      sizeof header)) {
+		virtio_break(vm, device,
+			     "a request has no header or no status");
+		return false;
+	}
+	begin(vm, block, queue, &header);
+	return true;
+}
+
+/* ---- bytes --------------------------------------------------------------- */
+
+static enum error read_piece(struct virtio_block *block, uint32_t queue)
+{
+	struct virtio_device *device = &block->device;
+	uint64_t most = block->done + PIECE;
+
+	for (uint32_t i = 0; i < PIECE_BLOCKS && block->done < block->size &&
+			     block->done < most;
+	     i++) {
+		uint64_t length = block->size - block->done;
+		const uint8_t *from;
+		enum error error;
+
+		if (length > most - block->done)
+			length = most - block->done;
+		from = memory_disk_at(&block->disk, block->at + block->done,
+				      &length);
+		error = virtio_chain_write(&device->queues[queue],
+					   &device->chain, block->done, from,
+					   length);
+		if (error)
+			return error;
+		block->done += length;
+	}
+	return ERR_NONE;
+}
+
+static enum error write_piece(struct virtio_block *block, uint32_t queue)
+{
+	struct virtio_device *device = &block->device;
+
+	for (uint32_t i = 0; i < PIECE_BLOCKS && block->done < block->size;
+	     i++) {
+		uint64_t at = block->at + block->done;
+		uint64_t length = DISK_BLOCK - at % DISK_BLOCK;
+		enum error error;
+
+		if (length > block->size - block->done)
+			length = block->size - block->done;
+		error = virtio_chain_read(&device->queues[queue],
+					  &device->chain,
+					  sizeof(struct header) + block->done,
+					  block->block, length);
+		if (!error)
+			error = memory_disk_write(&block->disk, at,
+						  block->block,
+						  (uint32_t)length);
+		if (error)
+			return error;
+		block->done += length;
+	}
+	return ERR_NONE;
+}
+
+static void tell_full(struct vm *vm, struct virtio_block *block)
+{
+	if (block->told_full)
+		return;
+	block->told_full = true;
+	log_write("%s: %.20s: the room for changes is full, writes fail",
+		  vm->description.name, block->id);
+}
+
+static bool work(struct vm *vm, struct virtio_device *device, uint32_t queue)
+{
+	struct virtio_block *block = of(device);
+	enum error error;
+
+	if (!block->busy)
+		return take(vm, block, queue);
+	error = block->type == REQUEST_IN ? read_piece(block, queue) :
+					    write_piece(block, queue);
+	if (error == ERR_NO_MEMORY) {
+		tell_full(vm, block);
+		finish(vm, block, queue, STATUS_ERROR);
+	} else if (error) {
+		virtio_break(vm, device, "a request's data is not in memory");
+	} else if (block->done == block->size) {
+		finish(vm, block, queue, STATUS_OK);
+	}
+	return true;
+}
+
+static void reset(struct vm *vm, struct virtio_device *device)
+{
+	(void)vm;
+	of(device)->busy = false;
+}
+
+/* ---- making one ---------------------------------------------------------- */
+
+static void put_config(struct virtio_device *device, uint32_t at,
+		       uint64_t value, size_t size)
+{
+	memcpy(device->config + at, &value, size);
+}
+
+void virtio_block_add(struct vm *vm, struct virtio_block *block, uint32_t slot,
+		      uint32_t index)
+{
+	static const struct virtio_type type = {
+		.id = VIRTIO_ID_BLOCK,
+		.class = CLASS_STORAGE,
+		.features = FEATURE_SEGMENTS | FEATURE_BLOCK_SIZE |
+			    FEATURE_FLUSH,
+		.queue_count = 1,
+		.config_size = CONFIG_END,
+		.work = work,
+		.reset = reset,
+	};
+	const struct mull_disk *disk = &vm->description.disks[index];
+
+	virtio_add(vm, &block->device, &type, slot);
+	block->read_only = disk->flags & MULL_DISK_READ_ONLY;
+	if (block->read_only)
+		block->device.features |= FEATURE_READ_ONLY;
+	format_text(block->id, sizeof block->id, "mullion-disk%u", index);
+	/* Header and status take a segment each. */
+	put_config(&block->device, CONFIG_SEGMENTS, VIRTQUEUE_SIZE_MAX - 2, 4);
+	put_config(&block->device, CONFIG_BLOCK_SIZE, DISK_SECTOR, 4);
+}
+
+void virtio_block_start(struct virtio_block *block)
+{
+	block->reads = 0;
+	block->writes = 0;
+	block->told_full = false;
+	put_config(&block->device, CONFIG_CAPACITY,
+		   block->disk.size / DISK_SECTOR, 8);
+}

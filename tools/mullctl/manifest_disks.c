@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* The disks of a VM in a manifest. */
+#include "manifest_yaml.h"
+
+static struct mull_disk *this_disk(struct reader *reader)
+{
+	return &reader->manifest->vms[reader->vm].disks[reader->disk];
+}
+
+static void take_image(struct reader *reader, const struct word *word,
+		       yaml_node_t *value)
+{
+	struct manifest_files *files = &reader->files;
+
+	this_disk(reader)->kind = MULL_DISK_MEMORY;
+	files->disks[reader->disk] = yaml_file(
+		reader, word, value, &files->disks_there[reader->disk]);
+}
+
+static void take_access(struct reader *reader, const struct word *word,
+			yaml_node_t *value)
+{
+	static const char *const accesses[] = { "private", "read-only", NULL };
+	uint32_t index;
+
+	if (yaml_choice(reader, word, value, accesses, &index))
+		this_disk(reader)->flags = index ? MULL_DISK_READ_ONLY :
+						   MULL_DISK_PRIVATE;
+}
+
+static void take_room(struct reader *reader, const struct word *word,
+		      yaml_node_t *value)
+{
+	yaml_size(reader, word, value, &this_disk(reader)->room);
+}
+
+static const struct word disk_words[] = {
+	{ "image", MULL_FIELD_DISKS, take_image },
+	{ "access", MULL_FIELD_DISKS, take_access },
+	{ "room", MULL_FIELD_DISKS, take_room },
+	{ NULL, 0, NULL },
+};
+
+/* A name alone is that of an image. */
+static void take_disk(struct reader *reader, yaml_node_t *node)
+{
+	struct mull_disk *disk = this_disk(reader);
+
+	disk->flags = MULL_DISK_PRIVATE;
+	if (node->type == YAML_SCALAR_NODE)
+		take_image(reader, &disk_words[0], node);
+	else if (yaml_take_words(reader, node, disk_words, "the disk") &&
+		 disk->kind == MULL_DISK_NONE)
+		manifest_complain(reader->manifest, reader->vm, yaml_line(node),
+				  MULL_FIELD_DISKS, "disk %u has no image",
+				  reader->disk);
+}
+
+void take_disks(struct reader *reader, const struct word *word,
+		yaml_node_t *value)
+{
+	yaml_node_item_t *item;
+
+	if (value->type != YAML_SEQUENCE_NODE) {
+		yaml_wrong(reader, word, value,
+			   "a list of disks such as [root.img]");
+		return;
+	}
+	reader->disk = 0;
+	for (item = value->data.sequence.items.start;
+	     item < value->data.sequence.items.top; item++) {
+		yaml_node_t *node = yaml_node(reader, *item);
+
+		if (reader->disk == MULL_DISK_MAX) {
+			manifest_complain(reader->manifest, reader->vm,
+					  yaml_line(node), word->field,
+					  "has more than %d disks",
+					  MULL_DISK_MAX);
+			return;
+		}
+		take_disk(reader, node);
+		reader->disk++;
+	}
+}
