@@ -69,6 +69,10 @@ bool virtio_take(struct vm *vm, struct virtio_device *device, uint32_t queue);
 /* Hands it back with @written bytes, and interrupts where that is wanted. */
 void virtio_give(struct vm *vm, struct virtio_device *device, uint32_t queue,
 		 uint32_t written);
+/* The same for a chain that was taken before others. */
+void virtio_give_back(struct vm *vm, struct virtio_device *device,
+		      uint32_t queue, struct virtio_token token,
+		      uint32_t written);
 /* A chain is not as the device's own protocol has it: the device is broken. */
 void virtio_break(struct vm *vm, struct virtio_device *device, const char *why);
 /* There is something for @queue besides what its driver notifies of. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device's side of a split virtqueue.  Virtual I/O Device (VIRTIO) 1.2,
- * "Split Virtqueues".  Whatever the guest wrote is copied once and bounded;
+ * The device's side of a virtqueue.  Virtual I/O Device (VIRTIO) 1.2, "Split
+ * Virtqueues" and "Packed Virtqueues".  Whatever the guest wrote is copied once and bounded;
  * a ring that breaks a rule of the standard is told by an error, and the
  * device then stands still until it is reset.
  */
@@ -15,15 +15,27 @@
 
 struct virtqueue {
 	const struct guest_memory *memory;
-	uint16_t size;	 /* a power of two */
+	uint16_t size;	 /* a power of two, if it is not packed */
 	uint16_t vector; /* MSIX_NO_VECTOR: none */
 	bool enabled;
 	bool event_index; /* VIRTIO_F_EVENT_IDX was negotiated */
 	bool indirect;	  /* VIRTIO_F_INDIRECT_DESC was */
+	bool packed;	  /* VIRTIO_F_RING_PACKED was */
 	gpa_t descriptors, driver, device; /* the three areas */
-	uint16_t taken; /* chains, as the available ring's index counts them */
-	uint16_t used;	/* chains given back, as the used ring's does */
-	uint16_t signalled; /* @used when the driver was last interrupted */
+	/* Chains, as the available ring's index counts them, and chains given
+	 * back, as the used ring's does.  In a packed one: places in it, with
+	 * the wrap counters that hold there. */
+	uint16_t taken, used;
+	bool taken_wrap, used_wrap;
+	/* @used when the driver was last interrupted; of a packed one: how many
+	 * places were given back since. */
+	uint16_t signalled;
+};
+
+/* What the driver knows a chain by. */
+struct virtio_token {
+	uint16_t id;
+	uint16_t places; /* that it takes in a packed ring */
 };
 
 struct virtio_segment {
@@ -33,7 +45,7 @@ struct virtio_segment {
 
 /* A chain: what the device reads, then what it writes. */
 struct virtio_chain {
-	uint16_t head;
+	struct virtio_token token;
 	uint32_t readable, writable; /* segments of each */
 	uint64_t readable_bytes, writable_bytes;
 	struct virtio_segment segments[VIRTQUEUE_SIZE_MAX];
@@ -51,8 +63,8 @@ enum error virtqueue_take(struct virtqueue *queue, struct virtio_chain *chain);
  * virtqueue_give - hands a chain back
  * @written: bytes that the device wrote to it, from its start
  */
-enum error virtqueue_give(struct virtqueue *queue,
-			  const struct virtio_chain *chain, uint32_t written);
+enum error virtqueue_give(struct virtqueue *queue, struct virtio_token token,
+			  uint32_t written);
 
 /* Whether the driver wants an interrupt for what was given since it had
  * the last one; asked once after each batch. */

@@ -72,6 +72,7 @@ enum common {
 #define FEATURE_INDIRECT BIT(28)
 #define FEATURE_EVENT_INDEX BIT(29)
 #define FEATURE_VERSION_1 BIT(32)
+#define FEATURE_PACKED BIT(34)
 
 /* "ISR status capability" */
 #define ISR_QUEUE BIT(0)
@@ -162,11 +163,18 @@ static void write_status(struct vm *vm, struct virtio_device *device,
 static void enable(struct vm *vm, struct virtio_device *device,
 		   struct virtqueue *queue)
 {
-	if (queue->descriptors.value % 16 || queue->driver.value % 2 ||
+	queue->packed = device->negotiated & FEATURE_PACKED;
+	if (queue->descriptors.value % 16 ||
+	    queue->driver.value % (queue->packed ? 4 : 2) ||
 	    queue->device.value % 4) {
 		virtio_break(vm, device, "a ring is not aligned");
 		return;
 	}
+	if (!queue->packed && queue->size & (queue->size - 1)) {
+		virtio_break(vm, device, "a ring's size is no power of two");
+		return;
+	}
+	queue->taken_wrap = queue->used_wrap = true;
 	queue->event_index = device->negotiated & FEATURE_EVENT_INDEX;
 	queue->indirect = device->negotiated & FEATURE_INDIRECT;
 	queue->enabled = true;
@@ -195,8 +203,7 @@ static void write_queue(struct vm *vm, struct virtio_device *device,
 		return;
 	switch (offset) {
 	case COMMON_QUEUE_SIZE:
-		if (value && value <= VIRTQUEUE_SIZE_MAX &&
-		    !(value & (value - 1)))
+		if (value && value <= VIRTQUEUE_SIZE_MAX)
 			queue->size = (uint16_t)value;
 		break;
 	case COMMON_QUEUE_ENABLE:
@@ -247,9 +254,16 @@ bool virtio_take(struct vm *vm, struct virtio_device *device, uint32_t queue)
 void virtio_give(struct vm *vm, struct virtio_device *device, uint32_t queue,
 		 uint32_t written)
 {
+	virtio_give_back(vm, device, queue, device->chain.token, written);
+}
+
+void virtio_give_back(struct vm *vm, struct virtio_device *device,
+		      uint32_t queue, struct virtio_token token,
+		      uint32_t written)
+{
 	struct virtqueue *ring = &device->queues[queue];
 
-	if (virtqueue_give(ring, &device->chain, written)) {
+	if (virtqueue_give(ring, token, written)) {
 		virtio_break(vm, device, "a ring is not in its memory");
 		return;
 	}
@@ -525,7 +539,8 @@ void virtio_add(struct vm *vm, struct virtio_device *device,
 
 	device->type = type;
 	device->features = type->features | FEATURE_INDIRECT |
-			   FEATURE_EVENT_INDEX | FEATURE_VERSION_1;
+			   FEATURE_EVENT_INDEX | FEATURE_VERSION_1 |
+			   FEATURE_PACKED;
 	function->operations = &operations;
 	function->slot = slot;
 	function->bar_size = BAR_SIZE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include "virtqueue_parts.h"
+
 #include <mullion/bits.h>
-#include <mullion/virtqueue.h>
 #include <stdatomic.h>
 
 /* "The Virtqueue Descriptor Table" */
@@ -10,10 +11,6 @@ struct descriptor {
 	uint16_t flags;
 	uint16_t next;
 };
-
-#define DESCRIPTOR_NEXT BIT(0)
-#define DESCRIPTOR_WRITE BIT(1)
-#define DESCRIPTOR_INDIRECT BIT(2)
 
 /* "The Virtqueue Available Ring", "The Virtqueue Used Ring" */
 #define RING_FLAGS 0
@@ -62,26 +59,24 @@ struct table {
 	bool indirect;
 };
 
-static enum error add(struct virtio_chain *chain,
-		      const struct descriptor *descriptor)
+enum error virtio_chain_add(struct virtio_chain *chain, uint64_t address,
+			    uint32_t length, bool writable)
 {
 	uint32_t count = chain->readable + chain->writable;
 
-	if (count == VIRTQUEUE_SIZE_MAX ||
-	    descriptor->address + descriptor->length < descriptor->address)
+	if (count == VIRTQUEUE_SIZE_MAX || address + length < address)
 		return ERR_BAD_REQUEST;
-	chain->segments[count] = (struct virtio_segment){
-		gpa(descriptor->address), descriptor->length
-	};
-	if (descriptor->flags & DESCRIPTOR_WRITE) {
+	chain->segments[count] = (struct virtio_segment){ gpa(address),
+							  length };
+	if (writable) {
 		chain->writable++;
-		chain->writable_bytes += descriptor->length;
+		chain->writable_bytes += length;
 		return ERR_NONE;
 	}
 	if (chain->writable) /* "must be before any device-writable" */
 		return ERR_BAD_REQUEST;
 	chain->readable++;
-	chain->readable_bytes += descriptor->length;
+	chain->readable_bytes += length;
 	return ERR_NONE;
 }
 
@@ -105,7 +100,7 @@ static enum error walk(const struct virtqueue *queue,
 		       struct virtio_chain *chain)
 {
 	struct table table = { queue->descriptors, queue->size, false };
-	uint32_t index = chain->head;
+	uint32_t index = chain->token.id;
 
 	for (uint32_t left = 2 * VIRTQUEUE_SIZE_MAX; left; left--) {
 		struct descriptor descriptor;
@@ -123,7 +118,9 @@ static enum error walk(const struct virtqueue *queue,
 			error = enter(queue, &table, &descriptor);
 			index = 0;
 		} else {
-			error = add(chain, &descriptor);
+			error = virtio_chain_add(
+				chain, descriptor.address, descriptor.length,
+				descriptor.flags & DESCRIPTOR_WRITE);
 			index = descriptor.next;
 			if (!error && !(descriptor.flags & DESCRIPTOR_NEXT))
 				return ERR_NONE;
@@ -155,7 +152,8 @@ static enum error available(struct virtqueue *queue, uint16_t *count)
 	return *count > queue->size ? ERR_BAD_REQUEST : ERR_NONE;
 }
 
-enum error virtqueue_take(struct virtqueue *queue, struct virtio_chain *chain)
+static enum error split_take(struct virtqueue *queue,
+			     struct virtio_chain *chain)
 {
 	uint16_t count;
 	enum error error = available(queue, &count);
@@ -164,13 +162,11 @@ enum error virtqueue_take(struct virtqueue *queue, struct virtio_chain *chain)
 		return error;
 	if (!count)
 		return ERR_NOT_FOUND;
-	chain->readable = chain->writable = 0;
-	chain->readable_bytes = chain->writable_bytes = 0;
 	/* The index before the entry: that is what makes it valid. */
 	atomic_thread_fence(memory_order_acquire);
 	error = guest_load_16(queue->memory,
 			      available_entry(queue, queue->taken),
-			      &chain->head);
+			      &chain->token.id);
 	if (!error)
 		error = walk(queue, chain);
 	if (!error)
@@ -178,12 +174,20 @@ enum error virtqueue_take(struct virtqueue *queue, struct virtio_chain *chain)
 	return error;
 }
 
+enum error virtqueue_take(struct virtqueue *queue, struct virtio_chain *chain)
+{
+	chain->readable = chain->writable = 0;
+	chain->readable_bytes = chain->writable_bytes = 0;
+	return queue->packed ? packed_take(queue, chain) :
+			       split_take(queue, chain);
+}
+
 /* ---- giving -------------------------------------------------------------- */
 
-enum error virtqueue_give(struct virtqueue *queue,
-			  const struct virtio_chain *chain, uint32_t written)
+static enum error split_give(struct virtqueue *queue, uint16_t head,
+			     uint32_t written)
 {
-	const struct used_element element = { chain->head, written };
+	const struct used_element element = { head, written };
 	enum error error = guest_write(queue->memory,
 				       used_entry(queue, queue->used), &element,
 				       sizeof element);
@@ -196,7 +200,14 @@ enum error virtqueue_give(struct virtqueue *queue,
 			      ++queue->used);
 }
 
-bool virtqueue_interrupts(struct virtqueue *queue)
+enum error virtqueue_give(struct virtqueue *queue, struct virtio_token token,
+			  uint32_t written)
+{
+	return queue->packed ? packed_give(queue, token, written) :
+			       split_give(queue, token.id, written);
+}
+
+static bool split_interrupts(struct virtqueue *queue)
 {
 	uint16_t flags, event, given = queue->used - queue->signalled;
 
@@ -216,6 +227,12 @@ bool virtqueue_interrupts(struct virtqueue *queue)
 	queue->signalled = queue->used;
 	/* Whether @event is among those given, as the standard has it. */
 	return (uint16_t)(queue->used - event - 1) < given;
+}
+
+bool virtqueue_interrupts(struct virtqueue *queue)
+{
+	return queue->packed ? packed_interrupts(queue) :
+			       split_interrupts(queue);
 }
 
 /* ---- the bytes of a chain ------------------------------------------------ */

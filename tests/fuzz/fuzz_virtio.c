@@ -122,7 +122,7 @@ static void set_up(uint32_t slot, uint8_t how)
 	set(slot, 0x08, 4, 0);
 	set(slot, 0x0c, 4, (uint32_t)how << 28 & 0x30000000);
 	set(slot, 0x08, 4, 1);
-	set(slot, 0x0c, 4, 1);
+	set(slot, 0x0c, 4, how & 8 ? 5 : 1);
 	set(slot, 0x14, 1, 11);
 	set(slot, 0x16, 2, 0);
 	set(slot, 0x18, 2, QUEUE_SIZE);
@@ -158,10 +158,16 @@ static void write_descriptor(void)
 	uint64_t table = any(1) % 4 ? DESCRIPTORS : INDIRECT;
 	uint32_t index = (uint32_t)any(1) % 10;
 	uint8_t length = (uint8_t)any(1);
+	uint16_t flags = (uint16_t)any(1), next = (uint16_t)(any(1) % 10);
 
-	describe_at(table, index, any_place(),
-		    length < 8 ? (uint32_t)any(4) : length, (uint16_t)any(1),
-		    (uint16_t)(any(1) % 10));
+	/* In a packed one an id comes first, and flags are more. */
+	if (next == 9)
+		describe_at(table, index, any_place(), length, index,
+			    (uint16_t)(flags | any(1) << 8));
+	else
+		describe_at(table, index, any_place(),
+			    length < 8 ? (uint32_t)any(4) : length, flags,
+			    next);
 }
 
 static void access(uint32_t slot)

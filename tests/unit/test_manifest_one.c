@@ -97,11 +97,12 @@ static void mistakes_are_told(void **state)
 			"m.yaml:1: vm \"web\": takes 0 processors, but 3 are "
 			"free (mullctl stats shows them)\n");
 	expect_mistakes(VM("cpus: 1, kernel: root"),
-			"m.yaml:1: vm \"web\": image \"root\" is an initrd, "
-			"not a kernel\n");
-	expect_mistakes(VM("cpus: 1, kernel: sdk, initrd: linux"),
-			"m.yaml:1: vm \"web\": image \"linux\" is a kernel, "
-			"not an initrd\n");
+			"m.yaml:1: vm \"web\": image \"root\" is of kind "
+			"initrd, so no kernel\n");
+	expect_mistakes(
+		VM("cpus: 1, kernel: sdk, initrd: linux"),
+		"m.yaml:1: vm \"web\": image \"linux\" is of kind linux, "
+		"so no initrd\n");
 	expect_mistakes(VM("cpus: 1, kernel: half"),
 			"m.yaml:1: vm \"web\": image \"half\" is not whole: "
 			"upload it again\n");

@@ -368,7 +368,7 @@ static void only_what_is_offered_is_negotiated(void **state)
 	set_common(0, 4, 0);
 	assert_int_equal(common(4, 4), 0x30000020);
 	set_common(0, 4, 1);
-	assert_int_equal(common(4, 4), 1);
+	assert_int_equal(common(4, 4), 5); /* and RING_PACKED */
 	set_common(0, 4, 2);
 	assert_int_equal(common(4, 4), 0);
 	choose_features(VERSION_1 | 0x40); /* not offered */
@@ -403,8 +403,8 @@ static void a_queue_stays_as_it_was_enabled(void **state)
 	set_common(0x16, 2, 1);
 	assert_int_equal(common(0x18, 2), VIRTQUEUE_SIZE_MAX);
 	assert_int_equal(common(0x1e, 2), 1);
-	for (uint32_t size = 0; size <= 300; size += 3)
-		set_common(0x18, 2, size); /* no powers of two, or too many */
+	set_common(0x18, 2, 0);
+	set_common(0x18, 2, VIRTQUEUE_SIZE_MAX + 1);
 	assert_int_equal(common(0x18, 2), VIRTQUEUE_SIZE_MAX);
 	set_common(0x28, 8, 0x123456789a);
 	assert_int_equal(common(0x28, 8), 0x123456789a);
@@ -416,16 +416,24 @@ static void a_queue_stays_as_it_was_enabled(void **state)
 	assert_int_equal(common(0x1c, 2), 0);
 }
 
+/* And if it is not packed, of a size that divides 65536. */
 static void rings_must_be_aligned(void **state)
 {
 	(void)state;
+	write_at(ECAM + COMMAND, 2, 2);
+	choose_features(VERSION_1);
+	set_common(0x18, 2, 6);
+	set_common(0x1c, 2, 1);
+	assert_int_equal(common(0x1c, 2), 0);
+	assert_int_equal(common(0x14, 1) & 64, 64);
+	set_common(0x14, 1, 0);
 	write_at(ECAM + COMMAND, 2, 2);
 	choose_features(VERSION_1);
 	set_common(0x20, 8, DESCRIPTORS + 8);
 	set_common(0x1c, 2, 1);
 	assert_int_equal(common(0x1c, 2), 0);
 	assert_int_equal(common(0x14, 1), 11 | 0x40);
-	assert_int_equal(complaints, 1);
+	assert_int_equal(complaints, 2);
 }
 
 static void the_device_has_its_configuration(void **state)

@@ -46,7 +46,7 @@ static void chains_come_in_order(void **state)
 	make_available(5);
 	make_available(0);
 	assert_int_equal(take(), ERR_NONE);
-	assert_int_equal(chain.head, 5);
+	assert_int_equal(chain.token.id, 5);
 	assert_int_equal(chain.readable, 1);
 	assert_int_equal(chain.readable_bytes, 16);
 	assert_int_equal(chain.writable, 2);
@@ -54,7 +54,7 @@ static void chains_come_in_order(void **state)
 	assert_int_equal(chain.segments[0].at.value, 0x8000);
 	assert_int_equal(chain.segments[2].at.value, 0xa000);
 	assert_int_equal(take(), ERR_NONE);
-	assert_int_equal(chain.head, 0);
+	assert_int_equal(chain.token.id, 0);
 	assert_int_equal(chain.writable, 0);
 	assert_int_equal(take(), ERR_NOT_FOUND);
 	/* Nothing was looked at twice that could have changed meanwhile. */
@@ -71,14 +71,14 @@ static void an_indirect_table_is_a_chain(void **state)
 	describe_at(INDIRECT, 1, 0x9000, 8, WRITE, 0);
 	make_available(1);
 	assert_int_equal(take(), ERR_NONE);
-	assert_int_equal(chain.head, 1);
+	assert_int_equal(chain.token.id, 1);
 	assert_int_equal(chain.readable, 1);
 	assert_int_equal(chain.writable, 1);
 	/* Behind descriptors of the queue, as the last of the chain. */
 	describe(3, 0xa000, 4, NEXT, 1);
 	make_available(3);
 	assert_int_equal(take(), ERR_NONE);
-	assert_int_equal(chain.head, 3);
+	assert_int_equal(chain.token.id, 3);
 	assert_int_equal(chain.readable_bytes, 12);
 }
 
@@ -94,8 +94,8 @@ static void indices_wrap(void **state)
 	}
 	for (uint16_t i = 0; i < QUEUE_SIZE; i++) {
 		assert_int_equal(take(), ERR_NONE);
-		assert_int_equal(chain.head, i);
-		assert_int_equal(virtqueue_give(&queue, &chain, i), ERR_NONE);
+		assert_int_equal(chain.token.id, i);
+		assert_int_equal(virtqueue_give(&queue, chain.token, i), ERR_NONE);
 	}
 	assert_int_equal(used_count(), 6);
 	assert_int_equal(used_id(5), 7);
@@ -215,7 +215,7 @@ static void it_asks_for_a_notification_when_it_has_all(void **state)
 static bool gives(uint16_t count)
 {
 	while (count--)
-		assert_int_equal(virtqueue_give(&queue, &chain, 0), ERR_NONE);
+		assert_int_equal(virtqueue_give(&queue, chain.token, 0), ERR_NONE);
 	return virtqueue_interrupts(&queue);
 }
 

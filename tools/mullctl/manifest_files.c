@@ -139,7 +139,7 @@ static uint32_t add_there(struct manifest *manifest, int vm,
 				  there->name);
 	else if (!is_of_field(field, there->kind))
 		manifest_complain(manifest, vm, 0, field,
-				  "image \"%s\" is of kind %s, not of kind %s",
+				  "image \"%s\" is of kind %s, so no %s",
 				  there->name, image_kind_word(there->kind),
 				  what_is(field));
 	else
