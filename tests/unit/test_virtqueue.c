@@ -95,7 +95,8 @@ static void indices_wrap(void **state)
 	for (uint16_t i = 0; i < QUEUE_SIZE; i++) {
 		assert_int_equal(take(), ERR_NONE);
 		assert_int_equal(chain.token.id, i);
-		assert_int_equal(virtqueue_give(&queue, chain.token, i), ERR_NONE);
+		assert_int_equal(virtqueue_give(&queue, chain.token, i),
+				 ERR_NONE);
 	}
 	assert_int_equal(used_count(), 6);
 	assert_int_equal(used_id(5), 7);
@@ -215,7 +216,8 @@ static void it_asks_for_a_notification_when_it_has_all(void **state)
 static bool gives(uint16_t count)
 {
 	while (count--)
-		assert_int_equal(virtqueue_give(&queue, chain.token, 0), ERR_NONE);
+		assert_int_equal(virtqueue_give(&queue, chain.token, 0),
+				 ERR_NONE);
 	return virtqueue_interrupts(&queue);
 }
 
