@@ -9,6 +9,8 @@
 struct virtio_block {
 	struct virtio_device device; /* first: one is made of the other */
 	struct memory_disk disk;
+	uint32_t *room; /* frames of what was written, page_alloc()'s */
+	uint32_t room_frames;
 	bool read_only;
 	bool told_full; /* the log has it */
 	char id[20];	/* as GET_ID gives it, without a final zero */

@@ -47,8 +47,8 @@ struct vm {
 
 	struct guest_memory memory;
 	uint64_t memory_low, memory_high;
-	uint32_t *frames; /* RAM, then the rooms of its disks, in order */
-	uint32_t frame_count, ram_frames;
+	uint32_t *frames; /* RAM; its disks have their own beside it */
+	uint32_t frame_count;
 	/* Held while another CPU walks them, and while they are taken away;
 	 * no other lock inside. */
 	struct lock stage2_lock;

@@ -8,7 +8,6 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
-#include <mullion/description.h>
 #include <mullion/images.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
@@ -70,8 +69,7 @@ void vm_destroy(struct vm *vm)
 static enum error fill(struct vm *vm)
 {
 	vm->vcpu_count = vm->description.vcpu_count;
-	vm->ram_frames = vm->description.memory_size / FRAME_SIZE;
-	vm->frame_count = mull_vm_memory(&vm->description) / FRAME_SIZE;
+	vm->frame_count = vm->description.memory_size / FRAME_SIZE;
 	vm->serial.output.size = vm->description.console_size;
 	vm->serial.output.bytes = page_alloc(
 		pages_for(vm->description.console_size));
@@ -349,8 +347,7 @@ static void erase_piece(struct vm *vm)
 {
 	bool starts = vm->restart && !has_command(vm, MULL_COMMAND_STOP);
 
-	if (!vm_memory_clear_piece(vm,
-				   starts ? vm->ram_frames : vm->frame_count))
+	if (!vm_memory_clear_piece(vm, !starts))
 		return;
 	if (!starts) {
 		come_to_rest(vm, rest_state(vm));
@@ -507,7 +504,7 @@ bool vm_work(struct vm *vm)
 		return atomic_load(&vm->state) == MULL_VM_RUNNING &&
 		       guest_pci_work(vm);
 	case PHASE_CLEAR:
-		if (vm_memory_clear_piece(vm, vm->frame_count))
+		if (vm_memory_clear_piece(vm, true))
 			begin_load(vm);
 		return true;
 	case PHASE_LOAD:

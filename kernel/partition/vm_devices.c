@@ -13,17 +13,47 @@
 
 #define PAGES(type) ((sizeof(type) + PAGE_SIZE - 1) / PAGE_SIZE)
 
+static uint32_t pages_for(uint64_t bytes)
+{
+	return (uint32_t)((bytes + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
+static enum error make_disk(struct vm *vm, uint32_t index)
+{
+	uint64_t room = vm->description.disks[index].room / FRAME_SIZE;
+	struct virtio_block *disk = page_alloc(PAGES(struct virtio_block));
+
+	if (!disk)
+		return ERR_NO_MEMORY;
+	vm->disks[index] = disk;
+	if (room) {
+		if (room > PAGE_RUN_MAX * PAGE_SIZE / sizeof *disk->room)
+			return ERR_NO_MEMORY;
+		disk->room = page_alloc(pages_for(room * sizeof *disk->room));
+		if (!disk->room)
+			return ERR_NO_MEMORY;
+		disk->room_frames = (uint32_t)room;
+	}
+	virtio_block_add(vm, disk, SLOT_DISK + index, index);
+	return ERR_NONE;
+}
+
+static void free_disk(struct virtio_block *disk)
+{
+	if (disk->room)
+		page_free(disk->room,
+			  pages_for(disk->room_frames * sizeof *disk->room));
+	page_free(disk, PAGES(struct virtio_block));
+}
+
 static enum error make_disks(struct vm *vm)
 {
-	for (uint32_t i = 0; i < MULL_DISK_MAX; i++) {
-		if (vm->description.disks[i].kind == MULL_DISK_NONE)
-			break;
-		vm->disks[i] = page_alloc(PAGES(struct virtio_block));
-		if (!vm->disks[i])
-			return ERR_NO_MEMORY;
-		virtio_block_add(vm, vm->disks[i], SLOT_DISK + i, i);
-	}
-	return ERR_NONE;
+	enum error error = ERR_NONE;
+
+	for (uint32_t i = 0; !error && i < MULL_DISK_MAX; i++)
+		if (vm->description.disks[i].kind != MULL_DISK_NONE)
+			error = make_disk(vm, i);
+	return error;
 }
 
 enum error vm_devices_make(struct vm *vm)
@@ -42,27 +72,28 @@ enum error vm_devices_make(struct vm *vm)
 
 enum error vm_devices_start(struct vm *vm, const char **words)
 {
-	uint32_t *room = vm->frames + vm->ram_frames;
+	enum error error = ERR_NONE;
 
-	for (uint32_t i = 0; i < MULL_DISK_MAX && vm->disks[i]; i++) {
-		const struct mull_disk *disk = &vm->description.disks[i];
-		struct load_image image = image_find(disk->image);
-		uint32_t count = (uint32_t)(disk->room / FRAME_SIZE);
-		enum error error = memory_disk_open(&vm->disks[i]->disk, &image,
-						    room, count, words);
+	for (uint32_t i = 0; !error && i < MULL_DISK_MAX; i++) {
+		struct virtio_block *disk = vm->disks[i];
+		struct load_image image;
 
-		if (error)
-			return error;
-		virtio_block_start(vm->disks[i]);
-		room += count;
+		if (!disk)
+			continue;
+		image = image_find(vm->description.disks[i].image);
+		error = memory_disk_open(&disk->disk, &image, disk->room,
+					 disk->room_frames, words);
+		if (!error)
+			virtio_block_start(disk);
 	}
-	return ERR_NONE;
+	return error;
 }
 
 void vm_devices_free(struct vm *vm)
 {
-	for (uint32_t i = 0; i < MULL_DISK_MAX && vm->disks[i]; i++)
-		page_free(vm->disks[i], PAGES(struct virtio_block));
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		if (vm->disks[i])
+			free_disk(vm->disks[i]);
 	if (vm->entropy)
 		page_free(vm->entropy, PAGES(struct virtio_device));
 }

@@ -7,7 +7,7 @@
 
 /* Those that its description asks for; ERR_NO_MEMORY leaves some made. */
 enum error vm_devices_make(struct vm *vm);
-/* Its frames are there, all zero or to be zeroed: disks have their media.
+/* Its frames are there, and will be zeroed: disks have their media.
  * An error comes with words. */
 enum error vm_devices_start(struct vm *vm, const char **words);
 /* Those that were made. */

@@ -3,6 +3,8 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/frame_pool.h>
+#include <mullion/log.h>
+#include <mullion/virtio_block.h>
 #include <string.h>
 
 #define CLEAR_PIECE KIB(64) /* bytes zeroed in one step */
@@ -36,38 +38,76 @@ void vm_memory_lay_out(struct vm *vm)
 static uint32_t run_length(const struct vm *vm, uint32_t at)
 {
 	uint32_t low = vm->memory_low / FRAME_SIZE;
-	uint32_t end = at < low ? low : vm->ram_frames;
+	uint32_t end = at < low ? low : vm->frame_count;
 	uint32_t offset = at < low ? at : at - low;
 
-	return at < end && offset % GIB_FRAMES == 0 && end - at >= GIB_FRAMES ?
-		       GIB_FRAMES :
-		       1;
+	return offset % GIB_FRAMES == 0 && end - at >= GIB_FRAMES ? GIB_FRAMES :
+								    1;
+}
+
+/* All frames of a VM in one row: RAM, then the rooms of its disks. */
+static uint32_t all_frames(const struct vm *vm)
+{
+	uint32_t count = vm->frame_count;
+
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		if (vm->disks[i])
+			count += vm->disks[i]->room_frames;
+	return count;
+}
+
+static uint32_t *frame_number(struct vm *vm, uint32_t at)
+{
+	if (at < vm->frame_count)
+		return &vm->frames[at];
+	at -= vm->frame_count;
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++) {
+		struct virtio_block *disk = vm->disks[i];
+
+		if (disk && at < disk->room_frames)
+			return &disk->room[at];
+		at -= disk ? disk->room_frames : 0;
+	}
+	panic("vm_memory: there is no such frame");
 }
 
 static void give_frames(struct vm *vm, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		frame_give(owner_of(vm), vm->frames[i]);
+		frame_give(owner_of(vm), *frame_number(vm, i));
+}
+
+static enum error take_ram(struct vm *vm, uint32_t *taken)
+{
+	uint32_t first;
+
+	while (*taken < vm->frame_count) {
+		uint32_t run = run_length(vm, *taken);
+
+		if (frame_take(owner_of(vm), run, &first) != ERR_NONE) {
+			run = 1;
+			if (frame_take(owner_of(vm), 1, &first) != ERR_NONE)
+				return ERR_NO_MEMORY;
+		}
+		for (uint32_t i = 0; i < run; i++)
+			vm->frames[(*taken)++] = first + i;
+	}
+	return ERR_NONE;
 }
 
 static enum error take_frames(struct vm *vm)
 {
-	uint32_t first, taken = 0;
+	uint32_t taken = 0, count = all_frames(vm);
+	enum error error = take_ram(vm, &taken);
 
-	while (taken < vm->frame_count) {
-		uint32_t run = run_length(vm, taken);
-
-		if (frame_take(owner_of(vm), run, &first) != ERR_NONE) {
-			run = 1;
-			if (frame_take(owner_of(vm), 1, &first) != ERR_NONE) {
-				give_frames(vm, taken);
-				return ERR_NO_MEMORY;
-			}
-		}
-		for (uint32_t i = 0; i < run; i++)
-			vm->frames[taken++] = first + i;
+	for (; !error && taken < count; taken++) {
+		error = frame_take(owner_of(vm), 1, frame_number(vm, taken));
+		if (error)
+			break;
 	}
-	return ERR_NONE;
+	if (error)
+		give_frames(vm, taken);
+	return error;
 }
 
 /* Runs of adjoining frames are mapped together, with the largest pages. */
@@ -102,7 +142,7 @@ void vm_memory_give(struct vm *vm)
 	lock_give(&vm->stage2_lock);
 	if (root.value)
 		virt->stage2_destroy(root);
-	give_frames(vm, vm->frame_count);
+	give_frames(vm, all_frames(vm));
 }
 
 enum error vm_memory_take(struct vm *vm, const char **words)
@@ -121,16 +161,16 @@ enum error vm_memory_take(struct vm *vm, const char **words)
 	return ERR_NO_MEMORY;
 }
 
-bool vm_memory_clear_piece(struct vm *vm, uint32_t count)
+bool vm_memory_clear_piece(struct vm *vm, bool disks)
 {
+	uint32_t count = disks ? all_frames(vm) : vm->frame_count;
 	uint8_t *frame;
 
 	/* Asked for less than was done already: a restart after all. */
 	if (vm->phase_frame >= count)
 		return true;
-	frame = arch_window(
-		hpa((uint64_t)vm->frames[vm->phase_frame] << FRAME_SHIFT));
-
+	frame = arch_window(hpa((uint64_t)*frame_number(vm, vm->phase_frame)
+				<< FRAME_SHIFT));
 	memset(frame + vm->phase_offset, 0, CLEAR_PIECE);
 	vm->phase_offset += CLEAR_PIECE;
 	if (vm->phase_offset == FRAME_SIZE) {

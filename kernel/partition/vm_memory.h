@@ -13,7 +13,8 @@ void vm_memory_lay_out(struct vm *vm);
 enum error vm_memory_take(struct vm *vm, const char **words);
 void vm_memory_give(struct vm *vm);
 
-/* Zeroes the next piece of its first @count frames; whether all is done. */
-bool vm_memory_clear_piece(struct vm *vm, uint32_t count);
+/* Zeroes the next piece, of the disks' rooms too if @disks; whether all is
+ * done. */
+bool vm_memory_clear_piece(struct vm *vm, bool disks);
 
 #endif
