@@ -9,6 +9,23 @@
 #define MULL_NO_C
 #include <mullion/guest.h>
 
+/* A slot whose device may come and go. */
+#define SLOT(name, number)                                                     \
+	Device (name)                                                          \
+	{                                                                      \
+		Name (_ADR, number << 16)                                      \
+		Name (_SUN, number)                                            \
+		Method (_EJ0, 1)                                               \
+		{                                                              \
+			EJCT = number                                          \
+		}                                                              \
+	}
+#define WHERE(name, number)                                                     \
+	If (Arg0 == number)                                                    \
+	{                                                                      \
+		Notify (name, Arg1)                                            \
+	}
+
 DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 {
 	/* The first element is SLP_TYP; ACPI 6.3, "_S5 (System S5 State)". */
@@ -41,6 +58,54 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 					     MULL_GUEST_PCI_MEMORY_LAST, 0,
 					     MULL_GUEST_PCI_MEMORY_SIZE)
 			})
+
+			OperationRegion (HOTP, SystemIO, MULL_GUEST_PCI_COMES,
+					 3)
+			Field (HOTP, ByteAcc, NoLock, WriteAsZeros)
+			{
+				COME, 8,
+				GOES, 8,
+				EJCT, 8
+			}
+
+			SLOT (S02, 2)
+			SLOT (S03, 3)
+			SLOT (S04, 4)
+			SLOT (S05, 5)
+			SLOT (S06, 6)
+			SLOT (S07, 7)
+			SLOT (S08, 8)
+			SLOT (S09, 9)
+
+			/* Slot, and what happens: 1, it is there; 3, it is to
+			 * be let go. */
+			Method (TELL, 2)
+			{
+				WHERE (S02, 2)
+				WHERE (S03, 3)
+				WHERE (S04, 4)
+				WHERE (S05, 5)
+				WHERE (S06, 6)
+				WHERE (S07, 7)
+				WHERE (S08, 8)
+				WHERE (S09, 9)
+			}
+
+			Method (LOOK, 0, Serialized)
+			{
+				Local0 = COME
+				While (Local0 != 0xFF)
+				{
+					TELL (Local0, 1)
+					Local0 = COME
+				}
+				Local0 = GOES
+				While (Local0 != 0xFF)
+				{
+					TELL (Local0, 3)
+					Local0 = GOES
+				}
+			}
 		}
 
 		Device (MBRD)
@@ -100,6 +165,10 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 				If (Local0 & MULL_GUEST_EVENT_BUTTON)
 				{
 					Notify (PWRB, 0x80) /* pressed */
+				}
+				If (Local0 & MULL_GUEST_EVENT_PCI)
+				{
+					\_SB.PCI0.LOOK ()
 				}
 			}
 		}

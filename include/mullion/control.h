@@ -91,6 +91,15 @@ enum mull_command {
 	MULL_COMMAND_STEP = 53,	      /* argument: vCPU: it alone does one
 					 instruction, then the VM is paused */
 
+	/* disks that come and go; one at a time */
+	MULL_COMMAND_PLUG = 60,	  /* data: struct mull_disk; value: its number.
+				     The VM has it when DISKS says so */
+	MULL_COMMAND_UNPLUG = 61, /* argument: number; a guest that runs is
+				     asked to let go of it */
+	MULL_COMMAND_DISKS = 62,  /* argument: first number; data: struct
+				     mull_disk_status[]; value: where to go on,
+				     or 0 */
+
 	/* the machine */
 	MULL_COMMAND_MACHINE = 64, /* argument: enum mull_machine_end */
 };
@@ -124,6 +133,24 @@ struct mull_info {
 	char features[256];	    /* of the virtualization, in words */
 	uint8_t package_sha256[32]; /* of the boot package's records */
 };
+enum mull_disk_state {
+	MULL_DISK_PRESENT = 1,
+	MULL_DISK_COMING = 2, /* its room is zeroed, its image hashed */
+	MULL_DISK_GOING = 3,  /* the guest has not let go of it yet */
+	MULL_DISK_FAILED = 4, /* it could not come */
+};
+
+struct mull_disk_status {
+	uint32_t number;
+	uint32_t state; /* enum mull_disk_state */
+	uint64_t size;	/* bytes; 0: not known before the VM starts */
+	uint64_t room;	/* blocks of 4 KiB that can be written, */
+	uint64_t used;	/* and that are */
+	uint64_t read_sectors, written_sectors; /* since the VM started */
+	struct mull_disk disk;
+	char words[88]; /* why it could not come */
+};
+
 /* Commands and records that this build knows; grows with each addition. */
 #define MULL_INTERFACE 3
 
@@ -281,5 +308,6 @@ static_assert(sizeof(struct mull_upload) == 88, "wire format");
 static_assert(sizeof(struct mull_upload_state) == 8, "wire format");
 static_assert(sizeof(struct mull_upload_data) == 8, "wire format");
 static_assert(sizeof(struct mull_registers) == 392, "wire format");
+static_assert(sizeof(struct mull_disk_status) == 264, "wire format");
 
 #endif

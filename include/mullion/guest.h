@@ -31,6 +31,12 @@
 #define MULL_GUEST_EVENT_PORT 0x603 /* read: pending events, cleared by it */
 #define MULL_GUEST_EVENT_GSI 9	    /* edge; the generic event device */
 #define MULL_GUEST_EVENT_BUTTON 0x01
+#define MULL_GUEST_EVENT_PCI 0x02 /* the next two ports have something */
+/* Read: a PCI slot whose device has come, or is to go, each once; 0xff: no
+ * other.  Write to the third: the slot whose device may go. */
+#define MULL_GUEST_PCI_COMES 0x604
+#define MULL_GUEST_PCI_GOES 0x605
+#define MULL_GUEST_PCI_EJECT 0x606
 #define MULL_GUEST_S5_TYPE 5 /* SLP_TYP that means power-off */
 
 /* CPUID leaves. */

@@ -66,6 +66,9 @@ struct guest_pci {
 	_Atomic uint32_t work; /* slots that have some */
 	uint32_t last_worker;  /* slot; the home CPU's own */
 	uint32_t address;      /* for the ports */
+	/* Slots whose device has come or is to go, until the guest has read
+	 * of it; and those that it may let go. */
+	uint32_t coming, going, may_go;
 	struct pci_function bridge;
 };
 
@@ -99,6 +102,27 @@ void guest_pci_add(struct vm *vm, struct pci_function *function);
 void guest_pci_add_bridge(struct vm *vm);
 /* As at power-on: BARs have their addresses, nothing is decoded. */
 void guest_pci_reset(struct vm *vm);
+
+/*
+ * guest_pci_plug - @function comes while the guest runs
+ *
+ * The guest is told by an event.  guest_pci_unplug() asks it to let go of the
+ * device in @slot; when it has done so, or there is no guest any more that
+ * knows of it, guest_pci_is_empty(), and @function is the caller's alone.
+ */
+void guest_pci_plug(struct vm *vm, struct pci_function *function);
+void guest_pci_unplug(struct vm *vm, uint32_t slot);
+static inline bool guest_pci_is_empty(const struct guest_pci *pci,
+				      uint32_t slot)
+{
+	return !pci->functions[slot];
+}
+/* The registers of that (kernel/devices/pci_hotplug.c). */
+uint8_t guest_pci_take_coming(struct vm *vm);
+uint8_t guest_pci_take_going(struct vm *vm);
+void guest_pci_eject(struct vm *vm, uint8_t slot);
+/* Of one function: as at power-on. */
+void guest_pci_reset_function(struct vm *vm, struct pci_function *function);
 
 /* Whether @at is in configuration space or where BARs may be. */
 bool guest_pci_is_at(gpa_t at);

@@ -68,6 +68,10 @@ struct load {
 
 void load_begin(struct load *load, const struct load_request *request);
 
+/* Checks the hash of disk @index of @vm, and nothing else. */
+void load_begin_disk(struct load *load, const struct mull_vm *vm,
+		     uint32_t index, struct load_image image);
+
 /*
  * load_step - do the next piece: check the hash, check the image, copy,
  *             make the tables that the guest needs (ACPI, memory map)

@@ -54,7 +54,10 @@ struct virtio_device {
 	struct virtio_chain chain; /* the one that is worked on */
 };
 
-/* Puts @device of @type on @vm's bus at @slot; no lock. */
+/* Makes @device of @type, for @slot of a bus; no lock. */
+void virtio_init(struct virtio_device *device, const struct virtio_type *type,
+		 uint32_t slot);
+/* And puts it on @vm's bus. */
 void virtio_add(struct vm *vm, struct virtio_device *device,
 		const struct virtio_type *type, uint32_t slot);
 

@@ -22,9 +22,9 @@ struct virtio_block {
 	uint8_t block[DISK_BLOCK];
 };
 
-/* Puts it on @vm's bus at @slot, as disk number @index; no lock. */
-void virtio_block_add(struct vm *vm, struct virtio_block *block, uint32_t slot,
-		      uint32_t index);
+/* Makes it for @slot of @vm's bus, as disk number @index; no lock. */
+void virtio_block_init(struct vm *vm, struct virtio_block *block, uint32_t slot,
+		       uint32_t index);
 /* It has a medium now, @block->disk: before the VM runs. */
 void virtio_block_start(struct virtio_block *block);
 

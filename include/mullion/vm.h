@@ -22,6 +22,28 @@ struct platform {
 struct virtio_device;
 struct virtio_block;
 
+/* A disk that comes or goes, one at a time (kernel/partition/vm_attach.c). */
+enum attach_step {
+	ATTACH_IDLE,
+	ATTACH_TAKE,  /* structures and frames */
+	ATTACH_CLEAR, /* its frames are zeroed */
+	ATTACH_HASH,  /* its image is checked */
+	ATTACH_PLUG,  /* the guest is told */
+	ATTACH_UNPLUG,
+	ATTACH_EJECT, /* the guest lets go of it */
+	ATTACH_ERASE,
+};
+
+struct attachment {
+	/* Service CPU: from IDLE on.  Home CPU: all else, back to IDLE. */
+	_Atomic uint32_t step; /* enum attach_step */
+	uint32_t index;	       /* of the disk */
+	struct virtio_block *disk;
+	uint64_t at; /* bytes of its room that are zero */
+	struct load load;
+	const char *words; /* why the last one could not come, or NULL */
+};
+
 /* What its home CPU is doing with a VM. */
 enum vm_phase {
 	PHASE_IDLE,  /* it is stopped, or it runs */
@@ -68,6 +90,7 @@ struct vm {
 	struct guest_pci pci;
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
 	struct virtio_block *disks[MULL_DISK_MAX];
+	struct attachment attachment;
 	uint32_t complaints; /* log lines its guest has caused */
 
 	/* The work of starting and ending, in steps; the home CPU's own. */
@@ -147,5 +170,7 @@ void platform_reset(struct vm *vm);
 uint8_t platform_read(struct vm *vm, uint16_t port);
 void platform_write(struct vm *vm, uint16_t port, uint8_t value);
 void platform_press_button(struct vm *vm);
+/* MULL_GUEST_EVENT_*, by the generic event device. */
+void platform_tell(struct vm *vm, uint8_t event);
 
 #endif

@@ -145,7 +145,7 @@ void guest_pci_add_bridge(struct vm *vm)
 	guest_pci_add(vm, bridge);
 }
 
-static void reset_function(struct vm *vm, struct pci_function *function)
+void guest_pci_reset_function(struct vm *vm, struct pci_function *function)
 {
 	/* Room for the largest BAR between two, so that they are aligned. */
 	uint32_t bar = MULL_GUEST_PCI_MEMORY +
@@ -165,9 +165,15 @@ void guest_pci_reset(struct vm *vm)
 {
 	atomic_store(&vm->pci.work, 0);
 	vm->pci.address = 0;
-	for (uint32_t i = 0; i < PCI_SLOTS; i++)
+	vm->pci.coming = vm->pci.going = 0;
+	for (uint32_t i = 0; i < PCI_SLOTS; i++) {
+		/* The next guest finds no device that was to go. */
+		if (vm->pci.may_go & 1u << i)
+			vm->pci.functions[i] = NULL;
 		if (vm->pci.functions[i])
-			reset_function(vm, vm->pci.functions[i]);
+			guest_pci_reset_function(vm, vm->pci.functions[i]);
+	}
+	vm->pci.may_go = 0;
 }
 
 static bool is_ecam(gpa_t at)
@@ -311,7 +317,8 @@ void guest_pci_notify(struct vm *vm, struct pci_function *function)
 	arch_kick(vm_home(vm));
 }
 
-/* The next in turn that has some, so that none starves another. */
+/* The next in turn that has some, so that none starves another.  It is taken
+ * off before it is looked at: what comes meanwhile sets it again. */
 static struct pci_function *next_with_work(struct guest_pci *pci)
 {
 	uint32_t slots = atomic_load(&pci->work);
@@ -321,7 +328,9 @@ static struct pci_function *next_with_work(struct guest_pci *pci)
 
 		if (slots & 1u << slot) {
 			pci->last_worker = slot;
-			return pci->functions[slot];
+			atomic_fetch_and(&pci->work, ~(1u << slot));
+			if (pci->functions[slot])
+				return pci->functions[slot];
 		}
 	}
 	return NULL;
@@ -329,17 +338,13 @@ static struct pci_function *next_with_work(struct guest_pci *pci)
 
 bool guest_pci_work(struct vm *vm)
 {
-	struct pci_function *function = next_with_work(&vm->pci);
-	bool more;
+	struct pci_function *function;
 
-	if (!function)
-		return false;
-	/* Before it looks: what comes meanwhile sets it again. */
-	atomic_fetch_and(&vm->pci.work, ~(1u << function->slot));
+	/* Another vCPU may let it go meanwhile. */
 	lock_take(&vm->device_lock);
-	more = function->operations->work(vm, function);
-	lock_give(&vm->device_lock);
-	if (more)
+	function = next_with_work(&vm->pci);
+	if (function && function->operations->work(vm, function))
 		atomic_fetch_or(&vm->pci.work, 1u << function->slot);
+	lock_give(&vm->device_lock);
 	return atomic_load(&vm->pci.work);
 }

@@ -46,6 +46,10 @@ uint8_t platform_read(struct vm *vm, uint16_t port)
 		return vm->platform.sleep_control;
 	case MULL_GUEST_EVENT_PORT:
 		return take_events(vm);
+	case MULL_GUEST_PCI_COMES:
+		return guest_pci_take_coming(vm);
+	case MULL_GUEST_PCI_GOES:
+		return guest_pci_take_going(vm);
 	case MULL_GUEST_SLEEP_STATUS: /* it has never slept */
 	case MULL_GUEST_RESET_PORT:
 	case RESET_CONTROL_PORT:
@@ -66,6 +70,9 @@ void platform_write(struct vm *vm, uint16_t port, uint8_t value)
 			vm_end(vm, MULL_END_RESET, 0,
 			       "the guest asked for a reset");
 		break;
+	case MULL_GUEST_PCI_EJECT:
+		guest_pci_eject(vm, value);
+		break;
 	case RESET_CONTROL_PORT:
 		if (value & RESET_CONTROL_CPU)
 			vm_end(vm, MULL_END_RESET, 0,
@@ -82,8 +89,13 @@ void platform_write(struct vm *vm, uint16_t port, uint8_t value)
 
 void platform_press_button(struct vm *vm)
 {
-	vm->platform.events |= MULL_GUEST_EVENT_BUTTON;
-	/* A press may have found nobody who listened and left the line
+	platform_tell(vm, MULL_GUEST_EVENT_BUTTON);
+}
+
+void platform_tell(struct vm *vm, uint8_t event)
+{
+	vm->platform.events |= event;
+	/* An event may have found nobody who listened and left the line
 	 * active; the next one must be an edge again. */
 	io_apic_set_line(vm, MULL_GUEST_EVENT_GSI, false);
 	io_apic_set_line(vm, MULL_GUEST_EVENT_GSI, true);

@@ -524,8 +524,8 @@ static void add_window(struct virtio_device *device)
 		      4, BITS(31, 0));
 }
 
-void virtio_add(struct vm *vm, struct virtio_device *device,
-		const struct virtio_type *type, uint32_t slot)
+void virtio_init(struct virtio_device *device, const struct virtio_type *type,
+		 uint32_t slot)
 {
 	static const struct pci_operations operations = {
 		.read = read_bar,
@@ -555,5 +555,11 @@ void virtio_add(struct vm *vm, struct virtio_device *device,
 			      type->config_size);
 	add_window(device);
 	pci_add_msix(function, BAR_MSIX_TABLE, BAR_MSIX_PENDING);
-	guest_pci_add(vm, function);
+}
+
+void virtio_add(struct vm *vm, struct virtio_device *device,
+		const struct virtio_type *type, uint32_t slot)
+{
+	virtio_init(device, type, slot);
+	guest_pci_add(vm, &device->function);
 }

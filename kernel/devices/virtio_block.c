@@ -234,8 +234,8 @@ static void put_config(struct virtio_device *device, uint32_t at,
 	memcpy(device->config + at, &value, size);
 }
 
-void virtio_block_add(struct vm *vm, struct virtio_block *block, uint32_t slot,
-		      uint32_t index)
+void virtio_block_init(struct vm *vm, struct virtio_block *block, uint32_t slot,
+		       uint32_t index)
 {
 	static const struct virtio_type type = {
 		.id = VIRTIO_ID_BLOCK,
@@ -249,7 +249,7 @@ void virtio_block_add(struct vm *vm, struct virtio_block *block, uint32_t slot,
 	};
 	const struct mull_disk *disk = &vm->description.disks[index];
 
-	virtio_add(vm, &block->device, &type, slot);
+	virtio_init(&block->device, &type, slot);
 	block->read_only = disk->flags & MULL_DISK_READ_ONLY;
 	if (block->read_only)
 		block->device.features |= FEATURE_READ_ONLY;

@@ -25,7 +25,7 @@ static const struct port_device {
 } devices[] = {
 	{ MULL_GUEST_UART_PORT, MULL_GUEST_UART_PORT + 7, read_uart,
 	  write_uart },
-	{ MULL_GUEST_SLEEP_CONTROL, MULL_GUEST_EVENT_PORT, platform_read,
+	{ MULL_GUEST_SLEEP_CONTROL, MULL_GUEST_PCI_EJECT, platform_read,
 	  platform_write },
 	{ 0x64, 0x64, platform_read, platform_write },	 /* keyboard's reset */
 	{ 0xcf9, 0xcf9, platform_read, platform_write }, /* chipset's reset */

@@ -118,8 +118,16 @@ static enum error hash_disks_step(struct load *load)
 	uint32_t number;
 	enum error error;
 
-	if (work->disk == MULL_DISK_MAX || !image->record) {
-		next_phase(work);
+	while (work->disk < MULL_DISK_MAX && !image->record) {
+		work->disk++;
+		image++;
+	}
+	if (work->disk == MULL_DISK_MAX) {
+		/* It was about a disk alone. */
+		if (!load->request.memory)
+			work->phase = LOAD_DONE;
+		else
+			next_phase(work);
 		return ERR_NONE;
 	}
 	number = load->request.vm->disks[work->disk].image;
@@ -248,6 +256,15 @@ void load_begin(struct load *load, const struct load_request *request)
 {
 	memset(load, 0, sizeof *load);
 	load->request = *request;
+}
+
+void load_begin_disk(struct load *load, const struct mull_vm *vm,
+		     uint32_t index, struct load_image image)
+{
+	memset(load, 0, sizeof *load);
+	load->request.vm = vm;
+	load->request.disks[index] = image;
+	load_work(load)->phase = LOAD_HASH_DISKS;
 }
 
 enum error load_step(struct load *load, bool *done)

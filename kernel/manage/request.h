@@ -42,6 +42,15 @@ enum error answer_wrong_state(struct answer *answer, const struct vm *vm);
 /* The records that the answer holds: room for one more, or NULL. */
 void *answer_add(struct answer *answer, size_t size);
 
+/*
+ * description_is_good - whether a VM can be so, beside those that are there
+ * @changes: the VM that will be so, and has its memory; NULL: a new one
+ *
+ * The first mistake becomes the answer's words.
+ */
+bool description_is_good(const struct mull_vm *description,
+			 const struct vm *changes, struct answer *answer);
+
 /* request_life.c */
 request_handler request_button, request_life, request_machine;
 /* request_debug.c */
@@ -50,6 +59,8 @@ request_handler request_inject, request_step, request_debug;
 request_handler request_audit; /* audit.c */
 /* request_create.c */
 request_handler request_describe, request_create, request_destroy;
+/* request_disk.c */
+request_handler request_plug, request_unplug, request_disks;
 /* request_show.c */
 request_handler request_info, request_list, request_show;
 /* request_record.c */

@@ -30,27 +30,30 @@ static void on_complaint(void *answer, int vm, enum mull_field field,
 		answer_words(answer, ERR_NONE, "%s", words);
 }
 
-/* Whether the draft can be one more beside the VMs that are there: those have
- * been checked, and keep what they have.  A refused one has its name only.
- * They stand where the package's were, since each VM has its own by now. */
-static bool draft_is_good(struct answer *answer)
+/* VMs that are there have been checked, and keep what they have.  A refused one
+ * has its name only.  They stand where the package's were, since each VM has
+ * its own by now. */
+bool description_is_good(const struct mull_vm *description,
+			 const struct vm *changes, struct answer *answer)
 {
 	struct mull_vm *all = boot_package.vms;
 	bool bad[MULL_VM_MAX] = { false };
 	uint32_t kinds[MULL_IMAGE_MAX] = { 0 }, images = 0, count = 0;
-	struct mull_limits limits = { .cpu_count = arch_cpu_count(),
-				      .memory_free = frames_free() * FRAME_SIZE,
-				      .bad_ones_count = true };
+	struct mull_limits limits = {
+		.cpu_count = arch_cpu_count(),
+		.memory_free = changes ? 0 : frames_free() * FRAME_SIZE,
+		.bad_ones_count = true
+	};
 
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
-		if (!vms[i])
+		if (!vms[i] || vms[i] == changes)
 			continue;
 		memset(&all[count], 0, sizeof *all);
 		memcpy(&all[count], &vms[i]->description,
 		       vms[i]->vcpu_count ? sizeof *all : sizeof all->name);
 		bad[count++] = true;
 	}
-	all[count++] = draft; /* a number is free for it */
+	all[count++] = *description; /* a number is free for it */
 	for (uint32_t i = 0; i < MULL_IMAGE_MAX; i++) {
 		kinds[i] = image_kind(i);
 		if (image_find(i).record)
@@ -72,7 +75,7 @@ enum error request_create(const struct asked *asked, struct answer *answer)
 		return answer_words(answer, ERR_NO_MEMORY,
 				    "there are %u VMs, and no more can be",
 				    MULL_VM_MAX);
-	if (!draft_is_good(answer))
+	if (!description_is_good(&draft, NULL, answer))
 		return ERR_BAD_REQUEST;
 	vm = vm_create(&draft, number, NULL);
 	if (!vm)

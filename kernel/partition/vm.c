@@ -3,6 +3,7 @@
  * A VM's life: made, started, ended, started again, destroyed.  All of its work
  * is done in small steps by its home CPU, that of vCPU 0.
  */
+#include "vm_attach.h"
 #include "vm_devices.h"
 #include "vm_memory.h"
 #include <mullion/arch.h>
@@ -190,8 +191,10 @@ static void begin_load(struct vm *vm)
 		.tsc_khz = arch_time_khz(),
 	};
 
-	for (uint32_t i = 0; i < MULL_DISK_MAX && vm->disks[i]; i++)
-		request.disks[i] = image_find(vm->description.disks[i].image);
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		if (vm->disks[i])
+			request.disks[i] =
+				image_find(vm->description.disks[i].image);
 	load_begin(&vm->load, &request);
 	begin_phase(vm, PHASE_LOAD);
 }
@@ -471,7 +474,9 @@ static void obey_commands(struct vm *vm)
 		obey_reset(vm);
 	if (take_command(vm, MULL_COMMAND_START) && vm_state_rests(vm->state))
 		vm_start(vm);
-	if (take_command(vm, MULL_COMMAND_DESTROY) &&
+	/* What is under way with a disk comes to its end first. */
+	if (has_command(vm, MULL_COMMAND_DESTROY) && !vm_attaches(vm) &&
+	    take_command(vm, MULL_COMMAND_DESTROY) &&
 	    vm_state_rests(vm->state)) {
 		atomic_store(&vm->state, MULL_VM_DESTROYED);
 		for (uint32_t i = 0; i < vm->vcpu_count; i++)
@@ -487,9 +492,8 @@ void vm_command(struct vm *vm, enum mull_command command)
 	arch_kick(vm_home(vm));
 }
 
-bool vm_work(struct vm *vm)
+static bool life_work(struct vm *vm)
 {
-	obey_commands(vm);
 	/* None of its vCPUs can end it any more, when all have paused. */
 	if (vm->pausing && atomic_load(&vm->paused) == vm->vcpu_count &&
 	    atomic_load(&vm->state) == MULL_VM_RUNNING)
@@ -524,4 +528,13 @@ bool vm_work(struct vm *vm)
 		return true;
 	}
 	return false;
+}
+
+bool vm_work(struct vm *vm)
+{
+	bool more;
+
+	obey_commands(vm);
+	more = vm_attaches(vm) && vm_attach_work(vm);
+	return life_work(vm) || more;
 }

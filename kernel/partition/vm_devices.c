@@ -18,27 +18,26 @@ static uint32_t pages_for(uint64_t bytes)
 	return (uint32_t)((bytes + PAGE_SIZE - 1) / PAGE_SIZE);
 }
 
-static enum error make_disk(struct vm *vm, uint32_t index)
+struct virtio_block *vm_devices_make_disk(struct vm *vm, uint32_t index)
 {
 	uint64_t room = vm->description.disks[index].room / FRAME_SIZE;
 	struct virtio_block *disk = page_alloc(PAGES(struct virtio_block));
 
 	if (!disk)
-		return ERR_NO_MEMORY;
-	vm->disks[index] = disk;
-	if (room) {
-		if (room > PAGE_RUN_MAX * PAGE_SIZE / sizeof *disk->room)
-			return ERR_NO_MEMORY;
+		return NULL;
+	if (room && room <= PAGE_RUN_MAX * PAGE_SIZE / sizeof *disk->room) {
 		disk->room = page_alloc(pages_for(room * sizeof *disk->room));
-		if (!disk->room)
-			return ERR_NO_MEMORY;
-		disk->room_frames = (uint32_t)room;
+		disk->room_frames = disk->room ? (uint32_t)room : 0;
 	}
-	virtio_block_add(vm, disk, SLOT_DISK + index, index);
-	return ERR_NONE;
+	if (disk->room_frames != room) {
+		vm_devices_free_disk(disk);
+		return NULL;
+	}
+	virtio_block_init(vm, disk, SLOT_DISK + index, index);
+	return disk;
 }
 
-static void free_disk(struct virtio_block *disk)
+void vm_devices_free_disk(struct virtio_block *disk)
 {
 	if (disk->room)
 		page_free(disk->room,
@@ -48,12 +47,15 @@ static void free_disk(struct virtio_block *disk)
 
 static enum error make_disks(struct vm *vm)
 {
-	enum error error = ERR_NONE;
-
-	for (uint32_t i = 0; !error && i < MULL_DISK_MAX; i++)
-		if (vm->description.disks[i].kind != MULL_DISK_NONE)
-			error = make_disk(vm, i);
-	return error;
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++) {
+		if (vm->description.disks[i].kind == MULL_DISK_NONE)
+			continue;
+		vm->disks[i] = vm_devices_make_disk(vm, i);
+		if (!vm->disks[i])
+			return ERR_NO_MEMORY;
+		guest_pci_add(vm, &vm->disks[i]->device.function);
+	}
+	return ERR_NONE;
 }
 
 enum error vm_devices_make(struct vm *vm)
@@ -70,22 +72,27 @@ enum error vm_devices_make(struct vm *vm)
 	return make_disks(vm);
 }
 
+enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
+				 struct virtio_block *disk, const char **words)
+{
+	struct load_image image = image_find(
+		vm->description.disks[index].image);
+	enum error error = memory_disk_open(&disk->disk, &image, disk->room,
+					    disk->room_frames, words);
+
+	if (!error)
+		virtio_block_start(disk);
+	return error;
+}
+
 enum error vm_devices_start(struct vm *vm, const char **words)
 {
 	enum error error = ERR_NONE;
 
-	for (uint32_t i = 0; !error && i < MULL_DISK_MAX; i++) {
-		struct virtio_block *disk = vm->disks[i];
-		struct load_image image;
-
-		if (!disk)
-			continue;
-		image = image_find(vm->description.disks[i].image);
-		error = memory_disk_open(&disk->disk, &image, disk->room,
-					 disk->room_frames, words);
-		if (!error)
-			virtio_block_start(disk);
-	}
+	for (uint32_t i = 0; !error && i < MULL_DISK_MAX; i++)
+		if (vm->disks[i])
+			error = vm_devices_start_disk(vm, i, vm->disks[i],
+						      words);
 	return error;
 }
 
@@ -93,7 +100,7 @@ void vm_devices_free(struct vm *vm)
 {
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
 		if (vm->disks[i])
-			free_disk(vm->disks[i]);
+			vm_devices_free_disk(vm->disks[i]);
 	if (vm->entropy)
 		page_free(vm->entropy, PAGES(struct virtio_device));
 }

@@ -3,6 +3,7 @@
 #ifndef MULLION_VM_DEVICES_H
 #define MULLION_VM_DEVICES_H
 
+#include <mullion/virtio_block.h>
 #include <mullion/vm.h>
 
 /* Those that its description asks for; ERR_NO_MEMORY leaves some made. */
@@ -10,6 +11,12 @@ enum error vm_devices_make(struct vm *vm);
 /* Its frames are there, and will be zeroed: disks have their media.
  * An error comes with words. */
 enum error vm_devices_start(struct vm *vm, const char **words);
+/* Disk @index of its description alone, not on the bus yet; NULL: no memory. */
+struct virtio_block *vm_devices_make_disk(struct vm *vm, uint32_t index);
+void vm_devices_free_disk(struct virtio_block *disk);
+/* Gives it its medium, once its frames are there. */
+enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
+				 struct virtio_block *disk, const char **words);
 /* Those that were made. */
 void vm_devices_free(struct vm *vm);
 

@@ -161,6 +161,37 @@ enum error vm_memory_take(struct vm *vm, const char **words)
 	return ERR_NO_MEMORY;
 }
 
+enum error vm_memory_take_room(struct vm *vm, struct virtio_block *disk)
+{
+	for (uint32_t i = 0; i < disk->room_frames; i++) {
+		if (frame_take(owner_of(vm), 1, &disk->room[i]) == ERR_NONE)
+			continue;
+		while (i--)
+			frame_give(owner_of(vm), disk->room[i]);
+		return ERR_NO_MEMORY;
+	}
+	return ERR_NONE;
+}
+
+void vm_memory_give_room(struct vm *vm, struct virtio_block *disk)
+{
+	for (uint32_t i = 0; i < disk->room_frames; i++)
+		frame_give(owner_of(vm), disk->room[i]);
+}
+
+bool vm_memory_clear_room(struct virtio_block *disk, uint64_t *at)
+{
+	uint32_t frame = (uint32_t)(*at / FRAME_SIZE);
+	uint8_t *window;
+
+	if (frame == disk->room_frames)
+		return true;
+	window = arch_window(hpa((uint64_t)disk->room[frame] << FRAME_SHIFT));
+	memset(window + *at % FRAME_SIZE, 0, CLEAR_PIECE);
+	*at += CLEAR_PIECE;
+	return false;
+}
+
 bool vm_memory_clear_piece(struct vm *vm, bool disks)
 {
 	uint32_t count = disks ? all_frames(vm) : vm->frame_count;

@@ -4,6 +4,7 @@
 #ifndef PARTITION_VM_MEMORY_H
 #define PARTITION_VM_MEMORY_H
 
+#include <mullion/virtio_block.h>
 #include <mullion/vm.h>
 
 /* RAM starts at 0 and makes room for MMIO below 4 GiB. */
@@ -12,6 +13,12 @@ void vm_memory_lay_out(struct vm *vm);
 /* Frames and page tables; after an error, with words, it has none of them. */
 enum error vm_memory_take(struct vm *vm, const char **words);
 void vm_memory_give(struct vm *vm);
+
+/* The same for the room of a disk that comes alone. */
+enum error vm_memory_take_room(struct vm *vm, struct virtio_block *disk);
+void vm_memory_give_room(struct vm *vm, struct virtio_block *disk);
+/* Zeroes it from byte @at on; whether all of it is done. */
+bool vm_memory_clear_room(struct virtio_block *disk, uint64_t *at);
 
 /* Zeroes the next piece, of the disks' rooms too if @disks; whether all is
  * done. */

@@ -5,8 +5,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <mullion/log.h>
 #include <mullion/vm.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct vm vm;
@@ -35,6 +37,26 @@ void vm_end(struct vm *of, enum mull_end_reason why, uint32_t code,
 	va_end(arguments);
 	reason = why;
 	ends++;
+}
+
+uint32_t vm_home(const struct vm *of)
+{
+	assert_ptr_equal(of, &vm);
+	return 0;
+}
+
+bool vm_interrupt(struct vm *of, const struct apic_message *message)
+{
+	(void)of;
+	(void)message;
+	fail_msg("there is no MSI-X");
+	return false;
+}
+
+_Noreturn void panic(const char *format, ...)
+{
+	fail_msg("panic: %s", format);
+	abort();
 }
 
 static int fresh(void **state)
@@ -117,11 +139,50 @@ static void each_press_is_an_edge(void **state)
 	assert_int_equal(platform_read(&vm, 0x603), 0);
 }
 
+/* The registers of the DSDT's methods: each slot is told once. */
+static void devices_come_and_go(void **state)
+{
+	static const struct pci_operations nothing;
+	static struct pci_function one, other;
+
+	(void)state;
+	one = (struct pci_function){ .operations = &nothing, .slot = 3 };
+	other = (struct pci_function){ .operations = &nothing, .slot = 2 };
+	pci_function_init(&one, 1, 2, 3);
+	pci_function_init(&other, 1, 2, 3);
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_COMES), 0xff);
+	guest_pci_plug(&vm, &one);
+	guest_pci_plug(&vm, &other);
+	assert_int_equal(edges, 2);
+	assert_int_equal(platform_read(&vm, 0x603), MULL_GUEST_EVENT_PCI);
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_COMES), 2);
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_COMES), 3);
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_COMES), 0xff);
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_GOES), 0xff);
+	/* The guest lets go of what it was asked for, and of nothing else. */
+	platform_write(&vm, MULL_GUEST_PCI_EJECT, 3);
+	platform_write(&vm, MULL_GUEST_PCI_EJECT, 0xff);
+	assert_false(guest_pci_is_empty(&vm.pci, 3));
+	guest_pci_unplug(&vm, 3);
+	assert_int_equal(edges, 3);
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_GOES), 3);
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_GOES), 0xff);
+	assert_false(guest_pci_is_empty(&vm.pci, 3));
+	platform_write(&vm, MULL_GUEST_PCI_EJECT, 3);
+	assert_true(guest_pci_is_empty(&vm.pci, 3));
+	/* The next guest does not see what was to go. */
+	guest_pci_unplug(&vm, 2);
+	guest_pci_reset(&vm);
+	assert_true(guest_pci_is_empty(&vm.pci, 2));
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_GOES), 0xff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
 		TEST(only_s5_with_enable_powers_off),
+		TEST(devices_come_and_go),
 		TEST(the_reset_register_resets),
 		TEST(a_pc_is_reset_in_two_more_ways),
 		TEST(the_button_is_an_event_that_a_read_takes),

@@ -81,6 +81,16 @@ void load_begin(struct load *load, const struct load_request *request)
 	loads++;
 }
 
+void load_begin_disk(struct load *load, const struct mull_vm *of,
+		     uint32_t index, struct load_image image)
+{
+	(void)load;
+	(void)of;
+	(void)index;
+	(void)image;
+	fail_msg("no disk comes");
+}
+
 enum error load_step(struct load *load, bool *done)
 {
 	if (load_error)

@@ -82,8 +82,8 @@ int mull_ask_record(struct mull *mull, enum mull_command command, uint32_t vm,
 	return answer.length ? MULL_OK : mull_bad_answer(mull);
 }
 
-int mull_ask_list(struct mull *mull, enum mull_command command, void *list,
-		  size_t size, size_t room, size_t *count)
+int mull_ask_list_of(struct mull *mull, enum mull_command command, uint32_t vm,
+		     void *list, size_t size, size_t room, size_t *count)
 {
 	struct mull_answer answer = { .value = 0 };
 	uint64_t from;
@@ -94,7 +94,7 @@ int mull_ask_list(struct mull *mull, enum mull_command command, void *list,
 		int error;
 
 		from = answer.value;
-		error = mull_ask(mull, command, 0, from, &answer);
+		error = mull_ask(mull, command, vm, from, &answer);
 		if (error)
 			return error;
 		got = answer.length / size;
@@ -105,6 +105,12 @@ int mull_ask_list(struct mull *mull, enum mull_command command, void *list,
 		*count += got;
 	} while (answer.value > from); /* never the same twice */
 	return MULL_OK;
+}
+
+int mull_ask_list(struct mull *mull, enum mull_command command, void *list,
+		  size_t size, size_t room, size_t *count)
+{
+	return mull_ask_list_of(mull, command, 0, list, size, room, count);
 }
 
 /* ---- what there is ------------------------------------------------------ */

@@ -163,6 +163,21 @@ int mull_debug(struct mull *mull, uint32_t vm, bool on);
 /* The vCPU alone does one instruction; then the VM is paused. */
 int mull_step(struct mull *mull, uint32_t vm, uint32_t vcpu);
 
+/* ---- disks ------------------------------------------------------------- */
+
+/*
+ * mull_plug, mull_unplug - give a VM a disk, or take it away
+ * @disk: as in a VM's description
+ * @number: what it becomes
+ *
+ * They have only begun when they return: mull_disks() tells the state.
+ */
+int mull_plug(struct mull *mull, uint32_t vm, const struct mull_disk *disk,
+	      uint32_t *number);
+int mull_unplug(struct mull *mull, uint32_t vm, uint32_t number);
+int mull_disks(struct mull *mull, uint32_t vm,
+	       struct mull_disk_status disks[MULL_DISK_MAX], size_t *count);
+
 /* ---- images ------------------------------------------------------------- */
 
 int mull_images(struct mull *mull,

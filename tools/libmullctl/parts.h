@@ -47,6 +47,9 @@ int mull_fail(struct mull *mull, int error, const char *format, ...)
 int mull_ask_record(struct mull *mull, enum mull_command command, uint32_t vm,
 		    uint64_t argument, void *record, size_t size);
 /* calls.c: all records of a command that tells by its value where to go on. */
+int mull_ask_list_of(struct mull *mull, enum mull_command command, uint32_t vm,
+		     void *list, size_t size, size_t room, size_t *count);
+/* The same for what is not about a VM. */
 int mull_ask_list(struct mull *mull, enum mull_command command, void *list,
 		  size_t size, size_t room, size_t *count);
 /* The words for, and the error, that an answer breaks the protocol. */

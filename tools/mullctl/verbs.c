@@ -64,6 +64,18 @@ const struct verb verbs[] = {
 	  "are uploaded first. cpus: 2 takes two processors that are free. "
 	  "It stands still until it is started.",
 	  verb_create, true },
+	{ "disks", "VM", 1, 1, "show a VM's disks",
+	  "What they are made of, how much of the room for changes is used, "
+	  "and what was read and written since the VM started.",
+	  verb_disks, true },
+	{ "attach", "VM IMAGE", 2, 2, "give a VM a disk, also while it runs",
+	  "IMAGE is an image of kind disk, or a file that is uploaded first. "
+	  "What the VM writes is its own, and gone when it stops. The disk "
+	  "stays until it is detached or the VM is destroyed.",
+	  verb_attach, true },
+	{ "detach", "VM DISK", 2, 2, "take a disk from a VM",
+	  "By its number. A guest that runs is asked to let go of it first.",
+	  verb_detach, true },
 	{ "images", "", 0, 0, "show the images that VMs can be made of",
 	  "Kernels and initial RAM disks, with their sizes and SHA-256.",
 	  verb_images, true },
@@ -138,7 +150,7 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show version info start stop reset pause resume destroy inject " \
-	"create images upload download delete dump debug " \
+	"create disks attach detach images upload download delete dump debug " \
 	"console log events stats top trace audit shutdown reboot "
 
 const struct option_row option_rows[] = {
@@ -196,6 +208,10 @@ const struct option_row option_rows[] = {
 	  "what the image is (as the file looks; else initrd)" },
 	{ OPTION_REPLACE, 0, "replace", NULL, "upload create ",
 	  "delete an image that has the name and other contents" },
+	{ OPTION_READ_ONLY, 0, "read-only", NULL, "attach ",
+	  "the VM cannot write it" },
+	{ OPTION_ROOM, 0, "room", "SIZE", "attach ",
+	  "memory for what is written (enough for all of the disk)" },
 	{ OPTION_START, 0, "start", NULL, "create ", "start it, too" },
 	{ OPTION_FOLLOW, 'f', "follow", NULL, "log events ",
 	  "go on until interrupted" },
@@ -218,8 +234,9 @@ const struct option_row option_rows[] = {
 	{ OPTION_WAIT, 0, "wait", NULL, "start ", "return when it runs" },
 	{ OPTION_FORCE, 0, "force", NULL, "stop ",
 	  "end it without asking the guest" },
-	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "start stop ",
-	  "wait so long (start: 60; stop: 30, until it is ended)" },
+	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "start stop attach detach ",
+	  "wait so long (start: 60; others: 30; what is not stopped then is "
+	  "ended)" },
 	{ OPTION_VCPU, 0, "vcpu", "N", "inject ",
 	  "the VM's processor, from 0" },
 	{ OPTION_NO_REBOOT, 0, "no-reboot", NULL, "run ",

@@ -47,6 +47,8 @@ enum option_id {
 	OPTION_NAME,
 	OPTION_KIND,
 	OPTION_REPLACE,
+	OPTION_READ_ONLY,
+	OPTION_ROOM,
 	OPTION_START,
 	OPTION_BATCH,
 	OPTION_INTERVAL,
@@ -117,6 +119,9 @@ int verb_reset(const struct options *options);
 int verb_pause(const struct options *options);
 int verb_resume(const struct options *options);
 int verb_destroy(const struct options *options);
+int verb_disks(const struct options *options);
+int verb_attach(const struct options *options);
+int verb_detach(const struct options *options);
 int verb_console(const struct options *options);
 int verb_log(const struct options *options);
 int verb_events(const struct options *options);
