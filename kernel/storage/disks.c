@@ -43,6 +43,17 @@ static struct block_partition *find(const char *name)
 }
 
 /* Which of two a manifest means nobody can say, so nobody gets one of them. */
+static void refuse_both(struct block_partition *one,
+			struct block_partition *other)
+{
+	if (!one->refusal)
+		log_write(LOG_WARNING "disk %s: partition '%s' cannot be used "
+				      "either: one on %s has its name",
+			  one->device->name, one->name, other->device->name);
+	one->refusal = other->refusal = "there is another one of that name";
+	one->size = other->size = 0;
+}
+
 enum error block_partition_add(const struct block_partition *partition)
 {
 	uint32_t pages = round_up(PARTITIONS_MAX * sizeof *partition,
@@ -55,10 +66,8 @@ enum error block_partition_add(const struct block_partition *partition)
 	if (!partitions || partition_count == PARTITIONS_MAX)
 		return ERR_NO_MEMORY;
 	partitions[partition_count] = *partition;
-	if (same) {
-		same->refusal = "there is another one of that name";
-		partitions[partition_count].refusal = same->refusal;
-	}
+	if (same)
+		refuse_both(same, &partitions[partition_count]);
 	partition_count++;
 	return ERR_NONE;
 }
@@ -104,24 +113,16 @@ static enum error read_sectors(void *context, uint64_t sector, void *to,
 static void add_partition(struct block_device *device,
 			  const struct gpt_partition *entry)
 {
-	uint64_t sectors = entry->last - entry->first + 1;
 	struct block_partition partition = {
 		.device = device,
 		.first = entry->first,
-		.size = sectors * device->sector_size,
 		.refusal = entry->refusal,
 	};
 	const struct block_partition *added;
 
-	if (!entry->name[0] || entry->refusal) {
-		log_write(LOG_WARNING "disk %s: partition '%s' from sector %lu "
-				      "cannot be used: %s",
-			  device->name, entry->name, entry->first,
-			  entry->refusal);
-		if (!entry->name[0])
-			return;
-		partition.size = 0;
-	}
+	if (!entry->refusal)
+		partition.size = (entry->last - entry->first + 1) *
+				 device->sector_size;
 	memcpy(partition.name, entry->name, sizeof entry->name);
 	if (block_partition_add(&partition) != ERR_NONE) {
 		log_write(LOG_WARNING "disk %s: no room for partition '%s'",
@@ -129,12 +130,11 @@ static void add_partition(struct block_device *device,
 		return;
 	}
 	added = &partitions[partition_count - 1];
-	if (entry->refusal)
-		return;
 	if (added->refusal)
-		log_write(LOG_WARNING "disk %s: partition '%s' cannot be "
-				      "used: %s",
-			  device->name, added->name, added->refusal);
+		log_write(LOG_WARNING "disk %s: partition '%s' from sector %lu "
+				      "cannot be used: %s",
+			  device->name, added->name, added->first,
+			  added->refusal);
 	else
 		log_write("disk %s: partition '%s', %lu KiB from sector %lu",
 			  device->name, added->name, added->size / KIB(1),
