@@ -10,7 +10,7 @@
 #include <mullion/virtio_pci.h>
 #include <string.h>
 
-#define DISKS_MAX 4
+#define DISKS_MAX 8
 #define VIRTIO_ID_BLOCK 2
 #define QUEUE 0
 #define COMMAND_MAX KIB(256)
