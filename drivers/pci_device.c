@@ -58,22 +58,20 @@ static uint32_t command(const struct pci_device *device)
 }
 
 uint8_t pci_capability(const struct pci_device *device, uint8_t id,
-		       uint8_t after)
+		       uint32_t number)
 {
-	uint8_t at = PCI_CAPABILITIES;
+	uint8_t at;
 
 	if (!(pci_get_32(device, PCI_COMMAND) & PCI_STATUS_CAPABILITIES))
 		return 0;
-	at = pci_get_32(device, at) & 0xfc;
-	/* @found: behind @after.  A list that loops ends by its count. */
-	for (uint32_t count = 0, found = !after;
+	at = pci_get_32(device, PCI_CAPABILITIES) & 0xfc;
+	for (uint32_t count = 0;
 	     count < PCI_CAPABILITY_COUNT && at >= PCI_CAPABILITY_FIRST;
 	     count++) {
 		uint32_t header = pci_get_32(device, at);
 
-		if (found && (header & 0xff) == id)
+		if ((header & 0xff) == id && number-- == 0)
 			return at;
-		found |= at == after;
 		at = header >> 8 & 0xfc;
 	}
 	return 0;

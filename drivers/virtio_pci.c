@@ -77,10 +77,11 @@ static void take_area(struct pci_device *pci, uint8_t at,
 /* The first of each kind that can be used is the one. */
 enum error virtio_pci_open(struct virtio_pci *device, struct pci_device *pci)
 {
-	uint8_t at = 0;
+	uint8_t at;
 
 	*device = (struct virtio_pci){ .pci = pci };
-	while ((at = pci_capability(pci, PCI_CAPABILITY_VENDOR, at))) {
+	for (uint32_t i = 0;
+	     (at = pci_capability(pci, PCI_CAPABILITY_VENDOR, i)); i++) {
 		if (at > CAP_LAST)
 			continue;
 		switch (pci_get_32(pci, at + CAP_TYPE) >> 24) {

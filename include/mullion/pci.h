@@ -51,14 +51,15 @@ uint32_t pci_get_32(const struct pci_device *device, uint8_t offset);
 
 /*
  * pci_capability - where in configuration space capability @id is
- * @after: 0, or where the search last ended
+ * @number: 0 for the first one of that id, and so on
  *
- * Returns 0 when there is none (any more).
+ * Returns 0 when there are no more: at the list's end, or after as many as can
+ * be, where the list is a ring.
  */
 #define PCI_CAPABILITY_MSIX 0x11
 #define PCI_CAPABILITY_VENDOR 0x09
 uint8_t pci_capability(const struct pci_device *device, uint8_t id,
-		       uint8_t after);
+		       uint32_t number);
 
 /*
  * pci_own - make @owner the driver of @device, which may read and write

@@ -62,8 +62,10 @@ static void out_32(uint16_t port, uint32_t value)
 		config_address = value;
 	else if (word == 4)
 		config[4] = (value & ~0x3fffu) | 4;
-	else if (word == 1 || word == 5)
-		config[word] = value;
+	else if (word == 1)
+		config[1] = (config[1] & 0xffff0000) | (value & 0xffff);
+	else if (word == 5)
+		config[5] = value;
 }
 
 /* A word of it is anything. */

@@ -131,10 +131,9 @@ static void capabilities_are_found_in_turn(void **state)
 	fake_pci_add_capability(function, 0xfc, PCI_CAPABILITY_VENDOR, 0);
 	assert_int_equal(pci_capability(device, PCI_CAPABILITY_VENDOR, 0),
 			 0xfc);
-	assert_int_equal(pci_capability(device, PCI_CAPABILITY_VENDOR, 0xfc),
+	assert_int_equal(pci_capability(device, PCI_CAPABILITY_VENDOR, 1),
 			 0x98);
-	assert_int_equal(pci_capability(device, PCI_CAPABILITY_VENDOR, 0x98),
-			 0);
+	assert_int_equal(pci_capability(device, PCI_CAPABILITY_VENDOR, 2), 0);
 	assert_int_equal(pci_capability(device, PCI_CAPABILITY_MSIX, 0), 0x40);
 	assert_int_equal(pci_capability(device, 1, 0), 0);
 }
@@ -145,8 +144,9 @@ static void a_list_that_loops_ends(void **state)
 	fake_pci_add_capability(function, 0x40, PCI_CAPABILITY_VENDOR, 0);
 	function->config[0x10] |= 0x4000;
 	assert_int_equal(pci_capability(device, PCI_CAPABILITY_MSIX, 0), 0);
-	assert_int_equal(pci_capability(device, PCI_CAPABILITY_VENDOR, 0x80),
-			 0);
+	assert_int_equal(pci_capability(device, PCI_CAPABILITY_VENDOR, 47),
+			 0x40);
+	assert_int_equal(pci_capability(device, PCI_CAPABILITY_VENDOR, 48), 0);
 	function->config[13] = 0x3c; /* into the header */
 	assert_int_equal(pci_capability(device, 0, 0), 0);
 }
