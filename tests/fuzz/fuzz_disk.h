@@ -68,12 +68,13 @@ static void out_32(uint16_t port, uint32_t value)
 		config[5] = value;
 }
 
-/* A word of it is anything. */
+/* A word of it is anything, but for where its registers are. */
 static void damage_config(void)
 {
 	if (any(1) & 1)
 		config[any(1) % 64] = (uint32_t)any(4);
 	config[4] = (uint32_t)BAR_AT | 4;
+	config[5] = BAR_AT >> 32;
 }
 
 static uint64_t on_read(hpa_t at, uint32_t size)
