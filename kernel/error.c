@@ -40,6 +40,8 @@ const char *error_text(enum error error)
 		return "the name is taken";
 	case ERR_WRONG_STATE:
 		return "not possible in the state that it is in";
+	case ERR_DEVICE:
+		return "the device has failed";
 	case ERR_COUNT:
 		break;
 	}

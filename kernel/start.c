@@ -2,6 +2,7 @@
 /* The kernel's start: memory, package, partitions; then every CPU loops. */
 #include <mullion/arch.h>
 #include <mullion/bits.h>
+#include <mullion/block.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/cpuid.h>
 #include <mullion/frame_pool.h>
@@ -156,6 +157,7 @@ _Noreturn void kernel_main(const struct mull_boot_info *boot)
 	log_write("%lu MiB free for guests, %lu KiB used by the hypervisor",
 		  frames_free() * FRAME_SIZE / MIB(1),
 		  pages_in_use() * PAGE_SIZE / KIB(1));
+	storage_start();
 	if (make_vms() == 0)
 		log_write("no VM can be started; what now? Make a package "
 			  "with `mullctl pack MANIFEST -o DIR`");

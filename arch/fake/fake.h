@@ -54,6 +54,21 @@ extern void (*fake_port_out)(uint16_t port, uint8_t value);
 extern uint32_t (*fake_port_in32)(uint16_t port);
 extern void (*fake_port_out32)(uint16_t port, uint32_t value);
 
+/* ---- registers of devices ------------------------------------------------ */
+
+/* NULL: reads give all ones, and writes go nowhere. */
+extern uint64_t (*fake_mmio_read)(hpa_t at, uint32_t size);
+extern void (*fake_mmio_write)(hpa_t at, uint32_t size, uint64_t value);
+
+#define FAKE_MESSAGES 4
+/* What arch_connect_message() has given away: number N has data 0x60 + N. */
+extern uint32_t fake_message_count;
+extern struct fake_message {
+	uint32_t cpu;
+	void (*handler)(void *context);
+	void *context;
+} fake_messages[FAKE_MESSAGES];
+
 /* ---- virtualization ----------------------------------------------------- */
 
 struct fake_mapping {

@@ -91,6 +91,7 @@ extern uint32_t cpu_count;
 
 #define VECTOR_TIMER 0x40
 #define VECTOR_ISA 0x50 /* + line */
+#define VECTOR_MESSAGE 0x60 /* + number */
 #define VECTOR_SPURIOUS 0xff
 
 /* descriptors.c: make and load this CPU's tables. */

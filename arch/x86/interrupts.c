@@ -33,6 +33,17 @@ void interrupt_handle(struct interrupt_frame *frame);
 #define ISA_LINES 16
 static void (*isa_handlers[ISA_LINES])(void);
 
+/* "Message Address Register Format": to one CPU, by its APIC ID */
+#define MESSAGE_ADDRESS 0xfee00000
+#define MESSAGE_DESTINATION BITS(19, 12)
+
+#define MESSAGES_MAX 16
+static struct message_handler {
+	void (*handle)(void *context);
+	void *context;
+} message_handlers[MESSAGES_MAX];
+static uint32_t message_count;
+
 static void set_gate(uint32_t vector, uint32_t stack)
 {
 	uint64_t entry = (uint64_t)interrupt_entries + 16 * vector;
@@ -126,6 +137,7 @@ static void on_nmi(struct interrupt_frame *frame)
 void interrupt_handle(struct interrupt_frame *frame)
 {
 	uint64_t line = frame->vector - VECTOR_ISA;
+	uint64_t message = frame->vector - VECTOR_MESSAGE;
 
 	if (frame->vector == VECTOR_NMI) {
 		on_nmi(frame);
@@ -139,6 +151,9 @@ void interrupt_handle(struct interrupt_frame *frame)
 		apic_timer_fired();
 	if (line < ISA_LINES && isa_handlers[line])
 		isa_handlers[line]();
+	if (message < message_count)
+		message_handlers[message].handle(
+			message_handlers[message].context);
 	apic_end_of_interrupt();
 }
 
@@ -149,6 +164,23 @@ enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void))
 	isa_handlers[isa_line] = handler;
 	return apic_connect_isa(isa_line, VECTOR_ISA + isa_line,
 				cpu_self()->apic_id);
+}
+
+enum error arch_connect_message(uint32_t cpu, void (*handler)(void *context),
+				void *context, struct arch_message *message)
+{
+	uint32_t destination = cpu_at(cpu)->apic_id;
+
+	if (destination > 0xff)
+		return ERR_UNSUPPORTED; /* that takes interrupt remapping */
+	if (message_count == MESSAGES_MAX)
+		return ERR_NO_MEMORY;
+	message_handlers[message_count] = (struct message_handler){ handler,
+								    context };
+	message->address = MESSAGE_ADDRESS |
+			   field_make(MESSAGE_DESTINATION, destination);
+	message->data = VECTOR_MESSAGE + message_count++;
+	return ERR_NONE;
 }
 
 void arch_take_interrupts(void)

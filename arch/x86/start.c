@@ -43,6 +43,43 @@ void arch_port_out32(uint16_t port, uint32_t value)
 	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
+/* x86 keeps the order of stores; uncached accesses keep theirs. */
+uint64_t arch_mmio_read(hpa_t at, uint32_t size)
+{
+	const volatile void *from = arch_direct(at);
+
+	switch (size) {
+	case 1:
+		return *(const volatile uint8_t *)from;
+	case 2:
+		return *(const volatile uint16_t *)from;
+	case 4:
+		return *(const volatile uint32_t *)from;
+	default:
+		return *(const volatile uint64_t *)from;
+	}
+}
+
+void arch_mmio_write(hpa_t at, uint32_t size, uint64_t value)
+{
+	volatile void *to = arch_direct(at);
+
+	__asm__ volatile("" : : : "memory");
+	switch (size) {
+	case 1:
+		*(volatile uint8_t *)to = (uint8_t)value;
+		break;
+	case 2:
+		*(volatile uint16_t *)to = (uint16_t)value;
+		break;
+	case 4:
+		*(volatile uint32_t *)to = (uint32_t)value;
+		break;
+	default:
+		*(volatile uint64_t *)to = value;
+	}
+}
+
 void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4])
 {
 	struct cpuid r = cpuid(leaf, subleaf);

@@ -84,6 +84,12 @@ void arch_port_out8(uint16_t port, uint8_t value);
 uint32_t arch_port_in32(uint16_t port);
 void arch_port_out32(uint16_t port, uint32_t value);
 
+/* A register of 1, 2, 4 or 8 bytes, naturally aligned, in memory that was
+ * mapped as ARCH_MAP_DEVICE.  All that was written to memory before is seen by
+ * the device that then sees the register change. */
+uint64_t arch_mmio_read(hpa_t at, uint32_t size);
+void arch_mmio_write(hpa_t at, uint32_t size, uint64_t value);
+
 /* The processor's own CPUID; registers in the order EAX, EBX, ECX, EDX. */
 void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t registers[4]);
 
@@ -92,6 +98,21 @@ bool arch_random(uint64_t *value);
 
 /* Route an ISA interrupt of the machine to the service CPU, as @handler. */
 enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void));
+
+/* What a device writes where, to interrupt. */
+struct arch_message {
+	uint64_t address;
+	uint32_t data;
+};
+
+/*
+ * arch_connect_message - find a vector of @cpu's that calls @handler(@context)
+ *
+ * At start only.  Returns ERR_NO_MEMORY when all are in use, or
+ * ERR_UNSUPPORTED when no message can be sent to that CPU.
+ */
+enum error arch_connect_message(uint32_t cpu, void (*handler)(void *context),
+				void *context, struct arch_message *message);
 
 /* The FPU must not be used outside such a pair: it holds a guest's state. */
 void arch_fpu_begin(void);

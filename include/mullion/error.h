@@ -23,6 +23,7 @@ enum error {
 	ERR_TIMEOUT = 15,	  /* the hardware did not answer in time */
 	ERR_EXISTS = 16,	  /* the name is taken */
 	ERR_WRONG_STATE = 17,	  /* not in the state that the VM is in */
+	ERR_DEVICE = 18,	  /* a device of the machine has failed */
 	ERR_COUNT
 };
 

@@ -2,9 +2,10 @@
 /*
  * One CPU, one loop, no shared locks.  A CPU looks after the vCPUs that are
  * pinned to it, the VMs whose vCPU 0 is among them, and, on the service CPU,
- * the management channel.  Several vCPUs take turns by equal slots.
+ * the management channel and the disks.  Several vCPUs take turns by equal slots.
  */
 #include <mullion/arch.h>
+#include <mullion/block.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
@@ -128,9 +129,11 @@ static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
 			vcpu = vcpu->next;
 		} while (vcpu != queue->vcpus);
 	}
-	if (arch_cpu_index() == service_cpu && manage_needs_polling())
+	if (arch_cpu_index() != service_cpu)
+		return limit;
+	if (manage_needs_polling())
 		limit = earlier(limit, arch_time() + arch_time_khz());
-	return limit;
+	return earlier(limit, block_deadline());
 }
 
 /* Requests, timers and wake-ups of every vCPU here; which one runs next. */
@@ -243,8 +246,10 @@ _Noreturn void cpu_loop(void)
 		began = arch_time();
 		move_all(queue);
 		more = work_on_vms(queue);
-		if (service)
+		if (service) {
 			more |= manage_poll();
+			more |= block_poll();
+		}
 		manage_end();
 		began = arch_time() - began;
 		if (began > queue->worst_step)

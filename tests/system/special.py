@@ -19,6 +19,7 @@ import life
 import image_verbs
 import machine_end
 import machines
+import partitions
 import rates
 import screens
 import session
@@ -177,6 +178,7 @@ TESTS = {
     "pack-gpt": Special(disks.pack_form("gpt"), vmx_too=True),
     "deterministic": Special(deterministic),
     "serial-file": Special(serial_file),
+    "machine-disks": Special(partitions.machine_disks, backends=("svm",)),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
     "debugger": Special(debugger, backends=("svm",)),

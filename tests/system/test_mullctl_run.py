@@ -167,7 +167,21 @@ def test_options():
            and "1024M" in command and "-foo" in command,
            "--keep leaves the emulator's command line")
 
+    run("poweroff", "--keep", folder + "/kept", "--disk", KERNEL, "--disk",
+        FLASH + ",nvme", "--disk", write("a,b", b""))
+    command = read("kept/command").decode().split("\n")
+    report("if=none,id=disk0,format=raw,file=" + KERNEL in command
+           and "virtio-blk-pci,drive=disk0,disable-legacy=on" in command
+           and "if=none,id=disk1,format=raw,file=" + FLASH in command
+           and "nvme,drive=disk1,serial=1" in command
+           and "if=none,id=disk2,format=raw,file=%s/a,,b" % folder in command,
+           "--disk gives the machine disks")
+
     for words, arguments, status in [
+            ("a disk that is not there",
+             ["--kernel", KERNEL, "--disk", folder + "/none,nvme"], 1),
+            ("a disk for Bochs", ["--kernel", KERNEL, "--disk", KERNEL,
+                                  "--emulator", "bochs"], 1),
             ("neither manifest nor kernel", [], 1),
             ("both", [TWO, "--kernel", KERNEL], 1),
             ("--memory without --kernel", [TWO, "--memory", "1GiB"], 1),

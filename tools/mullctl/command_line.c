@@ -78,13 +78,18 @@ static const struct option_row *find_letter(const struct verb *verb,
 static int keep(struct options *options, const struct option_row *row,
 		const char *value)
 {
-	if (row->id == OPTION_QEMU_ARG) {
-		if (options->qemu_arg_count == REPEATED_MAX) {
+	struct repeated *repeated = row->id == OPTION_QEMU_ARG ?
+					    &options->qemu_args :
+				    row->id == OPTION_DISK ? &options->disks :
+							     NULL;
+
+	if (repeated) {
+		if (repeated->count == REPEATED_MAX) {
 			tell("more than %d times --%s", REPEATED_MAX,
 			     row->name);
 			return 0;
 		}
-		options->qemu_args[options->qemu_arg_count++] = value;
+		repeated->values[repeated->count++] = value;
 	} else if (options->text[row->id] && row->argument) {
 		tell("--%s is given twice", row->name);
 		return 0;

@@ -17,7 +17,7 @@ struct emulator {
 /* A list of arguments that grows; ends with NULL. */
 struct arguments {
 	size_t count;
-	char *list[96 + REPEATED_MAX];
+	char *list[96 + 5 * REPEATED_MAX];
 };
 void arguments_add(struct arguments *arguments, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

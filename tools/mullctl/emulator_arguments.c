@@ -73,6 +73,44 @@ static void add_drives(struct arguments *arguments, const struct run_plan *plan,
 	add_words(arguments, "-device virtio-blk-pci,drive=boot,bootindex=0");
 }
 
+/* FILE or FILE,nvme; whether the file can be used.  In qemu's words a comma is
+ * doubled. */
+static bool add_disk(struct arguments *arguments, const char *value,
+		     size_t index)
+{
+	static const char suffix[] = ",nvme";
+	size_t length = strlen(value), end = sizeof suffix - 1;
+	bool nvme = length > end && !strcmp(value + length - end, suffix);
+	char *file = texts_format("%.*s", (int)(length - (nvme ? end : 0)),
+				  value);
+	char *doubled = calloc(2 * length + 1, 1), *to = doubled;
+	bool usable = !access(file, R_OK | W_OK);
+
+	if (!doubled)
+		memory_is_out();
+	for (const char *from = file; *from; from++) {
+		*to++ = *from;
+		if (*from == ',')
+			*to++ = ',';
+	}
+	if (!usable)
+		tell("%s: %s", file, strerror(errno));
+	arguments_add(arguments, "-drive");
+	arguments_add(arguments, "if=none,id=disk%zu,format=raw,file=%s", index,
+		      doubled);
+	arguments_add(arguments, "-device");
+	if (nvme)
+		arguments_add(arguments, "nvme,drive=disk%zu,serial=%zu", index,
+			      index);
+	else
+		arguments_add(arguments,
+			      "virtio-blk-pci,drive=disk%zu,disable-legacy=on",
+			      index);
+	free(doubled);
+	free(file);
+	return usable;
+}
+
 enum status qemu_arguments(const struct run_plan *plan,
 			   struct arguments *arguments)
 {
@@ -113,8 +151,11 @@ enum status qemu_arguments(const struct run_plan *plan,
 		arguments_add(arguments, "unix:%s/gdb,server=on,wait=off",
 			      plan->folder);
 	}
-	for (size_t i = 0; i < plan->qemu_arg_count; i++)
-		arguments_add(arguments, "%s", plan->qemu_args[i]);
+	for (size_t i = 0; i < plan->disks->count; i++)
+		if (!add_disk(arguments, plan->disks->values[i], i))
+			return STATUS_MISTAKE;
+	for (size_t i = 0; i < plan->qemu_args->count; i++)
+		arguments_add(arguments, "%s", plan->qemu_args->values[i]);
 	return STATUS_OK;
 }
 

@@ -161,10 +161,11 @@ static bool take_flags(struct run_plan *plan, const struct options *options)
 					 getenv("MULLCTL_QEMU");
 	if (!plan->qemu || !*plan->qemu)
 		plan->qemu = "qemu-system-x86_64";
-	plan->qemu_args = options->qemu_args;
-	plan->qemu_arg_count = options->qemu_arg_count;
-	if (plan->bochs && (plan->kvm || plan->gdb || plan->qemu_arg_count)) {
-		tell("--accel, --gdb and --qemu-arg are for qemu only");
+	plan->qemu_args = &options->qemu_args;
+	plan->disks = &options->disks;
+	if (plan->bochs && (plan->kvm || plan->gdb || plan->qemu_args->count ||
+			    plan->disks->count)) {
+		tell("--accel, --gdb, --disk and --qemu-arg are for qemu only");
 		return false;
 	}
 	if (plan->kvm && plan->deterministic) {

@@ -16,8 +16,7 @@ struct run_plan {
 	uint64_t memory;  /* bytes, whole MiB */
 	double timeout;	  /* seconds; 0: none */
 	const char *qemu; /* binary */
-	size_t qemu_arg_count;
-	const char *const *qemu_args;
+	const struct repeated *qemu_args, *disks;
 	const char *listen; /* address for other clients, or NULL */
 	const char *serial; /* file for log and text, or NULL */
 	const char *folder; /* where all files of the run are */

@@ -185,6 +185,9 @@ const struct option_row option_rows[] = {
 	{ OPTION_QEMU, 0, "qemu", "FILE", "run ", "the qemu binary" },
 	{ OPTION_QEMU_ARG, 0, "qemu-arg", "ARG", "run ",
 	  "one more argument for qemu; may be given again" },
+	{ OPTION_DISK, 0, "disk", "FILE[,nvme]", "run ",
+	  "one more disk for the machine: a raw image, as a virtio or an NVMe "
+	  "disk (qemu only); may be given again" },
 	{ OPTION_DETERMINISTIC, 0, "deterministic", NULL, "run ",
 	  "the same instructions take the same time in each run" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "run ",

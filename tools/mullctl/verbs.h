@@ -25,6 +25,7 @@ enum option_id {
 	OPTION_ACCEL,
 	OPTION_QEMU,
 	OPTION_QEMU_ARG,
+	OPTION_DISK,
 	OPTION_DETERMINISTIC,
 	OPTION_TIMEOUT,
 	OPTION_NO_REBOOT,
@@ -58,14 +59,19 @@ enum option_id {
 
 #define REPEATED_MAX 64
 
+/* The values of an option that may be given again, in their order. */
+struct repeated {
+	size_t count;
+	const char *values[REPEATED_MAX];
+};
+
 /* A command line, parsed; the texts belong to argv. */
 struct options {
 	const struct verb *verb;
 	const char *operand; /* the manifest, or the verb to help with */
 	const char *second;  /* the operand behind it */
 	const char *text[OPTION_COUNT]; /* NULL: not given; "" for a flag */
-	size_t qemu_arg_count;
-	const char *qemu_args[REPEATED_MAX];
+	struct repeated qemu_args, disks;
 };
 
 struct verb {
