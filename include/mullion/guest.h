@@ -17,7 +17,8 @@
 #define MULL_GUEST_IO_APIC 0xfec00000
 #define MULL_GUEST_LOCAL_APIC 0xfee00000
 #define MULL_GUEST_IO_APIC_PINS 24
-#define MULL_GUEST_ACPI_AREA 0xe0000 /* RSDP first, tables behind; to 1 MiB */
+/* RSDP first, tables behind; at the end, code that resets; to 1 MiB. */
+#define MULL_GUEST_ACPI_AREA 0xe0000
 
 /* Ports and global system interrupts. */
 #define MULL_GUEST_UART_PORT 0x3f8     /* 8 ports, a 16550A */

@@ -29,8 +29,8 @@ struct memory_disk {
  * @frames: @frame_count frames, all zero; they stay the caller's
  * @words: why not, in words
  *
- * ERR_BAD_IMAGE: not of whole sectors.  ERR_NO_MEMORY: the room is too small
- * to hold one block.
+ * ERR_NOT_FOUND: the image is damaged, or there is none.  ERR_BAD_IMAGE: not
+ * of whole sectors.  ERR_NO_MEMORY: the room is too small to hold one block.
  */
 enum error memory_disk_open(struct memory_disk *disk,
 			    const struct load_image *base,

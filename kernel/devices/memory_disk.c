@@ -17,10 +17,15 @@ enum error memory_disk_open(struct memory_disk *disk,
 			    const uint32_t *frames, uint32_t frame_count,
 			    const char **words)
 {
-	uint64_t size = base->record->size;
-	uint64_t blocks = (size + DISK_BLOCK - 1) / DISK_BLOCK;
-	uint64_t map = (blocks + FRAME_ENTRIES - 1) / FRAME_ENTRIES;
+	uint64_t size, blocks, map;
 
+	if (!image_is_there(base)) {
+		*words = "the image of a disk is not there";
+		return ERR_NOT_FOUND;
+	}
+	size = base->record->size;
+	blocks = (size + DISK_BLOCK - 1) / DISK_BLOCK;
+	map = (blocks + FRAME_ENTRIES - 1) / FRAME_ENTRIES;
 	*disk = (struct memory_disk){ .base = *base, .size = size };
 	if (size % DISK_SECTOR) {
 		*words = "the image of a disk is not made of sectors of 512 "

@@ -101,8 +101,11 @@ _Static_assert(sizeof(struct madt_local_nmi) == 6, "ACPI");
 #define MCFG_AT (DSDT_AT + UP(sizeof guest_dsdt))
 #define MADT_AT (MCFG_AT + UP(sizeof(struct mcfg)))
 
-_Static_assert(MADT_AT + sizeof(struct madt) <= MIB(1),
-	       "the tables' area ends at 1 MiB");
+/* Where a PC's firmware begins: SDM 325462, "First Instruction Executed". */
+#define RESET_VECTOR (MIB(1) - 16)
+
+_Static_assert(MADT_AT + sizeof(struct madt) <= RESET_VECTOR,
+	       "the tables end before the last bytes of 1 MiB");
 
 static uint8_t checksum(const void *table, size_t length)
 {
@@ -214,6 +217,26 @@ static enum error write_madt(const struct guest_memory *memory,
 	return write_table(memory, MADT_AT, &madt, length);
 }
 
+/*
+ * Linux with reduced hardware believes in EFI's reset, and without EFI it goes
+ * back to real mode and jumps to the firmware, not to the reset register.
+ */
+static enum error write_reset_vector(const struct guest_memory *memory)
+{
+	/* mov $1, %al; mov $0x602, %dx; out %al, %dx; halt: hlt; jmp halt */
+	static const uint8_t code[] = { 0xb0,
+					MULL_GUEST_RESET_VALUE,
+					0xba,
+					(uint8_t)MULL_GUEST_RESET_PORT,
+					MULL_GUEST_RESET_PORT >> 8,
+					0xee,
+					0xf4,
+					0xeb,
+					0xfd };
+
+	return guest_write(memory, gpa(RESET_VECTOR), code, sizeof code);
+}
+
 enum error guest_acpi_write(const struct guest_memory *memory,
 			    uint32_t vcpu_count)
 {
@@ -233,5 +256,7 @@ enum error guest_acpi_write(const struct guest_memory *memory,
 		error = write_xsdt(memory);
 	if (!error)
 		error = write_rsdp(memory);
+	if (!error)
+		error = write_reset_vector(memory);
 	return error;
 }

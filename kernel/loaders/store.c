@@ -46,7 +46,9 @@ static _Atomic bool verified[MULL_IMAGE_MAX];
 
 bool image_is_verified(uint32_t number)
 {
-	return find(number) || atomic_load(&verified[number]);
+	const struct stored *stored = find(number);
+
+	return stored ? stored->finished : atomic_load(&verified[number]);
 }
 
 void image_set_verified(uint32_t number)

@@ -365,6 +365,13 @@ static void check_room(struct check *check, int vm, uint64_t *left)
 	uint64_t size = mull_vm_memory(&check->vms[vm]), rest = *left;
 	const char *unit, *rest_unit;
 
+	/* Its frames are counted by 32 bits, also where nobody knows how many
+	 * there are. */
+	if (size / FRAME_SIZE > UINT32_MAX) {
+		check_complain(check, vm, MULL_FIELD_MEMORY,
+			       "needs more memory than there can be");
+		return;
+	}
 	if (!check->limits->memory_free || !check_counts(check, vm))
 		return;
 	if (size <= *left) {

@@ -24,10 +24,13 @@ static uint64_t whole_frames(uint64_t bytes)
 uint64_t mull_disk_room(uint64_t size, uint64_t changes)
 {
 	uint64_t blocks = size / DISK_BLOCK + 1;
+	uint64_t frames = whole_frames(blocks * sizeof(uint32_t)) +
+			  whole_frames(changes);
 
-	return (whole_frames(blocks * sizeof(uint32_t)) +
-		whole_frames(changes)) *
-	       FRAME_SIZE;
+	/* What cannot be counted is not to be had either. */
+	return frames > UINT64_MAX / FRAME_SIZE ?
+		       UINT64_MAX / FRAME_SIZE * FRAME_SIZE :
+		       frames * FRAME_SIZE;
 }
 
 /* ---- disks -------------------------------------------------------------- */

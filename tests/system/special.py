@@ -19,6 +19,7 @@ import life
 import image_verbs
 import machine_end
 import machines
+import memory_disks
 import partitions
 import rates
 import screens
@@ -191,6 +192,7 @@ TESTS = {
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
     "images": Special(uploads.images),
+    "disks-linux": Special(memory_disks.linux_disks),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.

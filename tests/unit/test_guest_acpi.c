@@ -57,6 +57,17 @@ static void nothing_is_written_elsewhere(void **state)
 	assert_int_equal(after, 0xcc);
 }
 
+/* In real mode: AL = 1, DX = 0x602, and out it goes. */
+static void the_firmware_entry_resets(void **state)
+{
+	uint8_t code[9];
+
+	(void)state;
+	assert_int_equal(guest_acpi_write(&guest.memory, 1), ERR_NONE);
+	load_guest_read(&guest, 0xffff0, code, sizeof code);
+	assert_memory_equal(code, "\xb0\x01\xba\x02\x06\xee\xf4\xeb\xfd", 9);
+}
+
 static void absurd_vcpu_counts_are_refused(void **state)
 {
 	(void)state;
@@ -82,6 +93,7 @@ int main(void)
 		TEST(every_vcpu_count_has_good_tables),
 		TEST(dsdt_is_the_compiled_one),
 		TEST(nothing_is_written_elsewhere),
+		TEST(the_firmware_entry_resets),
 		TEST(absurd_vcpu_counts_are_refused),
 		TEST(missing_memory_is_an_error),
 	};

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 #include <glob.h>
 #include <mullion/bits.h>
+#include <mullion/images.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +179,98 @@ static void missing_images_are_named(void **state)
 	assert_string_equal(guest.load.words, "kernel: the image is damaged");
 }
 
+/* ---- disks --------------------------------------------------------------- */
+
+static struct mull_image disk_records[2];
+static const uint8_t disk_bytes[2][3072] = { "root", "data" };
+
+/* Loads with disks of images 3 and 4, and 3 again; steps for them alone. */
+static enum error run_with_disks(uint32_t *steps)
+{
+	struct load_request request = {
+		.memory = &guest.memory,
+		.vm = &guest.vm,
+		.kernel = { .record = &guest.kernel, .bytes = image },
+		.memory_low = MIB(4),
+	};
+	enum error error;
+	bool done = false;
+
+	load_guest_make(&guest, MIB(4), 0);
+	assert_int_equal(run(99), ERR_BAD_IMAGE); /* makes the record */
+	guest.kernel.kind = MULL_IMAGE_BZIMAGE;
+	for (uint32_t i = 0; i < 3; i++) {
+		guest.vm.disks[i].kind = MULL_DISK_MEMORY;
+		guest.vm.disks[i].image = 3 + i % 2;
+		request.disks[i] = (struct load_image){
+			.record = &disk_records[i % 2],
+			.bytes = disk_bytes[i % 2],
+		};
+	}
+	load_begin(&guest.load, &request);
+	*steps = 0;
+	do {
+		error = load_step(&guest.load, &done);
+		++*steps;
+	} while (!error && !done);
+	return error;
+}
+
+static void make_disk_records(void)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		disk_records[i].size = sizeof disk_bytes[i];
+		SHA256(disk_bytes[i], sizeof disk_bytes[i],
+		       disk_records[i].sha256);
+	}
+}
+
+static void disks_are_hashed_once(void **state)
+{
+	uint32_t first, second;
+
+	(void)state;
+	make_disk_records();
+	disk_records[1].sha256[0] ^= 1;
+	assert_int_equal(run_with_disks(&first), ERR_BAD_HASH);
+	assert_string_equal(guest.load.words, "disk 1: the SHA-256 does not "
+					      "match the package's");
+	assert_true(image_is_verified(3));
+	assert_false(image_is_verified(4));
+	/* It stays wrong until it is right. */
+	assert_int_equal(run_with_disks(&first), ERR_BAD_HASH);
+	disk_records[1].sha256[0] ^= 1;
+	assert_int_equal(run_with_disks(&first), ERR_NONE);
+	assert_true(image_is_verified(4));
+	assert_int_equal(run_with_disks(&second), ERR_NONE);
+	assert_int_equal(first - second, 3 - 1); /* KiB of image 4; a look */
+}
+
+static void damaged_disks_are_named(void **state)
+{
+	struct load_request request = {
+		.memory = &guest.memory,
+		.vm = &guest.vm,
+		.kernel = { .record = &guest.kernel, .bytes = image },
+		.disks[0].record = &disk_records[0],
+	};
+	enum error error;
+	bool done = false;
+
+	(void)state;
+	make_disk_records();
+	assert_int_equal(run(99), ERR_BAD_IMAGE);
+	guest.kernel.kind = MULL_IMAGE_BZIMAGE;
+	guest.vm.disks[0].image = 5;
+	load_begin(&guest.load, &request);
+	while (!(error = load_step(&guest.load, &done)))
+		assert_false(done);
+	assert_int_equal(error, ERR_BAD_IMAGE);
+	assert_string_equal(guest.load.words, "disk 0: the image is damaged");
+}
+
+/* ---- real images --------------------------------------------------------- */
+
 static char *read_file(const char *path, uint64_t *size)
 {
 	FILE *file = fopen(path, "rb");
@@ -244,6 +338,8 @@ int main(void)
 		TEST(unknown_kind_is_refused),
 		TEST(damaged_images_are_named),
 		TEST(missing_images_are_named),
+		TEST(disks_are_hashed_once),
+		TEST(damaged_disks_are_named),
 		TEST(debians_kernels_are_accepted),
 		TEST(guests_of_the_sdk_are_accepted),
 	};

@@ -26,6 +26,7 @@ static const struct mull_image_status images[] = {
 	  .kind = MULL_IMAGE_BZIMAGE,
 	  .size = 9,
 	  .flags = MULL_IMAGE_PARTIAL },
+	{ .name = "data", .number = 8, .kind = MULL_IMAGE_DISK, .size = 512 },
 };
 static const struct manifest_target target = {
 	.images = images,
@@ -86,6 +87,25 @@ static void either_form_will_do(void **state)
 	assert_string_equal(manifest.images[vm->kernel].path, "sdk");
 }
 
+static void disks_can_be_there_already(void **state)
+{
+	const struct mull_vm *vm = &manifest.vms[0];
+
+	(void)state;
+	write_file("more.img", "\0", 1);
+	assert_int_equal(truncate("more.img", 3072), 0);
+	expect_mistakes("{name: web, memory: 64MiB, cpus: 1, kernel: linux,\n"
+			" disks: [data, {image: more.img}, {image: data,\n"
+			" access: read-only}]}\n",
+			"");
+	assert_int_equal(manifest.image_count, 3);
+	assert_int_equal(manifest.images[vm->disks[0].image].there->number, 8);
+	assert_int_equal(vm->disks[0].room, 4 << 20);
+	assert_null(manifest.images[vm->disks[1].image].there);
+	assert_int_equal(vm->disks[2].image, vm->disks[0].image);
+	assert_int_equal(vm->disks[2].room, 0);
+}
+
 static void mistakes_are_told(void **state)
 {
 #define VM(words) "{name: web, memory: 64MiB, " words "}\n"
@@ -99,10 +119,18 @@ static void mistakes_are_told(void **state)
 	expect_mistakes(VM("cpus: 1, kernel: root"),
 			"m.yaml:1: vm \"web\": image \"root\" is of kind "
 			"initrd, so no kernel\n");
-	expect_mistakes(
-		VM("cpus: 1, kernel: sdk, initrd: linux"),
-		"m.yaml:1: vm \"web\": image \"linux\" is of kind linux, "
-		"so no initrd\n");
+	expect_mistakes(VM("cpus: 1, kernel: sdk, initrd: linux"),
+			"m.yaml:1: vm \"web\": image \"linux\" is of kind "
+			"linux, so no initrd\n");
+	expect_mistakes(VM("cpus: 1, kernel: data"),
+			"m.yaml:1: vm \"web\": image \"data\" is of kind "
+			"disk, so no kernel\n");
+	expect_mistakes(VM("cpus: 1, kernel: sdk, disks: [root]"),
+			"m.yaml:1: vm \"web\": image \"root\" is of kind "
+			"initrd, so no disk\n");
+	expect_mistakes(VM("cpus: 1, kernel: sdk, disks: [half]"),
+			"m.yaml:1: vm \"web\": image \"half\" is not whole: "
+			"upload it again\n");
 	expect_mistakes(VM("cpus: 1, kernel: half"),
 			"m.yaml:1: vm \"web\": image \"half\" is not whole: "
 			"upload it again\n");
@@ -129,6 +157,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(either_form_will_do),
+		cmocka_unit_test(disks_can_be_there_already),
 		cmocka_unit_test(mistakes_are_told),
 		cmocka_unit_test(a_manifest_names_its_processors),
 	};

@@ -130,6 +130,7 @@ static void what_was_uploaded_is_there(void **unused)
 		upload.name[0] = (char)('a' + number);
 		begin(number, 0);
 		assert_int_equal(image_kind(number), 0);
+		assert_false(image_is_verified(number));
 		status = status_of(number);
 		assert_int_equal(status->flags,
 				 MULL_IMAGE_UPLOADED | MULL_IMAGE_PARTIAL);
@@ -144,6 +145,7 @@ static void what_was_uploaded_is_there(void **unused)
 		assert_int_equal(status->received, SIZE);
 		assert_memory_equal(status->sha256, upload.sha256, 32);
 		check_stored(number);
+		assert_true(image_is_verified(number));
 	}
 	for (uint32_t i = 1; i <= POOL_FRAMES; i++)
 		if (frame_owner_of(i) == FRAME_STORE)
@@ -343,6 +345,12 @@ static void an_image_in_use_stays(void **unused)
 	assert_int_equal(status_of(1)->users, 0);
 	vm.vcpu_count = 1;
 	vm.description.initrd = MULL_NO_IMAGE;
+	vm.description.disks[1].image = 1;
+	assert_int_equal(status_of(1)->users, 0); /* that is no disk */
+	vm.description.disks[1].kind = MULL_DISK_MEMORY;
+	assert_int_equal(status_of(1)->users, 1);
+	assert_int_equal(ask(MULL_COMMAND_IMAGE_DELETE, 0, 1), ERR_BUSY);
+	vm.description.disks[1].kind = MULL_DISK_NONE;
 	assert_int_equal(ask(MULL_COMMAND_IMAGE_DELETE, 0, 0), ERR_BUSY);
 	assert_int_equal(ask(MULL_COMMAND_IMAGE_DELETE, 0, 1), ERR_NONE);
 	assert_int_equal(ask(MULL_COMMAND_IMAGE_DELETE, 0, 1), ERR_NOT_FOUND);

@@ -80,6 +80,7 @@ struct manifest_files {
 	const struct mull_image_status *kernel_there, *initrd_there;
 	char *disks[MULL_DISK_MAX];
 	const struct mull_image_status *disks_there[MULL_DISK_MAX];
+	int disk_lines[MULL_DISK_MAX]; /* where each stands */
 };
 
 /* Finds the files of VM @vm and enters them; takes over the paths. */

@@ -45,15 +45,21 @@ static const struct word disk_words[] = {
 static void take_disk(struct reader *reader, yaml_node_t *node)
 {
 	struct mull_disk *disk = this_disk(reader);
+	struct manifest_place *place = &reader->manifest->places[reader->vm];
+	int list_line = place->lines[MULL_FIELD_DISKS];
 
 	disk->flags = MULL_DISK_PRIVATE;
+	reader->files.disk_lines[reader->disk] = yaml_line(node);
 	if (node->type == YAML_SCALAR_NODE)
 		take_image(reader, &disk_words[0], node);
-	else if (yaml_take_words(reader, node, disk_words, "the disk") &&
-		 disk->kind == MULL_DISK_NONE)
+	else if (!yaml_take_words(reader, node, disk_words, "the disk"))
+		place->said[MULL_FIELD_DISKS] = true;
+	else if (disk->kind == MULL_DISK_NONE)
 		manifest_complain(reader->manifest, reader->vm, yaml_line(node),
 				  MULL_FIELD_DISKS, "disk %u has no image",
 				  reader->disk);
+	/* Its words are those of the same field. */
+	place->lines[MULL_FIELD_DISKS] = list_line;
 }
 
 void take_disks(struct reader *reader, const struct word *word,

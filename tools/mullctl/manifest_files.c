@@ -18,8 +18,10 @@ static void name_image(struct manifest_image *image)
 								   '?';
 }
 
-/* The index of @image, which is stored once however often it is named. */
-static uint32_t enter(struct manifest *manifest, struct manifest_image *image)
+/* The index of @image, which is stored once however often it is named; @vm's
+ * @field names it. */
+static uint32_t enter(struct manifest *manifest, int vm, enum mull_field field,
+		      struct manifest_image *image)
 {
 	for (size_t i = 0; i < manifest->image_count; i++) {
 		struct manifest_image *other = &manifest->images[i];
@@ -37,6 +39,7 @@ static uint32_t enter(struct manifest *manifest, struct manifest_image *image)
 					  MULL_FIELD_KERNEL,
 					  "the VMs have more than %d files",
 					  MULL_IMAGE_MAX);
+		manifest->places[vm].said[field] = true;
 		free(image->path);
 		return MULL_NO_IMAGE;
 	}
@@ -117,7 +120,7 @@ static uint32_t add_file(struct manifest *manifest, int vm,
 				  what_is(field), path, wrong);
 		free(wrong);
 	} else if (!kernel || is_kernel_as_said(manifest, vm, &image, type)) {
-		return enter(manifest, &image);
+		return enter(manifest, vm, field, &image);
 	}
 	free(path);
 	return MULL_NO_IMAGE;
@@ -143,7 +146,7 @@ static uint32_t add_there(struct manifest *manifest, int vm,
 				  there->name, image_kind_word(there->kind),
 				  what_is(field));
 	else
-		return enter(manifest, &image);
+		return enter(manifest, vm, field, &image);
 	return MULL_NO_IMAGE;
 }
 
@@ -152,16 +155,19 @@ static void add_disk(struct manifest *manifest, int vm, uint32_t index,
 		     struct manifest_files *files)
 {
 	struct mull_disk *disk = &manifest->vms[vm].disks[index];
+	int *line = &manifest->places[vm].lines[MULL_FIELD_DISKS];
+	int list_line = *line;
 	uint64_t size;
 
-	if (files->disks_there[index])
-		disk->image = add_there(manifest, vm, MULL_FIELD_DISKS,
-					files->disks_there[index]);
-	else if (files->disks[index])
-		disk->image = add_file(manifest, vm, MULL_FIELD_DISKS,
-				       files->disks[index], NULL);
-	else
+	if (!files->disks_there[index] && !files->disks[index])
 		return;
+	*line = files->disk_lines[index];
+	disk->image = files->disks_there[index] ?
+			      add_there(manifest, vm, MULL_FIELD_DISKS,
+					files->disks_there[index]) :
+			      add_file(manifest, vm, MULL_FIELD_DISKS,
+				       files->disks[index], NULL);
+	*line = list_line;
 	if (disk->image == MULL_NO_IMAGE)
 		return;
 	size = manifest->images[disk->image].size;

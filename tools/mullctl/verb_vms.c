@@ -59,6 +59,28 @@ static const char *policy_word(uint32_t policy)
 	return policy == MULL_END_RESTART ? "restart" : "stop";
 }
 
+static void put_disks(struct output *output, const struct mull_vm *vm)
+{
+	if (vm->disks[0].kind == MULL_DISK_NONE)
+		return;
+	output_list_begin(output, "disks");
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++) {
+		const struct mull_disk *disk = &vm->disks[i];
+
+		if (disk->kind == MULL_DISK_NONE)
+			break;
+		output_row_begin(output);
+		output_number(output, "disk", i);
+		output_number(output, "image", disk->image);
+		output_text(output, "access",
+			    disk->flags & MULL_DISK_READ_ONLY ? "read-only" :
+								"private");
+		output_size(output, "room", disk->room);
+		output_row_end(output);
+	}
+	output_list_end(output);
+}
+
 static void put_description(struct output *output, const struct mull_vm *vm)
 {
 	output_yes(output, "autostart", vm->flags & MULL_VM_AUTOSTART);
@@ -78,6 +100,7 @@ static void put_description(struct output *output, const struct mull_vm *vm)
 		output_row_end(output);
 	}
 	output_list_end(output);
+	put_disks(output, vm);
 }
 
 static enum status show_vm(struct mull *mull, const struct mull_vm_status *vm,
