@@ -37,6 +37,9 @@ struct virtio_type {
 	bool (*work)(struct vm *vm, struct virtio_device *device,
 		     uint32_t queue);
 	void (*reset)(struct vm *vm, struct virtio_device *device); /* NULL */
+	/* Whether it still touches the guest's memory after that; the driver
+	 * then waits for the status to become 0.  NULL: never. */
+	bool (*flies)(const struct virtio_device *device);
 };
 
 struct virtio_device {
@@ -47,6 +50,7 @@ struct virtio_device {
 	uint32_t feature_select, driver_feature_select;
 	uint64_t driver_features;
 	uint8_t status, generation, isr;
+	uint8_t leaving; /* status before the reset that is not over yet */
 	uint16_t config_vector, queue_select;
 	struct virtqueue queues[VIRTIO_QUEUES_MAX];
 	uint32_t notified; /* queues that have work */

@@ -1,31 +1,67 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest's disk.  VIRTIO 1.2, "Block Device". */
+/*
+ * A guest's disk: in memory, or a partition of the machine's.  VIRTIO 1.2,
+ * "Block Device".
+ */
 #ifndef MULLION_VIRTIO_BLOCK_H
 #define MULLION_VIRTIO_BLOCK_H
 
+#include <mullion/block.h>
 #include <mullion/memory_disk.h>
 #include <mullion/virtio.h>
+#include <stdatomic.h>
+
+#define BLOCK_FLIGHTS 8 /* requests to a partition at once */
+
+/* A request that is with the machine's disk. */
+struct block_flight {
+	struct block_request request;
+	struct block_segment segments[BLOCK_SEGMENTS_MAX];
+	struct virtio_block *block;
+	uint32_t queue;
+	struct virtio_token token;
+	gpa_t status;	  /* where its last byte goes */
+	uint32_t written; /* bytes, as the driver hears of it */
+	bool abandoned;	  /* the driver has reset the device meanwhile */
+};
 
 struct virtio_block {
 	struct virtio_device device; /* first: one is made of the other */
+	struct vm *vm;
+	uint64_t capacity; /* bytes, whole sectors */
+	bool read_only;
+	bool told_full;		/* the log has it */
+	char id[20];		/* as GET_ID gives it, without a final zero */
+	uint64_t reads, writes; /* sectors since the VM started */
+
+	/* In memory. */
 	struct memory_disk disk;
 	uint32_t *room; /* frames of what was written, page_alloc()'s */
 	uint32_t room_frames;
-	bool read_only;
-	bool told_full; /* the log has it */
-	char id[20];	/* as GET_ID gives it, without a final zero */
 	/* The request that is worked on, in pieces. */
 	bool busy;
 	uint32_t type;
 	uint64_t at, done, size; /* bytes: on the disk, copied, in all */
-	uint64_t reads, writes;	 /* sectors since the VM started */
 	uint8_t block[DISK_BLOCK];
+
+	/* Or a partition; NULL: it is in memory. */
+	struct block_partition *partition;
+	const char *refusal;	      /* why it has none, or NULL */
+	struct block_flight *flights; /* BLOCK_FLIGHTS of them */
+	uint32_t free;		      /* bits: those that are; home CPU */
+	_Atomic uint32_t flying;      /* with the machine's disk */
+	_Atomic uint32_t landed;      /* back, and not yet told of */
 };
 
 /* Makes it for @slot of @vm's bus, as disk number @index; no lock. */
 void virtio_block_init(struct vm *vm, struct virtio_block *block, uint32_t slot,
 		       uint32_t index);
-/* It has a medium now, @block->disk: before the VM runs. */
+/* It has a medium now, @block->disk or @block->partition: before the VM runs. */
 void virtio_block_start(struct virtio_block *block);
+/* Whether the machine's disk may touch its VM's memory; any CPU. */
+static inline bool virtio_block_flies(const struct virtio_block *block)
+{
+	return atomic_load(&block->flying);
+}
 
 #endif

@@ -83,4 +83,26 @@ enum error virtio_chain_write(const struct virtqueue *queue,
 			      const struct virtio_chain *chain, uint64_t offset,
 			      const void *from, size_t length);
 
+/* Bytes of the machine's memory. */
+struct virtio_frames {
+	hpa_t at;
+	uint32_t length;
+};
+
+/*
+ * virtio_chain_locate - where @length bytes of a chain are in the machine
+ * @written: of its writable part, else of its readable one
+ * @offset: into that part
+ * @most: entries that @frames has room for
+ * @count: those that are used
+ *
+ * Adjoining ones are one.  Returns ERR_BAD_ADDRESS as virtio_chain_read(), and
+ * ERR_TOO_LARGE when there is not room enough.
+ */
+enum error virtio_chain_locate(const struct virtqueue *queue,
+			       const struct virtio_chain *chain, bool written,
+			       uint64_t offset, uint64_t length,
+			       struct virtio_frames *frames, uint32_t most,
+			       uint32_t *count);
+
 #endif

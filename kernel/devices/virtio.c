@@ -96,6 +96,14 @@ static bool is_live(const struct virtio_device *device)
 	       !(device->status & STATUS_NEEDS_RESET);
 }
 
+/* "Device Reset": it must be over before the driver reads a 0. */
+static bool is_leaving(struct virtio_device *device)
+{
+	if (device->leaving && !device->type->flies(device))
+		device->leaving = 0;
+	return device->leaving;
+}
+
 /* ---- its life ------------------------------------------------------------ */
 
 static void reset(struct vm *vm, struct virtio_device *device)
@@ -137,8 +145,14 @@ static void write_status(struct vm *vm, struct virtio_device *device,
 {
 	uint64_t features = device->driver_features;
 
+	if (is_leaving(device))
+		return;
 	if (!value) {
+		uint8_t before = device->status;
+
 		reset(vm, device);
+		if (device->type->flies && device->type->flies(device))
+			device->leaving = before;
 		return;
 	}
 	/* Features are settled once, and only those that were offered. */
@@ -342,7 +356,7 @@ static uint32_t read_common(struct virtio_device *device, uint32_t offset)
 	case COMMON_QUEUE_COUNT:
 		return device->type->queue_count;
 	case COMMON_STATUS:
-		return device->status;
+		return is_leaving(device) ? device->leaving : device->status;
 	case COMMON_GENERATION:
 		return device->generation;
 	case COMMON_QUEUE_SELECT:

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
+#include "virtio_block_parts.h"
+
 #include <mullion/bits.h>
 #include <mullion/log.h>
-#include <mullion/virtio_block.h>
 #include <mullion/vm.h>
 #include <string.h>
 
 #define CLASS_STORAGE 0x018000 /* mass storage, of no class below */
 
 /* "Feature bits" */
+#define FEATURE_SIZE BIT(1)
 #define FEATURE_SEGMENTS BIT(2)
 #define FEATURE_READ_ONLY BIT(5)
 #define FEATURE_BLOCK_SIZE BIT(6)
@@ -15,24 +17,15 @@
 
 /* "Device configuration layout" */
 #define CONFIG_CAPACITY 0
+#define CONFIG_SIZE 8
 #define CONFIG_SEGMENTS 12
 #define CONFIG_BLOCK_SIZE 20
 #define CONFIG_END 24
 
-/* "Device Operation" */
-enum request {
-	REQUEST_IN = 0,
-	REQUEST_OUT = 1,
-	REQUEST_FLUSH = 4,
-	REQUEST_ID = 8,
-};
-
-enum status { STATUS_OK = 0, STATUS_ERROR = 1, STATUS_UNSUPPORTED = 2 };
-
-struct header {
-	uint32_t type, reserved;
-	uint64_t sector;
-};
+/* Of a request: so that the places in the machine's memory of all that it has
+ * fit into a struct block_flight, though each may lie in two frames. */
+#define SEGMENT_BYTES (FRAME_SIZE / 2)
+#define SEGMENTS (BLOCK_SEGMENTS_MAX / 2 - 2)
 
 #define PIECE KIB(64)	/* bytes copied in one step: one string instruction */
 #define PIECE_BLOCKS 16 /* or so many, where each is looked for */
@@ -44,8 +37,8 @@ static struct virtio_block *of(struct virtio_device *device)
 
 /* ---- a request, from its first step to its last -------------------------- */
 
-static void finish(struct vm *vm, struct virtio_block *block, uint32_t queue,
-		   enum status status)
+void virtio_block_finish(struct vm *vm, struct virtio_block *block,
+			 uint32_t queue, enum block_status status)
 {
 	struct virtio_device *device = &block->device;
 	const struct virtio_chain *chain = &device->chain;
@@ -62,7 +55,7 @@ static void finish(struct vm *vm, struct virtio_block *block, uint32_t queue,
 /* Of a read or write: what it says makes sense. */
 static bool is_on_disk(struct virtio_block *block, uint64_t sector)
 {
-	uint64_t sectors = block->disk.size / DISK_SECTOR;
+	uint64_t sectors = block->capacity / DISK_SECTOR;
 
 	return block->size % DISK_SECTOR == 0 && sector <= sectors &&
 	       block->size / DISK_SECTOR <= sectors - sector;
@@ -78,12 +71,12 @@ static void give_id(struct vm *vm, struct virtio_block *block, uint32_t queue)
 			       block->id, length))
 		virtio_break(vm, device, "an id has nowhere to go");
 	else
-		finish(vm, block, queue, STATUS_OK);
+		virtio_block_finish(vm, block, queue, STATUS_OK);
 }
 
 /* The chain has a header and room for a status. */
 static void begin(struct vm *vm, struct virtio_block *block, uint32_t queue,
-		  const struct header *header)
+		  const struct block_header *header)
 {
 	const struct virtio_chain *chain = &block->device.chain;
 	bool in = header->type == REQUEST_IN;
@@ -96,23 +89,30 @@ static void begin(struct vm *vm, struct virtio_block *block, uint32_t queue,
 				   chain->readable_bytes - sizeof *header;
 		if (!is_on_disk(block, header->sector) ||
 		    (!in && block->read_only)) {
-			finish(vm, block, queue, STATUS_ERROR);
+			virtio_block_finish(vm, block, queue, STATUS_ERROR);
 			return;
 		}
 		*(in ? &block->reads : &block->writes) += block->size /
 							  DISK_SECTOR;
 		block->at = header->sector * DISK_SECTOR;
 		block->done = 0;
-		block->busy = true;
+		if (block->partition)
+			block_flight_begin(vm, block, queue, header->type);
+		else
+			block->busy = true;
 		break;
 	case REQUEST_FLUSH: /* memory is as lasting as it ever will be */
-		finish(vm, block, queue, STATUS_OK);
+		block->size = 0;
+		if (block->partition)
+			block_flight_begin(vm, block, queue, header->type);
+		else
+			virtio_block_finish(vm, block, queue, STATUS_OK);
 		break;
 	case REQUEST_ID:
 		give_id(vm, block, queue);
 		break;
 	default:
-		finish(vm, block, queue, STATUS_UNSUPPORTED);
+		virtio_block_finish(vm, block, queue, STATUS_UNSUPPORTED);
 		break;
 	}
 }
@@ -121,7 +121,7 @@ static bool take(struct vm *vm, struct virtio_block *block, uint32_t queue)
 {
 	struct virtio_device *device = &block->device;
 	const struct virtio_chain *chain = &device->chain;
-	struct header header;
+	struct block_header header;
 
 	if (!virtio_take(vm, device, queue))
 		return false;
@@ -176,10 +176,10 @@ static enum error write_piece(struct virtio_block *block, uint32_t queue)
 
 		if (length > block->size - block->done)
 			length = block->size - block->done;
-		error = virtio_chain_read(&device->queues[queue],
-					  &device->chain,
-					  sizeof(struct header) + block->done,
-					  block->block, length);
+		error = virtio_chain_read(
+			&device->queues[queue], &device->chain,
+			sizeof(struct block_header) + block->done, block->block,
+			length);
 		if (!error)
 			error = memory_disk_write(&block->disk, at,
 						  block->block,
@@ -205,17 +205,22 @@ static bool work(struct vm *vm, struct virtio_device *device, uint32_t queue)
 	struct virtio_block *block = of(device);
 	enum error error;
 
+	if (block->partition) {
+		block_flight_land(vm, block);
+		/* Who comes back makes room. */
+		return block->free && take(vm, block, queue);
+	}
 	if (!block->busy)
 		return take(vm, block, queue);
 	error = block->type == REQUEST_IN ? read_piece(block, queue) :
 					    write_piece(block, queue);
 	if (error == ERR_NO_MEMORY) {
 		tell_full(vm, block);
-		finish(vm, block, queue, STATUS_ERROR);
+		virtio_block_finish(vm, block, queue, STATUS_ERROR);
 	} else if (error) {
 		virtio_break(vm, device, "a request's data is not in memory");
 	} else if (block->done == block->size) {
-		finish(vm, block, queue, STATUS_OK);
+		virtio_block_finish(vm, block, queue, STATUS_OK);
 	}
 	return true;
 }
@@ -224,6 +229,12 @@ static void reset(struct vm *vm, struct virtio_device *device)
 {
 	(void)vm;
 	of(device)->busy = false;
+	block_flight_abandon(of(device));
+}
+
+static bool flies(const struct virtio_device *device)
+{
+	return virtio_block_flies((const struct virtio_block *)device);
 }
 
 /* ---- making one ---------------------------------------------------------- */
@@ -240,12 +251,13 @@ void virtio_block_init(struct vm *vm, struct virtio_block *block, uint32_t slot,
 	static const struct virtio_type type = {
 		.id = VIRTIO_ID_BLOCK,
 		.class = CLASS_STORAGE,
-		.features = FEATURE_SEGMENTS | FEATURE_BLOCK_SIZE |
-			    FEATURE_FLUSH,
+		.features = FEATURE_SIZE | FEATURE_SEGMENTS |
+			    FEATURE_BLOCK_SIZE | FEATURE_FLUSH,
 		.queue_count = 1,
 		.config_size = CONFIG_END,
 		.work = work,
 		.reset = reset,
+		.flies = flies,
 	};
 	const struct mull_disk *disk = &vm->description.disks[index];
 
@@ -254,9 +266,10 @@ void virtio_block_init(struct vm *vm, struct virtio_block *block, uint32_t slot,
 	if (block->read_only)
 		block->device.features |= FEATURE_READ_ONLY;
 	format_text(block->id, sizeof block->id, "mullion-disk%u", index);
-	/* Header and status take a segment each. */
-	put_config(&block->device, CONFIG_SEGMENTS, VIRTQUEUE_SIZE_MAX - 2, 4);
-	put_config(&block->device, CONFIG_BLOCK_SIZE, DISK_SECTOR, 4);
+	block->vm = vm;
+	block->free = BITS(BLOCK_FLIGHTS - 1, 0);
+	put_config(&block->device, CONFIG_SIZE, SEGMENT_BYTES, 4);
+	put_config(&block->device, CONFIG_SEGMENTS, SEGMENTS, 4);
 }
 
 void virtio_block_start(struct virtio_block *block)
@@ -264,6 +277,12 @@ void virtio_block_start(struct virtio_block *block)
 	block->reads = 0;
 	block->writes = 0;
 	block->told_full = false;
+	block->capacity = block->partition ? block->partition->size :
+					     block->disk.size;
 	put_config(&block->device, CONFIG_CAPACITY,
-		   block->disk.size / DISK_SECTOR, 8);
+		   block->capacity / DISK_SECTOR, 8);
+	put_config(&block->device, CONFIG_BLOCK_SIZE,
+		   block->partition ? block->partition->device->sector_size :
+				      DISK_SECTOR,
+		   4);
 }

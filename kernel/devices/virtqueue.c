@@ -312,3 +312,56 @@ enum error virtio_chain_write(const struct virtqueue *queue,
 	}
 	return ERR_NONE;
 }
+
+static enum error add_frames(struct virtio_frames *frames, uint32_t most,
+			     uint32_t *count, hpa_t at, uint32_t length)
+{
+	struct virtio_frames *last = *count ? &frames[*count - 1] : NULL;
+
+	if (last && last->at.value + last->length == at.value &&
+	    last->length <= UINT32_MAX - length) {
+		last->length += length;
+		return ERR_NONE;
+	}
+	if (*count == most)
+		return ERR_TOO_LARGE;
+	frames[(*count)++] = (struct virtio_frames){ at, length };
+	return ERR_NONE;
+}
+
+enum error virtio_chain_locate(const struct virtqueue *queue,
+			       const struct virtio_chain *chain, bool written,
+			       uint64_t offset, uint64_t length,
+			       struct virtio_frames *frames, uint32_t most,
+			       uint32_t *count)
+{
+	struct part part = { chain->segments + (written ? chain->readable : 0),
+			     written ? chain->writable : chain->readable,
+			     offset };
+	gpa_t at = { 0 };
+
+	*count = 0;
+	while (length) {
+		/* RAM is in one piece within a frame only. */
+		size_t piece = run(&part, length, &at);
+		uint64_t left = FRAME_SIZE - at.value % FRAME_SIZE;
+		enum error error = piece ? ERR_NONE : ERR_BAD_ADDRESS;
+		hpa_t where = { 0 };
+
+		if (piece > left) {
+			part.offset -= piece - left;
+			piece = left;
+		}
+		if (!error && !guest_is_ram(queue->memory, at, piece))
+			error = ERR_BAD_ADDRESS;
+		if (!error)
+			error = guest_locate(queue->memory, at, &where);
+		if (!error)
+			error = add_frames(frames, most, count, where,
+					   (uint32_t)piece);
+		if (error)
+			return error;
+		length -= piece;
+	}
+	return ERR_NONE;
+}

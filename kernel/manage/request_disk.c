@@ -71,6 +71,10 @@ enum error request_plug(const struct asked *asked, struct answer *answer)
 	if (error)
 		return error;
 	memcpy(&disk, asked->data, sizeof disk);
+	if (disk.kind == MULL_DISK_PARTITION)
+		return answer_words(answer, ERR_UNSUPPORTED,
+				    "a partition is given to a VM in its "
+				    "description only");
 	if (draft(vm, &disk, &changed, &number))
 		return answer_words(answer, ERR_NO_MEMORY,
 				    "it has %u disks, and no more can be",
@@ -101,6 +105,9 @@ enum error request_unplug(const struct asked *asked, struct answer *answer)
 	error = check(vm, answer);
 	if (error)
 		return error;
+	if (vm->description.disks[number].kind == MULL_DISK_PARTITION)
+		return answer_words(answer, ERR_UNSUPPORTED,
+				    "a partition stays as long as the VM");
 	if (vm->description.disks[number].kind == MULL_DISK_NONE)
 		return answer_words(answer, ERR_NOT_FOUND, "it has no disk %u",
 				    number);
@@ -136,7 +143,7 @@ static void fill(const struct vm *vm, uint32_t number,
 	/* One that goes may be freed meanwhile. */
 	if (status->state != MULL_DISK_PRESENT || !block)
 		return;
-	status->size = block->disk.size;
+	status->size = block->capacity;
 	status->room = block->disk.places;
 	status->used = block->disk.used;
 	status->read_sectors = block->reads;

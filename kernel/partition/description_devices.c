@@ -4,6 +4,7 @@
 #include <mullion/bits.h>
 #include <mullion/memory_disk.h>
 #include <stddef.h>
+#include <string.h>
 
 uint64_t mull_vm_memory(const struct mull_vm *vm)
 {
@@ -83,11 +84,81 @@ static void check_memory_disk(struct check *check, int vm, size_t index)
 	check_disk_room(check, vm, index);
 }
 
+static bool is_name(const char *name)
+{
+	const char *end = memchr(name, 0, MULL_PARTITION_MAX);
+
+	for (const char *at = name; end && at < end; at++)
+		if (*at < ' ' || *at > '~')
+			return false;
+	return end && end > name;
+}
+
+static void check_partition(struct check *check, int vm, size_t index)
+{
+	const struct mull_disk *disk = &check->vms[vm].disks[index];
+
+	if (!is_name(disk->partition))
+		check_complain(check, vm, MULL_FIELD_DISKS,
+			       "the partition of disk %zu has no name of 1 to "
+			       "%u printable characters",
+			       index, MULL_PARTITION_MAX - 1);
+	if (disk->flags & ~(uint32_t)MULL_DISK_READ_ONLY || disk->image ||
+	    check_any_set(disk->overlay, sizeof disk->overlay))
+		check_complain(check, vm, MULL_FIELD_DISKS,
+			       "disk %zu is a partition, and can only be "
+			       "read-write or read-only",
+			       index);
+	check_disk_room(check, vm, index);
+}
+
+/* A partition that one VM writes is nobody else's. */
+static void check_owner(struct check *check, int vm, size_t index, int other)
+{
+	const struct mull_disk *disk = &check->vms[vm].disks[index];
+
+	for (size_t i = 0; i < MULL_DISK_MAX; i++) {
+		const struct mull_disk *its = &check->vms[other].disks[i];
+
+		if ((other == vm && i >= index) ||
+		    its->kind != MULL_DISK_PARTITION ||
+		    !is_name(its->partition) ||
+		    memcmp(its->partition, disk->partition,
+			   strlen(disk->partition) + 1) != 0 ||
+		    (its->flags & disk->flags & MULL_DISK_READ_ONLY))
+			continue;
+		check_complain(check, vm, MULL_FIELD_DISKS,
+			       "disk %zu is partition \"%s\", which %s \"%s\" "
+			       "has, too, and one of them writes it",
+			       index, disk->partition,
+			       other == vm ? "the same vm" : "vm",
+			       check->vms[other].name);
+		return;
+	}
+}
+
+static void check_owners(struct check *check, int vm)
+{
+	for (size_t i = 0; i < MULL_DISK_MAX; i++) {
+		const struct mull_disk *disk = &check->vms[vm].disks[i];
+
+		if (disk->kind != MULL_DISK_PARTITION ||
+		    !is_name(disk->partition))
+			continue;
+		for (int other = 0; other <= vm; other++)
+			if ((other == vm || check_counts(check, other)) &&
+			    memchr(check->vms[other].name, 0, MULL_NAME_MAX))
+				check_owner(check, vm, i, other);
+	}
+}
+
 static void check_disk(struct check *check, int vm, size_t index)
 {
 	const struct mull_disk *disk = &check->vms[vm].disks[index];
 
-	if (disk->kind != MULL_DISK_MEMORY)
+	if (disk->kind == MULL_DISK_PARTITION)
+		check_partition(check, vm, index);
+	else if (disk->kind != MULL_DISK_MEMORY)
 		check_complain(check, vm, MULL_FIELD_DISKS,
 			       "disk %zu is of kind %u, which is not known",
 			       index, disk->kind);
@@ -111,6 +182,7 @@ static void check_disks(struct check *check, int vm)
 			  (MULL_DISK_MAX - count) * sizeof *disks))
 		check_complain(check, vm, MULL_FIELD_DISKS,
 			       "there is something behind the last disk");
+	check_owners(check, vm);
 }
 
 void check_devices(struct check *check, int vm)

@@ -82,7 +82,10 @@ static enum error fill(struct vm *vm)
 		if (create_vcpu(vm, i) != ERR_NONE)
 			return ERR_NO_MEMORY;
 	vm_memory_lay_out(vm);
-	return vm_devices_make(vm);
+	if (vm_devices_make(vm) != ERR_NONE)
+		return ERR_NO_MEMORY;
+	vm_devices_bind(vm);
+	return ERR_NONE;
 }
 
 static void refuse(struct vm *vm, const char *words)
@@ -192,7 +195,8 @@ static void begin_load(struct vm *vm)
 	};
 
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
-		if (vm->disks[i])
+		if (vm->disks[i] &&
+		    vm->description.disks[i].kind == MULL_DISK_MEMORY)
 			request.disks[i] = image_find(
 				vm->description.disks[i].image);
 	load_begin(&vm->load, &request);
@@ -515,7 +519,8 @@ static bool life_work(struct vm *vm)
 		load_piece(vm);
 		return true;
 	case PHASE_PARK:
-		if (atomic_load(&vm->parked) == vm->vcpu_count)
+		if (atomic_load(&vm->parked) == vm->vcpu_count &&
+		    !vm_devices_fly(vm))
 			after_park(vm);
 		return vm->phase == PHASE_ERASE;
 	case PHASE_ERASE:

@@ -158,7 +158,8 @@ static void eject(struct vm *vm)
 	bool empty;
 
 	lock_take(&vm->device_lock);
-	empty = guest_pci_is_empty(&vm->pci, it->disk->device.function.slot);
+	empty = guest_pci_is_empty(&vm->pci, it->disk->device.function.slot) &&
+		!virtio_block_flies(it->disk);
 	if (empty)
 		vm->disks[it->index] = NULL;
 	lock_give(&vm->device_lock);

@@ -11,6 +11,7 @@
 #define SLOT_ENTROPY 1
 #define SLOT_DISK 2
 
+#define FLIGHT_PAGES pages_for(BLOCK_FLIGHTS * sizeof(struct block_flight))
 #define PAGES(type) ((sizeof(type) + PAGE_SIZE - 1) / PAGE_SIZE)
 
 static uint32_t pages_for(uint64_t bytes)
@@ -29,7 +30,11 @@ struct virtio_block *vm_devices_make_disk(struct vm *vm, uint32_t index)
 		disk->room = page_alloc(pages_for(room * sizeof *disk->room));
 		disk->room_frames = disk->room ? (uint32_t)room : 0;
 	}
-	if (disk->room_frames != room) {
+	if (vm->description.disks[index].kind == MULL_DISK_PARTITION)
+		disk->flights = page_alloc(FLIGHT_PAGES);
+	if (disk->room_frames != room ||
+	    (!disk->flights &&
+	     vm->description.disks[index].kind == MULL_DISK_PARTITION)) {
 		vm_devices_free_disk(disk);
 		return NULL;
 	}
@@ -39,6 +44,10 @@ struct virtio_block *vm_devices_make_disk(struct vm *vm, uint32_t index)
 
 void vm_devices_free_disk(struct virtio_block *disk)
 {
+	if (disk->partition)
+		block_give(disk->partition);
+	if (disk->flights)
+		page_free(disk->flights, FLIGHT_PAGES);
 	if (disk->room)
 		page_free(disk->room,
 			  pages_for(disk->room_frames * sizeof *disk->room));
@@ -75,14 +84,43 @@ enum error vm_devices_make(struct vm *vm)
 enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
 				 struct virtio_block *disk, const char **words)
 {
-	struct load_image image = image_find(
-		vm->description.disks[index].image);
-	enum error error = memory_disk_open(&disk->disk, &image, disk->room,
-					    disk->room_frames, words);
+	const struct mull_disk *description = &vm->description.disks[index];
+	struct load_image image;
+	enum error error = ERR_NONE;
 
+	if (description->kind == MULL_DISK_PARTITION) {
+		*words = disk->refusal;
+		if (!disk->partition)
+			return ERR_NOT_FOUND;
+	} else {
+		image = image_find(description->image);
+		error = memory_disk_open(&disk->disk, &image, disk->room,
+					 disk->room_frames, words);
+	}
 	if (!error)
 		virtio_block_start(disk);
 	return error;
+}
+
+void vm_devices_bind(struct vm *vm)
+{
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++) {
+		const struct mull_disk *description = &vm->description.disks[i];
+
+		if (vm->disks[i] && description->kind == MULL_DISK_PARTITION)
+			block_take(description->partition,
+				   !(description->flags & MULL_DISK_READ_ONLY),
+				   &vm->disks[i]->partition,
+				   &vm->disks[i]->refusal);
+	}
+}
+
+bool vm_devices_fly(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		if (vm->disks[i] && virtio_block_flies(vm->disks[i]))
+			return true;
+	return false;
 }
 
 enum error vm_devices_start(struct vm *vm, const char **words)

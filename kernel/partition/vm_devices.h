@@ -8,6 +8,10 @@
 
 /* Those that its description asks for; ERR_NO_MEMORY leaves some made. */
 enum error vm_devices_make(struct vm *vm);
+/* Takes the partitions that its disks are; service CPU, or the boot CPU. */
+void vm_devices_bind(struct vm *vm);
+/* Whether a disk of the machine may still touch its memory. */
+bool vm_devices_fly(const struct vm *vm);
 /* Its frames are there, and will be zeroed: disks have their media.
  * An error comes with words. */
 enum error vm_devices_start(struct vm *vm, const char **words);

@@ -2,6 +2,8 @@
 /* The disks of a VM in a manifest. */
 #include "manifest_yaml.h"
 
+#include <string.h>
+
 static struct mull_disk *this_disk(struct reader *reader)
 {
 	return &reader->manifest->vms[reader->vm].disks[reader->disk];
@@ -17,15 +19,36 @@ static void take_image(struct reader *reader, const struct word *word,
 		reader, word, value, &files->disks_there[reader->disk]);
 }
 
+static void take_partition(struct reader *reader, const struct word *word,
+			   yaml_node_t *value)
+{
+	const char *text = yaml_text(reader, word, value);
+	struct mull_disk *disk = this_disk(reader);
+
+	if (!text)
+		return;
+	if (!*text || strlen(text) >= MULL_PARTITION_MAX) {
+		yaml_wrong(reader, word, value,
+			   "the name of a GPT partition, of 1 to 39 letters");
+		return;
+	}
+	disk->kind = MULL_DISK_PARTITION;
+	strcpy(disk->partition, text);
+}
+
 static void take_access(struct reader *reader, const struct word *word,
 			yaml_node_t *value)
 {
-	static const char *const accesses[] = { "private", "read-only", NULL };
+	static const char *const accesses[] = { "private", "read-only",
+						"read-write", NULL };
+	static const uint32_t flags[] = { MULL_DISK_PRIVATE,
+					  MULL_DISK_READ_ONLY, 0 };
 	uint32_t index;
 
-	if (yaml_choice(reader, word, value, accesses, &index))
-		this_disk(reader)->flags = index ? MULL_DISK_READ_ONLY :
-						   MULL_DISK_PRIVATE;
+	if (yaml_choice(reader, word, value, accesses, &index)) {
+		this_disk(reader)->flags = flags[index];
+		reader->access_said = true;
+	}
 }
 
 static void take_room(struct reader *reader, const struct word *word,
@@ -36,6 +59,7 @@ static void take_room(struct reader *reader, const struct word *word,
 
 static const struct word disk_words[] = {
 	{ "image", MULL_FIELD_DISKS, take_image },
+	{ "partition", MULL_FIELD_DISKS, take_partition },
 	{ "access", MULL_FIELD_DISKS, take_access },
 	{ "room", MULL_FIELD_DISKS, take_room },
 	{ NULL, 0, NULL },
@@ -49,6 +73,7 @@ static void take_disk(struct reader *reader, yaml_node_t *node)
 	int list_line = place->lines[MULL_FIELD_DISKS];
 
 	disk->flags = MULL_DISK_PRIVATE;
+	reader->access_said = false;
 	reader->files.disk_lines[reader->disk] = yaml_line(node);
 	if (node->type == YAML_SCALAR_NODE)
 		take_image(reader, &disk_words[0], node);
@@ -56,8 +81,11 @@ static void take_disk(struct reader *reader, yaml_node_t *node)
 		place->said[MULL_FIELD_DISKS] = true;
 	else if (disk->kind == MULL_DISK_NONE)
 		manifest_complain(reader->manifest, reader->vm, yaml_line(node),
-				  MULL_FIELD_DISKS, "disk %u has no image",
+				  MULL_FIELD_DISKS,
+				  "disk %u has neither image nor partition",
 				  reader->disk);
+	if (disk->kind == MULL_DISK_PARTITION && !reader->access_said)
+		disk->flags = 0;
 	/* Its words are those of the same field. */
 	place->lines[MULL_FIELD_DISKS] = list_line;
 }

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of a guest's disk share. */
+#ifndef KERNEL_DEVICES_VIRTIO_BLOCK_PARTS_H
+#define KERNEL_DEVICES_VIRTIO_BLOCK_PARTS_H
+
+#include <mullion/virtio_block.h>
+
+/* "Device Operation" */
+enum block_request_type {
+	REQUEST_IN = 0,
+	REQUEST_OUT = 1,
+	REQUEST_FLUSH = 4,
+	REQUEST_ID = 8,
+};
+
+enum block_status {
+	STATUS_OK = 0,
+	STATUS_ERROR = 1,
+	STATUS_UNSUPPORTED = 2,
+};
+
+struct block_header {
+	uint32_t type, reserved;
+	uint64_t sector;
+};
+
+/* Ends the request in device.chain. */
+void virtio_block_finish(struct vm *vm, struct virtio_block *block,
+			 uint32_t queue, enum block_status status);
+
+/*
+ * block_flight_begin - sends the request in device.chain to the partition
+ * @type: REQUEST_IN, REQUEST_OUT or REQUEST_FLUSH; @block->at and @block->size
+ *	  say where and how many bytes
+ *
+ * There is a free one.  (virtio_block_flight.c)
+ */
+void block_flight_begin(struct vm *vm, struct virtio_block *block,
+			uint32_t queue, uint32_t type);
+/* Tells the driver of those that are back. */
+void block_flight_land(struct vm *vm, struct virtio_block *block);
+/* The driver wants to hear of none any more. */
+void block_flight_abandon(struct virtio_block *block);
+
+#endif
