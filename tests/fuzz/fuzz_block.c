@@ -83,6 +83,12 @@ void log_write(const char *format, ...)
 	(void)format;
 }
 
+void block_send(struct block_request *request)
+{
+	(void)request;
+	abort();
+}
+
 _Noreturn void panic(const char *format, ...)
 {
 	(void)format;
@@ -110,7 +116,8 @@ static void make_disks(void)
 	for (uint32_t i = 0; i < 2; i++) {
 		vm.description.disks[i].flags = i ? MULL_DISK_READ_ONLY :
 						    MULL_DISK_PRIVATE;
-		virtio_block_add(&vm, &disks[i], i, i);
+		virtio_block_init(&vm, &disks[i], i, i);
+		guest_pci_add(&vm, &disks[i].device.function);
 		require(memory_disk_open(&disks[i].disk, &base, room, i ? 0 : 2,
 					 &words) == ERR_NONE);
 		virtio_block_start(&disks[i]);

@@ -13,7 +13,7 @@
 
 static uint8_t ram[RAM_SIZE];
 static uint8_t ram_reads[RAM_SIZE];
-static bool ram_is_uncounted; /* for speed */
+static bool ram_is_uncounted;	      /* for speed */
 static void (*ram_before_swap)(void); /* another vCPU's turn */
 static const struct guest_memory ram_memory;
 
@@ -59,6 +59,14 @@ enum error guest_write(const struct guest_memory *memory, gpa_t to,
 		return ERR_BAD_ADDRESS;
 	memcpy(ram + to.value, from, length);
 	return ERR_NONE;
+}
+
+/* It is where the guest thinks that it is. */
+enum error guest_locate(const struct guest_memory *memory, gpa_t at,
+			hpa_t *address)
+{
+	*address = hpa(at.value);
+	return guest_is_ram(memory, at, 1) ? ERR_NONE : ERR_BAD_ADDRESS;
 }
 
 enum error guest_compare_swap(const struct guest_memory *memory, gpa_t at,

@@ -127,6 +127,27 @@ static void a_file_can_be_two_images(void **state)
 	assert_int_equal(manifest.image_count, 2);
 }
 
+static void partitions_are_named(void **state)
+{
+	const struct mull_disk *disks = manifest.vms[0].disks;
+
+	(void)state;
+	read_disks(
+		"[{partition: web root}, {access: read-only, partition: b}]");
+	assert_int_equal(manifest.mistakes.count, 0);
+	assert_int_equal(disks[0].kind, MULL_DISK_PARTITION);
+	assert_string_equal(disks[0].partition, "web root");
+	assert_int_equal(disks[0].flags, 0);
+	assert_string_equal(disks[1].partition, "b");
+	assert_int_equal(disks[1].flags, MULL_DISK_READ_ONLY);
+	expect_mistake("[{partition: a}, {partition: a}]", 3,
+		       "disk 1 is partition \"a\", which the same vm \"web\" "
+		       "has, too, and one of them writes it");
+	expect_mistake("[{partition: ''}]", 3,
+		       "partition is not the name of a GPT partition, of 1 to "
+		       "39 letters");
+}
+
 static void mistakes_are_told(void **state)
 {
 	(void)state;
@@ -135,12 +156,12 @@ static void mistakes_are_told(void **state)
 	expect_mistake("[[root.img]]", 3,
 		       "the disk is not a mapping of words to values");
 	expect_mistake("\n   [root.img, {access: private}]", 4,
-		       "disk 1 has no image");
-	expect_mistake("[{}]", 3, "disk 0 has no image");
+		       "disk 1 has neither image nor partition");
+	expect_mistake("[{}]", 3, "disk 0 has neither image nor partition");
 	expect_mistake("['']", 3, "image is not the name of a file");
 	expect_mistake("[{image: [a]}]", 3, "image is not a text");
 	expect_mistake("[{image: root.img, access: shared}]", 3,
-		       "access is not one of private, read-only");
+		       "access is not one of private, read-only, read-write");
 	expect_mistake("[{image: root.img, room: much}]", 3,
 		       "room is not a size such as 512MiB");
 	expect_mistake("[{image: root.img, rom: 4MiB}]", 3,
@@ -226,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_name_will_do),		TEST(every_word_is_understood),
+		TEST(a_file_can_be_two_images), TEST(partitions_are_named),
 		TEST(a_file_can_be_two_images), TEST(mistakes_are_told),
 		TEST(files_are_looked_at),	TEST(too_many_of_them),
 		TEST(too_many_files),

@@ -10,6 +10,7 @@
 
 #include <arch/fake/fake.h>
 #include <cmocka.h>
+#include <mullion/block.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/frame_pool.h>
 #include <mullion/images.h>
@@ -83,13 +84,46 @@ void load_begin(struct load *load, const struct load_request *request)
 	loads++;
 }
 
+/* The machine has no disks. */
+enum error block_take(const char *name, bool write,
+		      struct block_partition **partition, const char **words)
+{
+	(void)name;
+	(void)write;
+	(void)partition;
+	*words = "there is no such partition";
+	return ERR_NOT_FOUND;
+}
+
+void block_give(struct block_partition *partition)
+{
+	(void)partition;
+	fail_msg("nobody has taken a partition");
+}
+
+bool block_poll(void)
+{
+	return false;
+}
+
+uint64_t block_deadline(void)
+{
+	return ARCH_NO_DEADLINE;
+}
+
+void block_send(struct block_request *request)
+{
+	(void)request;
+	fail_msg("nobody has a partition");
+}
+
 void load_begin_disk(struct load *load, const struct mull_vm *of,
-		     uint32_t index, struct load_image image)
+		     uint32_t index, struct load_image its)
 {
 	(void)load;
 	(void)of;
 	(void)index;
-	(void)image;
+	(void)its;
 	fail_msg("no disk comes");
 }
 

@@ -25,6 +25,7 @@ static void take_partition(struct reader *reader, const struct word *word,
 	const char *text = yaml_text(reader, word, value);
 	struct mull_disk *disk = this_disk(reader);
 
+	disk->kind = MULL_DISK_PARTITION;
 	if (!text)
 		return;
 	if (!*text || strlen(text) >= MULL_PARTITION_MAX) {
@@ -32,7 +33,6 @@ static void take_partition(struct reader *reader, const struct word *word,
 			   "the name of a GPT partition, of 1 to 39 letters");
 		return;
 	}
-	disk->kind = MULL_DISK_PARTITION;
 	strcpy(disk->partition, text);
 }
 
