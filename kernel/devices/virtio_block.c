@@ -251,8 +251,8 @@ void virtio_block_init(struct vm *vm, struct virtio_block *block, uint32_t slot,
 	static const struct virtio_type type = {
 		.id = VIRTIO_ID_BLOCK,
 		.class = CLASS_STORAGE,
-		.features = FEATURE_SIZE | FEATURE_SEGMENTS |
-			    FEATURE_BLOCK_SIZE | FEATURE_FLUSH,
+		.features = FEATURE_SEGMENTS | FEATURE_BLOCK_SIZE |
+			    FEATURE_FLUSH,
 		.queue_count = 1,
 		.config_size = CONFIG_END,
 		.work = work,
@@ -268,8 +268,6 @@ void virtio_block_init(struct vm *vm, struct virtio_block *block, uint32_t slot,
 	format_text(block->id, sizeof block->id, "mullion-disk%u", index);
 	block->vm = vm;
 	block->free = BITS(BLOCK_FLIGHTS - 1, 0);
-	put_config(&block->device, CONFIG_SIZE, SEGMENT_BYTES, 4);
-	put_config(&block->device, CONFIG_SEGMENTS, SEGMENTS, 4);
 }
 
 void virtio_block_start(struct virtio_block *block)
@@ -281,6 +279,13 @@ void virtio_block_start(struct virtio_block *block)
 					     block->disk.size;
 	put_config(&block->device, CONFIG_CAPACITY,
 		   block->capacity / DISK_SECTOR, 8);
+	if (block->partition) {
+		block->device.features |= FEATURE_SIZE;
+		put_config(&block->device, CONFIG_SIZE, SEGMENT_BYTES, 4);
+	}
+	/* Header and status take a segment each. */
+	put_config(&block->device, CONFIG_SEGMENTS,
+		   block->partition ? SEGMENTS : VIRTQUEUE_SIZE_MAX - 2, 4);
 	put_config(&block->device, CONFIG_BLOCK_SIZE,
 		   block->partition ? block->partition->device->sector_size :
 				      DISK_SECTOR,
