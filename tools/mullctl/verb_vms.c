@@ -59,6 +59,20 @@ static const char *policy_word(uint32_t policy)
 	return policy == MULL_END_RESTART ? "restart" : "stop";
 }
 
+static void put_modules(struct output *output, const struct mull_vm *vm)
+{
+	if (!vm->module_count)
+		return;
+	output_list_begin(output, "modules");
+	for (uint32_t i = 0; i < vm->module_count; i++) {
+		output_row_begin(output);
+		output_number(output, "image", vm->modules[i].image);
+		output_text(output, "cmdline", vm->modules[i].words);
+		output_row_end(output);
+	}
+	output_list_end(output);
+}
+
 static void put_description(struct output *output, const struct mull_vm *vm)
 {
 	output_yes(output, "autostart", vm->flags & MULL_VM_AUTOSTART);
@@ -70,6 +84,7 @@ static void put_description(struct output *output, const struct mull_vm *vm)
 	if (vm->initrd != MULL_NO_IMAGE)
 		output_number(output, "initrd_image", vm->initrd);
 	output_text(output, "cmdline", vm->command_line);
+	put_modules(output, vm);
 	output_list_begin(output, "vcpus");
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		output_row_begin(output);
