@@ -283,9 +283,10 @@ static void mistakes_in_values(void **state)
 		{ "kernel: pvh, modules: [{cmdline: x}]",
 		  "a module has no file" },
 		{ "kernel: pvh, modules: ['']",
-		  "modules is not the name of a file" },
+		  "file is not the name of a file" },
 		{ "kernel: pvh, modules: [{file: initrd, line: x}]",
-		  "unknown word \"line\" in the module" },
+		  "unknown word \"line\" in the module (did you mean "
+		  "\"file\"?)" },
 		{ "kernel: pvh, modules: [bz, bz, bz, bz, bz]",
 		  "modules has more than 4 entries" },
 	};
@@ -353,7 +354,7 @@ static void modules_stand_in_their_order(void **state)
 	expect_mistakes("vms: {a: {memory: 2MiB, cpus: [0], kernel: xen,\n"
 			" modules: [big]}}\n",
 			"m.yaml:1: vm \"a\": memory of 2 MiB cannot hold "
-			"kernel and modules, which need 3081 KiB\n");
+			"kernel and modules, which need 3.1 MiB\n");
 }
 
 static void mistakes_of_the_machine(void **state)
