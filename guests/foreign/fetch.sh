@@ -14,11 +14,11 @@ known=$here/kernels.sha256
 . "$here/../packages.sh"
 
 # Package and the kernel in it, by the name that it gets here.
-xen=xen-hypervisor-4.17-amd64
+xen="xen-hypervisor-4.17-amd64"
 xen_file=boot/xen-4.17-amd64.gz
-gnumach=gnumach-image-1.8-486
+gnumach="gnumach-image-1.8-486"
 gnumach_file=boot/gnumach-1.8-486.gz
-invaders=grub-invaders
+invaders="grub-invaders"
 invaders_file=boot/invaders.exec
 
 intact() {

@@ -186,7 +186,7 @@ SCENARIOS = (
         tuple(of(*line) for line in (("pvh", r"DONE 15 0"),
                                      ("multiboot", r"DONE 16 0"),
                                      ("multiboot2", r"DONE 16 0"))),
-        vmx_too=True, skylake_too=True),
+        vmx_too=True),
     # Xen and GNU Mach have no clock without a PC's timer, and end there.
     Scenario(
         name="foreign",
