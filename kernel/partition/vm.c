@@ -193,11 +193,11 @@ static void begin_load(struct vm *vm)
 
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
 		if (vm->disks[i])
-			request.disks[i] =
-				image_find(vm->description.disks[i].image);
+			request.disks[i] = image_find(
+				vm->description.disks[i].image);
 	for (uint32_t i = 0; i < vm->description.module_count; i++)
-		request.modules[i] =
-			image_find(vm->description.modules[i].image);
+		request.modules[i] = image_find(
+			vm->description.modules[i].image);
 	load_begin(&vm->load, &request);
 	begin_phase(vm, PHASE_LOAD);
 }
