@@ -134,6 +134,20 @@ $(B)/guests/%.elf: $(B)/obj/guest/guests/%.o $$(call guest_parts,$$*) $(sdk_obje
 	$(call say,LD,$@)ld -nostdlib -static -z noexecstack --no-warn-rwx-segments -T guests/sdk/guest.lds \
 		$(filter %.o,$^) -o $@
 
+# One of 32 bits and without the SDK, for the loaders that start such kernels.
+boot32_objects := $(patsubst guests/boot32/%,$(B)/obj/boot32/%.o,$(basename $(wildcard guests/boot32/*.[cS])))
+$(B)/obj/boot32/%.o: guests/boot32/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) -m32 $(common) $(freestanding) -fno-pic -c $< -o $@
+$(B)/obj/boot32/%.o: guests/boot32/%.S Makefile
+	@mkdir -p $(@D)
+	$(call say,AS,$<)$(CC) -m32 $(common) -c $< -o $@
+guests: $(B)/guests/boot32.multiboot
+$(B)/guests/boot32.multiboot: $(boot32_objects) guests/boot32/boot32.lds
+	@mkdir -p $(@D)
+	$(call say,LD,$@)ld -m elf_i386 -nostdlib -static -z noexecstack --no-warn-rwx-segments \
+		-z max-page-size=4096 -T guests/boot32/boot32.lds $(filter %.o,$^) -o $@
+
 # ---- unit tests ------------------------------------------------------------
 $(B)/unit/libunit.a: $(call objects,unit)
 	@mkdir -p $(@D)
@@ -167,9 +181,13 @@ setup: # packages of this computer, and the stock kernels
 	@mkdir -p $(B) $(KERNELS)
 	@test -e $(B)/kernels || ln -s $(abspath $(KERNELS)) $(B)/kernels
 	@guests/linux/fetch.sh $(B)/kernels
+	@guests/foreign/fetch.sh $(B)/kernels
 $(B)/demo.cpio.gz: $(wildcard guests/linux/*) $(wildcard $(B)/kernels/*/SHA256)
 	$(call say,CPIO,$@)guests/linux/make_initramfs.sh $@ $(B)/kernels
-test-files: all $(B)/demo.cpio.gz $(addprefix $(B)/unit/,$(unit_tests)) \
+# What a loader for PVH starts.
+$(B)/vmlinux: guests/linux/extract_vmlinux.py $(wildcard $(B)/kernels/cloud-amd64/SHA256)
+	$(call say,EXTRACT,$@)guests/linux/extract_vmlinux.py $(B)/kernels/cloud-amd64/vmlinuz $@
+test-files: all $(B)/demo.cpio.gz $(B)/vmlinux $(addprefix $(B)/unit/,$(unit_tests)) \
 	$(addprefix $(B)/fuzz/,$(fuzz_tests))
 # Starts over, so that what the set-up has brought is seen.
 again = $(MAKE) --no-print-directory $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -203,7 +221,7 @@ bench: setup ## count instructions: exits on both back ends, a boot of Linux
 # ---- lint ------------------------------------------------------------------
 c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
 	guests/* include/* kernel kernel/* tests/* tools/*))
-shell_files := $(wildcard .ci/run tools/*.sh guests/*/*.sh) \
+shell_files := $(wildcard .ci/run tools/*.sh guests/*.sh guests/*/*.sh) \
 	guests/linux/init guests/linux/selftest
 lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget lint-tour ## look for what the tests do not see
 lint-format:

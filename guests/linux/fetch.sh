@@ -10,6 +10,8 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${1:-$here/../../build/kernels}
 known=$here/kernels.sha256
+# shellcheck source=guests/packages.sh
+. "$here/../packages.sh"
 # The power button, and where its event is read; virtio devices; a watchdog.
 modules="drivers/acpi/button.ko drivers/input/evdev.ko
 	drivers/virtio/virtio.ko drivers/virtio/virtio_ring.ko
@@ -22,29 +24,6 @@ modules="drivers/acpi/button.ko drivers/input/evdev.ko
 	net/vmw_vsock/vmw_vsock_virtio_transport_common.ko
 	net/vmw_vsock/vmw_vsock_virtio_transport.ko
 	drivers/watchdog/wdat_wdt.ko"
-
-die() {
-	echo "fetch.sh: $*" >&2
-	exit 1
-}
-
-sha256_of() {
-	sha256sum "$1" | cut -d ' ' -f 1
-}
-
-# The field $2 of apt's record of package $1: of the version that apt would
-# install.  The record is from the index that the archive's key signs.
-field() {
-	apt-cache show --no-all-versions "$1" 2> /dev/null |
-		sed -n "s/^$2: //p" | head -n 1
-}
-
-# A machine that never ran apt-get update knows of no packages.
-know_packages() {
-	test -z "$(field linux-image-amd64 Version)" || return 0
-	test "$(id -u)" = 0 || die "apt has no package lists: apt-get update"
-	apt-get -qq update
-}
 
 # The image that the meta package of flavour $1 depends on.
 image_of() {
@@ -60,42 +39,25 @@ intact() {
 		(cd "$1" && sha256sum --quiet --status -c SHA256)
 }
 
-# Compares with the list in the source tree where that has this version.
-check_known() {
-	want=$(sed -n "s/ .*$(cat "$1/version")\$//p" "$known")
-	got=$(sha256_of "$1/vmlinuz")
-	if test -z "$want"; then
-		echo "fetch.sh: note: $(cat "$1/version") is newer or older" \
-			"than the kernels named in guests/linux/kernels.sha256"
-	elif test "$want" != "$got"; then
-		die "$1/vmlinuz is not the $(cat "$1/version") that is known"
-	fi
-}
-
 fetch() {
 	folder=$cache/$1
 	if intact "$folder"; then
-		check_known "$folder"
+		check_known "$folder/vmlinuz" "$(cat "$folder/version")" \
+			"$known"
 		echo "fetch.sh: $(cat "$folder/version") is there"
 		return
 	fi
-	know_packages
+	know_packages linux-image-amd64
 	package=$(image_of "$1")
 	test -n "$package" || die "no kernel package of flavour $1"
-	version=$(field "$package" Version)
 
 	rm -rf "$folder" "$folder.tmp"
 	mkdir -p "$folder.tmp"
-	echo "fetch.sh: downloading $package $version"
-	(cd "$folder.tmp" &&
-		apt-get -qq -o APT::Sandbox::User= download "$package=$version")
-	set -- "$folder.tmp"/*.deb
-	test "$(sha256_of "$1")" = "$(field "$package" SHA256)" ||
-		die "$package: the file's SHA-256 is not that of the index"
-
-	unpack "$1" "$folder.tmp" "${package#linux-image-}"
-	echo "$package=$version" > "$folder.tmp/version"
-	check_known "$folder.tmp"
+	download "$package" "$folder.tmp"
+	unpack "$folder.tmp"/*.deb "$folder.tmp" "${package#linux-image-}"
+	echo "$package=$(field "$package" Version)" > "$folder.tmp/version"
+	check_known "$folder.tmp/vmlinuz" "$(cat "$folder.tmp/version")" \
+		"$known"
 	mv "$folder.tmp" "$folder"
 }
 

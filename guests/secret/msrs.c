@@ -144,7 +144,7 @@ static const struct hidden_msrs {
 	{ 0x14ce, 0x14cf, "LBR_CTL, LBR_DEPTH" },
 	{ 0xc00000e7, 0xc00000e9, "MPERF, APERF, IRPERF" },
 	{ 0xc0000103, 0xc0000106, "TSC_AUX, TSC_RATIO, LWP" },
-	{ 0xc0010000, 0xc0010007, "PERF_CTL, PERF_CTR" },
+	{ 0xc0010000, 0xc0010003, "PERF_CTL" },
 	{ 0xc0010117, 0xc0010117, "VM_HSAVE_PA" },
 	{ 0xc001011f, 0xc001011f, "VIRT_SPEC_CTRL" },
 	{ 0xc0010200, 0xc001020b, "PERF_CTL, PERF_CTR" },
@@ -157,6 +157,7 @@ static const struct hidden_msrs {
 };
 
 #define MSR_DEBUGCTL 0x1d9
+#define MSR_PERF_CTR 0xc0010004
 #define RDTSCP_UNKNOWN 0xffffffff
 
 static void look_at_hidden_msrs(void)
@@ -178,6 +179,8 @@ static void look_at_hidden_msrs(void)
 			   "#GP");
 	msr_write(MSR_DEBUGCTL, 1);
 	report(msr_read(MSR_DEBUGCTL) == 0, "last branches stay off");
+	msr_write(MSR_PERF_CTR, 1);
+	report(msr_read(MSR_PERF_CTR) == 0, "PERF_CTR0 is always 0");
 }
 
 static void read_counter(void *number)

@@ -235,7 +235,7 @@ struct mull_audit {
 
 struct mull_image_status {
 	char name[MULL_NAME_MAX];
-	uint32_t number;   /* as in mull_vm.kernel and .initrd */
+	uint32_t number;   /* as in mull_vm.kernel */
 	uint32_t kind;	   /* enum mull_image_kind */
 	uint32_t flags;	   /* MULL_IMAGE_UPLOADED ... */
 	uint32_t users;	   /* VMs that name it */

@@ -37,26 +37,34 @@ const uint8_t *image_at(const struct load_image *image, uint64_t at,
 void image_read(const struct load_image *image, uint64_t at, void *to,
 		size_t length);
 
-/* How vCPU 0 begins: 64-bit mode, flat segments, CR0.PG on, CR3 = @cr3. */
+enum guest_mode {
+	GUEST_LONG,	 /* 64-bit code, CR0.PG on, CR3 = guest_start.cr3 */
+	GUEST_PROTECTED, /* 32-bit code, paging off */
+};
+
+/* How vCPU 0 begins: flat segments, interrupts off; a general register that
+ * is not named is 0. */
 struct guest_start {
-	uint64_t rip, rsp, rdi, rsi, cr3;
+	enum guest_mode mode;
+	uint64_t rip, rsp, rax, rbx, rdi, rsi, cr3;
 	uint64_t gdt_base; /* guest-physical, entries below */
 	uint32_t gdt_limit;
-	uint16_t cs,
-		ds; /* selectors of the flat 64-bit code and data segment */
+	uint16_t cs, ds; /* selectors of the flat code and data segment */
 };
 
 struct load_request {
 	const struct guest_memory *memory;
 	const struct mull_vm *vm;
 	struct load_image kernel, initrd;
+	/* As many as vm->module_count says. */
+	struct load_image modules[MULL_MODULE_MAX];
 	struct load_image disks[MULL_DISK_MAX]; /* to be checked only */
 	uint64_t memory_low,
 		memory_high; /* bytes of RAM below and above 4 GiB */
 	uint64_t tsc_khz;
 };
 
-#define LOAD_STATE_SIZE 512
+#define LOAD_STATE_SIZE 1024
 
 /* Progress of one load; its inside is kernel/loaders/'s own. */
 struct load {

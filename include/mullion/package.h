@@ -130,7 +130,7 @@ struct mull_vm {
 	uint64_t memory_size;  /* bytes, a multiple of 2 MiB, at least 2 MiB */
 	uint32_t flags;	       /* enum mull_vm_flag */
 	uint32_t vcpu_count;   /* 1..MULL_VCPU_MAX */
-	uint32_t kernel;       /* index of an image of kind BZIMAGE or ELF64 */
+	uint32_t kernel;       /* index of an image of a kernel's kind */
 	uint32_t initrd;       /* index of an INITRD, or MULL_NO_IMAGE */
 	uint32_t on_poweroff;  /* enum mull_end_policy; default STOP */
 	uint32_t on_reset;     /* default RESTART */

@@ -171,6 +171,8 @@ static const struct msr_rule {
 	/* EFER, STAR, LSTAR, CSTAR, SFMASK; FS, GS, kernel GS */
 	{ 0xc0000080, 0xc0000084, read_switched, write_switched },
 	{ 0xc0000100, 0xc0000102, read_switched, write_switched },
+	/* PERF_CTR0 to 3, which count nothing: Xen clears them. */
+	{ 0xc0010004, 0xc0010007, read_zero, write_nothing },
 	/* SYSCFG, HWCR, NB_CFG, PATCH_LOADER, INT_PENDING: AMD's set-up, which
 	 * kernels look at when they know the family. */
 	{ 0xc0010010, 0xc0010010, read_zero, write_nothing },

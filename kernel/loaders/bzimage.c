@@ -62,11 +62,6 @@ struct __attribute__((packed)) e820_entry {
 	uint32_t type;
 };
 
-#define E820_RAM 1
-#define E820_RESERVED 2
-#define LOW_RAM_END 0x9fc00  /* below is what a PC's BIOS leaves free */
-#define LEGACY_START 0xa0000 /* video memory and ROMs of a PC */
-
 /* ---- check -------------------------------------------------------------- */
 
 static uint64_t get(const struct load *load, struct field field)
@@ -246,18 +241,16 @@ static void copy_header(struct load *load, enum error *error)
 			     header, end - HEADER_START);
 }
 
-/* The hole below 4 GiB is not listed: the kernel puts devices there. */
 static void write_memory_map(struct load *load, enum error *error)
 {
 	const struct load_request *request = &load->request;
-	struct e820_entry map[] = {
-		{ 0, LOW_RAM_END, E820_RAM },
-		{ LEGACY_START, MIB(1) - LEGACY_START, E820_RESERVED },
-		{ MIB(1), request->memory_low - MIB(1), E820_RAM },
-		{ GIB(4), request->memory_high, E820_RAM },
-	};
-	uint32_t count = ARRAY_COUNT(map) - (request->memory_high == 0);
+	struct memory_range ranges[MEMORY_RANGES];
+	uint32_t count = memory_ranges(request, ranges);
+	struct e820_entry map[MEMORY_RANGES];
 
+	for (uint32_t i = 0; i < count; i++)
+		map[i] = (struct e820_entry){ ranges[i].start, ranges[i].size,
+					      ranges[i].type };
 	set(load, error, e820_entries, count);
 	set(load, error, alt_mem_k, (request->memory_low - MIB(1)) / KIB(1));
 	if (!*error)

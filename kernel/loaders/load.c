@@ -3,6 +3,7 @@
 
 #include <mullion/arch.h>
 #include <mullion/bits.h>
+#include <mullion/guest.h>
 #include <mullion/images.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
@@ -108,6 +109,30 @@ static enum error hash_initrd_step(struct load *load)
 	return error;
 }
 
+static enum error hash_modules_step(struct load *load)
+{
+	struct load_work *work = load_work(load);
+	const struct load_image *image = &load->request.modules[work->module];
+	bool done = false;
+	enum error error;
+	char what[16];
+
+	if (work->module == load->request.vm->module_count) {
+		next_phase(work);
+		return ERR_NONE;
+	}
+	format_text(what, sizeof what, "module %u", work->module + 1);
+	if (!image->record)
+		return load_fail(load, ERR_NOT_FOUND, "%s: there is none",
+				 what);
+	error = hash_step(load, image, what, &done);
+	if (done) {
+		work->module++;
+		work->at = 0;
+	}
+	return error;
+}
+
 /* They can be large, and are not copied: once since the start is enough. */
 static enum error hash_disks_step(struct load *load)
 {
@@ -147,19 +172,85 @@ static enum error hash_disks_step(struct load *load)
 
 /* ---- check, copy -------------------------------------------------------- */
 
-static enum error check_step(struct load *load)
+static const struct kind {
+	enum error (*find_step)(struct load *load, bool *found); /* or NULL */
+	enum error (*check)(struct load *load);
+	enum error (*write_mode)(const struct guest_memory *memory,
+				 struct guest_start *start);
+	enum error (*write_tables)(struct load *load);
+	uint32_t low_end; /* of what the loader makes */
+} kinds[] = {
+	[MULL_IMAGE_BZIMAGE] = { NULL, bzimage_check, long_mode_write,
+				 bzimage_write_tables, LOW_END },
+	[MULL_IMAGE_ELF64] = { NULL, elf64_check, long_mode_write,
+			       elf64_write_tables, LOW_END },
+	[MULL_IMAGE_PVH] = { NULL, pvh_check, protected_mode_write,
+			     pvh_write_tables, LOW_END_PROTECTED },
+	[MULL_IMAGE_MULTIBOOT] = { multiboot_find_step, multiboot_check,
+				   protected_mode_write, multiboot_write_tables,
+				   LOW_END_PROTECTED },
+	[MULL_IMAGE_MULTIBOOT2] = { multiboot_find_step, multiboot2_check,
+				    protected_mode_write,
+				    multiboot2_write_tables,
+				    LOW_END_PROTECTED },
+};
+
+/* NULL: not a kernel's. */
+static const struct kind *kind_of(const struct load *load)
 {
 	uint32_t kind = load->request.kernel.record->kind;
 
+	return kind < ARRAY_COUNT(kinds) && kinds[kind].check ? &kinds[kind] :
+								NULL;
+}
+
+const char *place_problem(struct load *load, uint64_t at, uint64_t size)
+{
+	const struct load_work *work = load_work(load);
+	uint64_t low = load->request.memory_low;
+
+	if (at > low || size > low - at)
+		return "reaches beyond the VM's memory below 4 GiB";
+	if (at < kind_of(load)->low_end)
+		return kind_of(load)->low_end == LOW_END ?
+			       "lies below 64 KiB, where the loader puts its "
+			       "tables" :
+			       "lies below 32 KiB, where the loader puts its "
+			       "tables";
+	if (overlap(at, size, MULL_GUEST_ACPI_AREA,
+		    MIB(1) - MULL_GUEST_ACPI_AREA))
+		return "lies over the ACPI tables from 0xe0000 to 1 MiB";
+	for (uint32_t i = 0; i < work->piece_count; i++)
+		if (overlap(at, size, work->pieces[i].to, work->pieces[i].size))
+			return "overlaps another one";
+	return NULL;
+}
+
+static enum error find_step(struct load *load)
+{
+	struct load_work *work = load_work(load);
+	const struct kind *kind = kind_of(load);
+	bool found = true;
+	enum error error = ERR_NONE;
+
+	if (!kind)
+		return load_fail(load, ERR_BAD_IMAGE,
+				 "kernel: an image of kind %u cannot be "
+				 "started",
+				 load->request.kernel.record->kind);
+	if (kind->find_step)
+		error = kind->find_step(load, &found);
+	if (error || !found)
+		return error;
+	work->header = work->at;
+	next_phase(work);
+	return ERR_NONE;
+}
+
+static enum error check_step(struct load *load)
+{
 	next_phase(load_work(load));
-	switch (kind) {
-	case MULL_IMAGE_BZIMAGE:
-		return bzimage_check(load);
-	case MULL_IMAGE_ELF64:
-		return elf64_check(load);
-	}
-	return load_fail(load, ERR_BAD_IMAGE,
-			 "kernel: an image of kind %u cannot be started", kind);
+	return kind_of(load)->check(load);
 }
 
 /* The next bytes of @piece from @at on; returns how many, or 0. */
@@ -208,13 +299,14 @@ static enum error copy_step(struct load *load)
 
 /* ---- tables ------------------------------------------------------------- */
 
-static enum error long_mode_step(struct load *load)
+static enum error mode_step(struct load *load)
 {
 	const struct guest_memory *memory = load->request.memory;
-	enum error error = guest_zero(memory, gpa(0), LOW_END);
+	const struct kind *kind = kind_of(load);
+	enum error error = guest_zero(memory, gpa(0), kind->low_end);
 
 	next_phase(load_work(load));
-	return error ? error : long_mode_write(memory, &load->start);
+	return error ? error : kind->write_mode(memory, &load->start);
 }
 
 static enum error acpi_step(struct load *load)
@@ -227,9 +319,7 @@ static enum error acpi_step(struct load *load)
 static enum error kernel_tables_step(struct load *load)
 {
 	next_phase(load_work(load));
-	if (load->request.kernel.record->kind == MULL_IMAGE_BZIMAGE)
-		return bzimage_write_tables(load);
-	return elf64_write_tables(load);
+	return kind_of(load)->write_tables(load);
 }
 
 /* ---- the whole ---------------------------------------------------------- */
@@ -243,10 +333,12 @@ static enum error done_step(struct load *load)
 static enum error (*const steps[])(struct load *load) = {
 	[LOAD_HASH_KERNEL] = hash_kernel_step,
 	[LOAD_HASH_INITRD] = hash_initrd_step,
+	[LOAD_HASH_MODULES] = hash_modules_step,
 	[LOAD_HASH_DISKS] = hash_disks_step,
+	[LOAD_FIND] = find_step,
 	[LOAD_CHECK] = check_step,
 	[LOAD_COPY] = copy_step,
-	[LOAD_LONG_MODE] = long_mode_step,
+	[LOAD_MODE] = mode_step,
 	[LOAD_ACPI] = acpi_step,
 	[LOAD_KERNEL_TABLES] = kernel_tables_step,
 	[LOAD_DONE] = done_step,

@@ -65,6 +65,7 @@ enum error long_mode_write(const struct guest_memory *memory,
 	if (!error)
 		error = write_entries(memory, DIRECTORY(0), DIRECTORIES * 512,
 				      0, MIB(2), table | PTE_LARGE);
+	start->mode = GUEST_LONG;
 	start->cr3 = PML4;
 	start->gdt_base = LOW_GDT;
 	start->gdt_limit = sizeof gdt - 1;

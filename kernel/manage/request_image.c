@@ -11,6 +11,9 @@ static bool uses(const struct mull_vm *vm, uint32_t number)
 		if (vm->disks[i].kind == MULL_DISK_MEMORY &&
 		    vm->disks[i].image == number)
 			return true;
+	for (uint32_t i = 0; i < vm->module_count; i++)
+		if (vm->modules[i].image == number)
+			return true;
 	return vm->kernel == number || vm->initrd == number;
 }
 

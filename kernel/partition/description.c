@@ -188,6 +188,13 @@ uint32_t check_image_kind(const struct check *check, uint32_t index)
 	return index < check->image_count ? check->image_kinds[index] : 0;
 }
 
+static bool is_kernel(uint32_t kind)
+{
+	return kind == MULL_IMAGE_BZIMAGE || kind == MULL_IMAGE_ELF64 ||
+	       kind == MULL_IMAGE_PVH || kind == MULL_IMAGE_MULTIBOOT ||
+	       kind == MULL_IMAGE_MULTIBOOT2;
+}
+
 static void check_images(struct check *check, int vm)
 {
 	const struct mull_vm *it = &check->vms[vm];
@@ -198,11 +205,11 @@ static void check_images(struct check *check, int vm)
 	else if (!kernel)
 		check_complain(check, vm, MULL_FIELD_KERNEL,
 			       "the kernel's image is damaged");
-	else if (kernel != MULL_IMAGE_BZIMAGE && kernel != MULL_IMAGE_ELF64)
+	else if (!is_kernel(kernel))
 		check_complain(
 			check, vm, MULL_FIELD_KERNEL,
-			"the kernel is neither a Linux bzImage nor an ELF64 "
-			"image");
+			"the kernel is neither a Linux bzImage nor a PVH, "
+			"Multiboot or ELF64 image");
 	if (it->initrd == MULL_NO_IMAGE)
 		return;
 	if (it->initrd >= check->image_count)
@@ -215,29 +222,35 @@ static void check_images(struct check *check, int vm)
 				"the initrd is an image of another kind" :
 				"the initrd's image is damaged");
 	if (kernel == MULL_IMAGE_ELF64)
-		check_complain(check, vm, MULL_FIELD_INITRD,
-			       "an initrd is of use to a Linux kernel only");
+		check_complain(
+			check, vm, MULL_FIELD_INITRD,
+			"an initrd is of no use to a guest of Mullion's own");
+}
+
+void check_text(struct check *check, int vm, enum mull_field field,
+		const char *what, const char *text, size_t room)
+{
+	const char *end = memchr(text, 0, room);
+
+	if (!end) {
+		check_complain(check, vm, field, "%s is longer than %u bytes",
+			       what, (unsigned)room - 1);
+		return;
+	}
+	for (; text < end; text++) {
+		if ((uint8_t)*text >= ' ' || *text == '\t')
+			continue;
+		check_complain(check, vm, field,
+			       "%s holds control character %u", what,
+			       (uint8_t)*text);
+		return;
+	}
 }
 
 static void check_command_line(struct check *check, int vm)
 {
-	const char *line = check->vms[vm].command_line;
-	const char *end = memchr(line, 0, MULL_COMMAND_LINE_MAX);
-
-	if (!end) {
-		check_complain(check, vm, MULL_FIELD_COMMAND_LINE,
-			       "the command line is longer than %u bytes",
-			       MULL_COMMAND_LINE_MAX - 1);
-		return;
-	}
-	for (; line < end; line++) {
-		if ((uint8_t)*line >= ' ' || *line == '\t')
-			continue;
-		check_complain(check, vm, MULL_FIELD_COMMAND_LINE,
-			       "the command line holds control character %u",
-			       (uint8_t)*line);
-		return;
-	}
+	check_text(check, vm, MULL_FIELD_COMMAND_LINE, "the command line",
+		   check->vms[vm].command_line, MULL_COMMAND_LINE_MAX);
 }
 
 static void check_policy(struct check *check, int vm, uint32_t policy,
@@ -271,8 +284,6 @@ static void check_unknown(struct check *check, int vm)
 	rest |= it->watchdog | it->vsock;
 	rest |= check_any_set(it->nics, sizeof it->nics);
 	rest |= check_any_set(it->shared, sizeof it->shared);
-	rest |= it->module_count |
-		check_any_set(it->modules, sizeof it->modules);
 	rest |= check_any_set(it->reserved, sizeof it->reserved);
 	if (rest)
 		check_complain(
@@ -410,6 +421,7 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_cpus(&check, vm);
 		check_images(&check, vm);
 		check_command_line(&check, vm);
+		check_modules(&check, vm);
 		check_policy(&check, vm, vms[vm].on_poweroff, "on-poweroff");
 		check_policy(&check, vm, vms[vm].on_reset, "on-reset");
 		check_policy(&check, vm, vms[vm].on_crash, "on-crash");

@@ -31,6 +31,13 @@ bool check_any_set(const void *bytes, size_t size);
 /* Whether VM @other has its name, CPUs and memory for itself. */
 bool check_counts(const struct check *check, int other);
 
+/* Whether @text has an end within @room bytes, and can be shown before it;
+ * "@what is longer than ...". */
+void check_text(struct check *check, int vm, enum mull_field field,
+		const char *what, const char *text, size_t room);
+
+/* The modules of a VM (description_modules.c). */
+void check_modules(struct check *check, int vm);
 /* The devices of a VM (description_devices.c). */
 void check_devices(struct check *check, int vm);
 

@@ -48,16 +48,39 @@ void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 	vcpu_kick(vcpu);
 }
 
+/* What the loader's guest_start says beside registers.  Xen, "x86/HVM direct
+ * boot ABI": in protected mode CR0.PE alone is set, and all of CR4 clear. */
+static void set_mode(struct guest_system *system,
+		     const struct guest_start *start)
+{
+	bool is_long = start->mode == GUEST_LONG;
+	struct guest_segment code = { .limit = ~0u,
+				      .selector = start->cs,
+				      .attributes = is_long ? 0xa9b : 0xc9b };
+	struct guest_segment data = { .limit = ~0u,
+				      .selector = start->ds,
+				      .attributes = 0xc93 };
+
+	system->cr0 = 0x11; /* ET, PE */
+	if (is_long) {
+		system->cr0 = 0x80050033; /* PG, AM, WP, NE, ET, MP, PE */
+		system->cr3 = start->cr3;
+		system->cr4 = 0x6a0;  /* OSXMMEXCPT, OSFXSR, PGE, PAE */
+		system->efer = 0x500; /* LMA, LME */
+	}
+	system->gdt_base = start->gdt_base;
+	system->gdt_limit = start->gdt_limit;
+	system->idt_limit = 0;
+	system->segments[SEGMENT_CS] = code;
+	for (int i = SEGMENT_ES; i <= SEGMENT_GS; i++)
+		if (i != SEGMENT_CS)
+			system->segments[i] = data;
+}
+
 /* vCPU 0 starts where the loader says, the others wait for SIPI. */
 static void begin(struct vcpu *vcpu)
 {
 	const struct guest_start *start = &vcpu->vm->load.start;
-	struct guest_segment code = { .limit = ~0u,
-				      .selector = start->cs,
-				      .attributes = 0xa9b };
-	struct guest_segment data = { .limit = ~0u,
-				      .selector = start->ds,
-				      .attributes = 0xc93 };
 	struct guest_system system;
 
 	virt->vcpu_reset(vcpu);
@@ -71,20 +94,12 @@ static void begin(struct vcpu *vcpu)
 	if (vcpu->index != 0)
 		return;
 	virt->read_system(vcpu, &system);
-	system.cr0 = 0x80050033; /* PG, AM, WP, NE, ET, MP, PE */
-	system.cr3 = start->cr3;
-	system.cr4 = 0x6a0;  /* OSXMMEXCPT, OSFXSR, PGE, PAE */
-	system.efer = 0x500; /* LMA, LME */
-	system.gdt_base = start->gdt_base;
-	system.gdt_limit = start->gdt_limit;
-	system.idt_limit = 0;
-	system.segments[SEGMENT_CS] = code;
-	for (int i = SEGMENT_ES; i <= SEGMENT_GS; i++)
-		if (i != SEGMENT_CS)
-			system.segments[i] = data;
+	set_mode(&system, start);
 	virt->write_system(vcpu, &system);
 	vcpu->rip = start->rip;
 	vcpu->gpr[RSP] = start->rsp;
+	vcpu->gpr[RAX] = start->rax;
+	vcpu->gpr[RBX] = start->rbx;
 	vcpu->gpr[RDI] = start->rdi;
 	vcpu->gpr[RSI] = start->rsi;
 	vcpu->gpr[RDX] = 0;

@@ -199,6 +199,9 @@ static void begin_load(struct vm *vm)
 		    vm->description.disks[i].kind == MULL_DISK_MEMORY)
 			request.disks[i] = image_find(
 				vm->description.disks[i].image);
+	for (uint32_t i = 0; i < vm->description.module_count; i++)
+		request.modules[i] = image_find(
+			vm->description.modules[i].image);
 	load_begin(&vm->load, &request);
 	begin_phase(vm, PHASE_LOAD);
 }

@@ -32,6 +32,7 @@ static void run_bounded(struct load *load, size_t size)
 	require(memchr(load->words, 0, sizeof load->words));
 	if (done)
 		require(load->start.rip < FUZZ_LOW &&
+			load->start.rbx < 0x9f000 &&
 			load->start.cr3 < 0x9f000 && load->start.rsp < 0x9f000);
 }
 
@@ -43,6 +44,7 @@ static void fuzz_load(uint32_t kind, const uint8_t *bytes, size_t size)
 	static struct mull_image records[2];
 	static struct load load;
 	static struct mull_vm vm = { .name = "fuzz", .vcpu_count = 2 };
+	const bool has_modules = kind >= MULL_IMAGE_PVH;
 	const struct guest_memory memory = {
 		.region_count = 2,
 		.regions = { { .size = FUZZ_LOW, .frames = frames },
@@ -55,11 +57,15 @@ static void fuzz_load(uint32_t kind, const uint8_t *bytes, size_t size)
 		.vm = &vm,
 		.kernel = { .record = &records[0], .bytes = bytes },
 		.initrd = { .record = &records[1], .bytes = initrd },
+		.modules = { { .record = &records[1], .bytes = initrd },
+			     { .record = &records[1], .bytes = initrd } },
 		.memory_low = FUZZ_LOW,
 		.memory_high = FUZZ_HIGH,
 	};
 	br_sha256_context sha256;
 
+	vm.module_count = has_modules ? 2 : 0;
+	memset(vm.modules[1].words, 'w', sizeof vm.modules[1].words);
 	for (uint32_t i = 0; i < ARRAY_COUNT(frames); i++)
 		frames[i] = 100 + i;
 	for (int i = 0; i < 2; i++) {

@@ -22,7 +22,8 @@ class Setup:
 
     def fill_in(self, text):
         return string.Template(text).substitute(
-            guests=self.guests, kernels=self.kernels, demo=self.demo)
+            guests=self.guests, kernels=self.kernels, demo=self.demo,
+            build=self.build)
 
 
 def mullctl_arguments(setup, scenario, back_end):

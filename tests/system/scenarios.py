@@ -2,7 +2,7 @@
 """What is booted, and what must then be seen: the table of system tests.
 
 A row either gives options of `mullctl run` (command) or VMs of a manifest.
-$guests, $kernels and $demo are replaced.  Patterns are regular expressions;
+$build, $guests, $kernels and $demo are replaced.  Patterns are regular expressions;
 an empty status means that the test ends the run when it has seen all."""
 import dataclasses
 
@@ -33,17 +33,20 @@ class Scenario:
     long: bool = False       # in `make test-all` only
 
 
-def linux(kernel, cpus, nosmp, **more):
+def linux(kernel, cpus, nosmp, image="$kernels/%s/vmlinuz", kind="",
+          **more):
     # The kernel's tests of its own ciphers are a tenth of a boot in Bochs.
     return Scenario(
-        name="linux-%s-%s" % (kernel.removesuffix("-amd64"),
+        name="linux-%s-%s" % (kind or kernel.removesuffix("-amd64"),
                               "nosmp" if nosmp else "%d-cpus" % cpus),
-        command="--kernel $kernels/%s/vmlinuz --initrd $demo --cpus %d "
+        command="--kernel %s --initrd $demo --cpus %d "
         "--memory 512MiB --cmdline 'console=ttyS0 cryptomgr.notests %s"
         "mullion.run=selftest mullion.cpus=%d'"
-        % (kernel, cpus, "nosmp " if nosmp else "", cpus),
-        expect=(r"^PASS %d CPU\(s\) are online" % cpus, r"^DONE %d 0" % (10 if nosmp else 13)),
-        expect_log=(r"^mullctl: linux: powered off",),
+        % (image.replace("%s", kernel), cpus, "nosmp " if nosmp else "",
+           cpus),
+        expect=(r"^PASS %d CPU\(s\) are online" % cpus,
+                r"^DONE %d 0" % (10 if nosmp else 13)),
+        expect_log=(r"^mullctl: (linux|guest): powered off",),
         seconds=LINUX, **more)
 
 
@@ -109,6 +112,8 @@ SCENARIOS = (
     linux("cloud-amd64", 1, True, vmx_too=True),
     linux("cloud-amd64", 2, False, vmx_too=True),
     linux("amd64", 2, False),
+    # The kernel itself, which unpacks nothing, in 32-bit protected mode.
+    linux("cloud-amd64", 2, False, image="$build/vmlinux", kind="pvh"),
     linux("amd64", 1, True, long=True),
     smp(1), smp(2, vmx_too=True), smp(4), smp(8),
     Scenario(
@@ -165,6 +170,45 @@ SCENARIOS = (
         expect=(r"^PASS memory above 4 GiB is zero, 1536 MiB",
                 r"^PASS memory above 4 GiB holds"),
         seconds=400, backends=("svm",), long=True),
+
+    # ---- kernels that start in protected mode ------------------------------
+    Scenario(
+        name="boot32",
+        vms="".join("  %s: {memory: %dMiB, cpus: [%d], type: %s, kernel: "
+                    "$guests/boot32.multiboot, cmdline: 'memory=%d modules=2',"
+                    " modules: [{file: $guests/counter.elf, cmdline: 'elf "
+                    "begins=7f454c46'}, {file: $demo, cmdline: "
+                    "begins=1f8b0800}]}\n" % (kind, memory, cpu, kind, memory)
+                    for cpu, (kind, memory) in enumerate(
+                        (("pvh", 16), ("multiboot", 18), ("multiboot2", 20)))),
+        expect=tuple(of(kind, "boot32: started by %s$" % kind)
+                     for kind in ("pvh", "multiboot", "multiboot2")) +
+        tuple(of(*line) for line in (("pvh", r"DONE 15 0"),
+                                     ("multiboot", r"DONE 16 0"),
+                                     ("multiboot2", r"DONE 16 0"))),
+        vmx_too=True),
+    # Xen and GNU Mach have no clock without a PC's timer, and end there.
+    Scenario(
+        name="foreign",
+        vms="".join("  %s: {memory: 128MiB, cpus: [%d], type: %s, kernel: "
+                    "$kernels/foreign/xen.multiboot, on-reset: stop, cmdline: "
+                    "'xen console=com1 com1=115200 no-real-mode noreboot', "
+                    "modules: [{file: $demo, cmdline: dom0}]}\n"
+                    % (name, cpu, kind) for cpu, (name, kind) in enumerate(
+                        (("xen-1", "multiboot"), ("xen-2", "multiboot2")))) +
+        "  mach: {memory: 64MiB, cpus: [2], "
+        "kernel: $kernels/foreign/gnumach.multiboot, "
+        "cmdline: 'gnumach console=com0', modules: [$demo]}\n",
+        expect=tuple(of(name, words) for name in ("xen-1", "xen-2")
+                     for words in (
+                         r"\(XEN\) Xen version 4\.17",
+                         r"\(XEN\) Bootloader: Mullion",
+                         r"\(XEN\) Command line: console=com1",
+                         r"\(XEN\) ACPI: RSDP 000E0000",
+                         r"\(XEN\) Unable to find usable platform timer")) +
+        (of("mach", r"GNU Mach 1\.8"),
+         of("mach", r"biosmem: 0*100000:0*4000000, available")),
+        status=None),
 
     # ---- hostile guests, each beside a neighbour --------------------------
     Scenario(

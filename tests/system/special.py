@@ -13,6 +13,7 @@ import control
 import damages
 import debugging
 import disks
+import foreign
 import line
 import looks
 import life
@@ -203,6 +204,7 @@ TESTS = {
     "session": Special(session.session, backends=("svm",)),
     "listen": Special(control.listen),
     "debugging": Special(debugging.debugging),
+    "foreign-game": Special(foreign.game),
 }
 # These boot nothing.
 WITHOUT_MACHINE = {"same-package": disks.same_package, "mistakes": mistakes,

@@ -49,11 +49,36 @@ void write_elf_file(const char *name, int bits, const char *owner,
 			     .p_offset = sizeof(Elf64_Ehdr) +
 					 sizeof(Elf64_Phdr),
 			     .p_filesz = sizeof(Elf64_Nhdr) + 12 },
-		.note = { 8, 4, type },
+		.note = { (Elf64_Word)strlen(owner) + 1, 4, type },
 		.abi = MULL_GUEST_ABI,
 	};
 
 	image.elf.e_ident[EI_CLASS] = bits == 64 ? ELFCLASS64 : ELFCLASS32;
+	memcpy(image.owner, owner, sizeof image.owner);
+	write_file(name, &image, sizeof image);
+}
+
+void write_elf32_file(const char *name, const char *owner, uint32_t type)
+{
+	struct {
+		Elf32_Ehdr elf;
+		Elf32_Phdr segment;
+		Elf32_Nhdr note;
+		char owner[4];
+		uint32_t entry;
+	} image = {
+		.elf = { .e_ident = ELFMAG,
+			 .e_machine = EM_386,
+			 .e_phoff = sizeof(Elf32_Ehdr),
+			 .e_phnum = 1 },
+		.segment = { .p_type = PT_NOTE,
+			     .p_offset = sizeof(Elf32_Ehdr) +
+					 sizeof(Elf32_Phdr),
+			     .p_filesz = sizeof(Elf32_Nhdr) + 8 },
+		.note = { 4, 4, type },
+	};
+
+	image.elf.e_ident[EI_CLASS] = ELFCLASS32;
 	memcpy(image.owner, owner, sizeof image.owner);
 	write_file(name, &image, sizeof image);
 }

@@ -15,4 +15,7 @@ void write_linux_file(const char *name, uint8_t minor, uint8_t xloadflags);
 void write_elf_file(const char *name, int bits, const char *owner,
 		    uint32_t type);
 
+/* An ELF file for 32 bits and i386 with such a note; @owner of 3 letters. */
+void write_elf32_file(const char *name, const char *owner, uint32_t type);
+
 #endif

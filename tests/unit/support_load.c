@@ -89,7 +89,7 @@ static enum error run(struct load_guest *guest,
 
 /* The same bytes in frames of the store: every second one from @first. */
 static void put_in_store(struct load_image *image, uint32_t first,
-			 uint32_t frames[16])
+			 uint32_t frames[40])
 {
 	const uint8_t *bytes = image->bytes;
 	uint64_t size = bytes ? image->record->size : 0;
@@ -101,7 +101,7 @@ static void put_in_store(struct load_image *image, uint32_t first,
 		uint64_t frame = first + at / FRAME_SIZE * 2;
 		uint64_t left = size - at;
 
-		assert_true(at / FRAME_SIZE < 16);
+		assert_true(at / FRAME_SIZE < 40);
 		frames[at / FRAME_SIZE] = (uint32_t)frame;
 		memcpy(fake_memory(hpa(frame << FRAME_SHIFT)), bytes + at,
 		       left < FRAME_SIZE ? left : FRAME_SIZE);
@@ -119,25 +119,33 @@ enum error load_guest_run(struct load_guest *guest, uint32_t kind,
 		.memory_high = guest->load.request.memory_high,
 		.tsc_khz = 2400000,
 	};
-	uint32_t frames[2][16];
-	const uint8_t *bytes[2];
+	uint32_t frames[2 + MULL_MODULE_MAX][40];
+	struct load_image *images[] = {
+		&request.kernel,     &request.initrd,	  &request.modules[0],
+		&request.modules[1], &request.modules[2], &request.modules[3]
+	};
+	const uint8_t *bytes[2 + MULL_MODULE_MAX];
 	enum error error;
 
 	request.kernel = make_image(&guest->kernel, kind, kernel, kernel_size);
 	if (initrd)
 		request.initrd = make_image(&guest->initrd, MULL_IMAGE_INITRD,
 					    initrd, initrd_size);
-	bytes[0] = request.kernel.bytes;
-	bytes[1] = request.initrd.bytes;
+	for (uint32_t i = 0; i < guest->vm.module_count; i++)
+		request.modules[i] = make_image(
+			&guest->modules[i].record, MULL_IMAGE_INITRD,
+			guest->modules[i].bytes, guest->modules[i].size);
+	for (uint32_t i = 0; i < 2 + MULL_MODULE_MAX; i++)
+		bytes[i] = images[i]->bytes;
 	error = run(guest, &request);
 	/* It must not matter where the images lie. */
 	if (!error)
 		make_dirty(guest);
-	put_in_store(&request.kernel, LAST_FRAME + 1, frames[0]);
-	put_in_store(&request.initrd, LAST_FRAME + 40, frames[1]);
+	for (uint32_t i = 0; i < 2 + MULL_MODULE_MAX; i++)
+		put_in_store(images[i], LAST_FRAME + 1 + 100 * i, frames[i]);
 	assert_int_equal(run(guest, &request), error);
-	free((void *)bytes[0]);
-	free((void *)bytes[1]);
+	for (uint32_t i = 0; i < 2 + MULL_MODULE_MAX; i++)
+		free((void *)bytes[i]);
 	return error;
 }
 
@@ -176,6 +184,7 @@ void load_guest_check_long_mode(const struct load_guest *guest)
 {
 	const struct guest_start *start = &guest->load.start;
 
+	assert_int_equal(start->mode, GUEST_LONG);
 	for (uint64_t at = 12345; at < GIB(4); at += MIB(2))
 		assert_int_equal(translate(guest, at), at);
 	assert_true(start->cs + 7u <= start->gdt_limit);
@@ -186,6 +195,29 @@ void load_guest_check_long_mode(const struct load_guest *guest)
 	assert_int_equal(read64(guest, start->gdt_base + start->ds),
 			 0x00cf93000000ffff);
 	assert_true(start->rsp % 16 == 0 && start->rsp >= KIB(16));
+}
+
+void load_guest_check_protected_mode(const struct load_guest *guest)
+{
+	const struct guest_start *start = &guest->load.start;
+
+	assert_int_equal(start->mode, GUEST_PROTECTED);
+	assert_true(start->cs + 7u <= start->gdt_limit);
+	assert_true(start->ds + 7u <= start->gdt_limit);
+	assert_int_equal(read64(guest, start->gdt_base + start->cs),
+			 0x00cf9b000000ffff);
+	assert_int_equal(read64(guest, start->gdt_base + start->ds),
+			 0x00cf93000000ffff);
+	assert_true(start->rsp % 16 == 0 && start->rsp >= KIB(16));
+}
+
+const char *load_guest_string(const struct load_guest *guest, uint64_t at)
+{
+	static char text[MULL_COMMAND_LINE_MAX];
+
+	load_guest_read(guest, at, text, sizeof text);
+	assert_non_null(memchr(text, 0, sizeof text));
+	return text;
 }
 
 static void check_sum(const uint8_t *bytes, size_t size)

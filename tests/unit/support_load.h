@@ -9,6 +9,12 @@ struct load_guest {
 	struct guest_memory memory;
 	struct mull_vm vm; /* "guest", one vCPU, no command line */
 	struct mull_image kernel, initrd;
+	/* As many as vm.module_count says, of any bytes. */
+	struct {
+		const void *bytes;
+		uint64_t size;
+		struct mull_image record;
+	} modules[MULL_MODULE_MAX];
 	struct load load;
 	uint32_t steps; /* that the load took */
 };
@@ -29,6 +35,12 @@ void load_guest_read(const struct load_guest *guest, uint64_t at, void *to,
 /* Checks that the CPU reaches the first 4 GiB, each at itself, by CR3, and
  * that the GDT has flat 64-bit segments where load->start says. */
 void load_guest_check_long_mode(const struct load_guest *guest);
+
+/* The same for flat 32-bit segments, without paging. */
+void load_guest_check_protected_mode(const struct load_guest *guest);
+
+/* Reads the string at @at in guest memory; it is overwritten by the next. */
+const char *load_guest_string(const struct load_guest *guest, uint64_t at);
 
 /* Walks from the RSDP to every table and checks all sums; returns the number
  * of enabled local APICs. */

@@ -15,7 +15,7 @@ static struct mull_machine machine;
 static struct mull_vm vms[3];
 static struct mull_limits limits;
 static const uint32_t kinds[] = { MULL_IMAGE_BZIMAGE, MULL_IMAGE_ELF64,
-				  MULL_IMAGE_INITRD, 0 };
+				  MULL_IMAGE_INITRD, 0, MULL_IMAGE_PVH };
 static bool bad[3];
 static char story[4096];
 
@@ -179,7 +179,7 @@ static void images(void **state)
 	vms[0].kernel = MULL_NO_IMAGE;
 	expect_one(0, MULL_FIELD_KERNEL, "has no kernel");
 	fresh(state);
-	vms[0].kernel = 4;
+	vms[0].kernel = 5;
 	expect_one(0, MULL_FIELD_KERNEL, "has no kernel");
 	fresh(state);
 	vms[0].kernel = 3;
@@ -187,9 +187,10 @@ static void images(void **state)
 	fresh(state);
 	vms[0].kernel = 2;
 	expect_one(0, MULL_FIELD_KERNEL,
-		   "the kernel is neither a Linux bzImage nor an ELF64 image");
+		   "the kernel is neither a Linux bzImage nor a PVH, Multiboot "
+		   "or ELF64 image");
 	fresh(state);
-	vms[0].initrd = 4;
+	vms[0].initrd = 5;
 	expect_one(0, MULL_FIELD_INITRD, "the initrd is not in the package");
 	fresh(state);
 	vms[0].initrd = 3;
@@ -201,11 +202,57 @@ static void images(void **state)
 	fresh(state);
 	vms[0].kernel = 1;
 	expect_one(0, MULL_FIELD_INITRD,
-		   "an initrd is of use to a Linux kernel only");
+		   "an initrd is of no use to a guest of Mullion's own");
 	fresh(state);
 	vms[0].kernel = 1;
 	vms[0].initrd = MULL_NO_IMAGE;
 	assert_int_equal(check(2), 0);
+}
+
+static int fresh_with_modules(void **state)
+{
+	fresh(state);
+	vms[0].kernel = 4;
+	vms[0].module_count = 2;
+	vms[0].modules[0] = (struct mull_module){ 2, "one" };
+	vms[0].modules[1] = (struct mull_module){ 2, "" };
+	return 0;
+}
+
+static void modules(void **state)
+{
+	assert_int_equal(check(2), 0);
+	vms[0].module_count = MULL_MODULE_MAX + 1;
+	expect_one(0, MULL_FIELD_MODULES, "has more than 4 modules");
+	fresh_with_modules(state);
+	vms[0].module_count = ~0u;
+	expect_one(0, MULL_FIELD_MODULES, "has more than 4 modules");
+	fresh_with_modules(state);
+	vms[0].modules[1].image = 5;
+	expect_one(0, MULL_FIELD_MODULES, "module 2 is not in the package");
+	fresh_with_modules(state);
+	vms[0].modules[1].image = 3;
+	expect_one(0, MULL_FIELD_MODULES, "module 2's image is damaged");
+	fresh_with_modules(state);
+	vms[0].modules[0].image = 4;
+	expect_one(0, MULL_FIELD_MODULES,
+		   "module 1 is an image of another kind");
+	fresh_with_modules(state);
+	memset(vms[0].modules[1].words, 'x', sizeof vms[0].modules[1].words);
+	expect_one(0, MULL_FIELD_MODULES,
+		   "the command line of module 2 is longer than 123 bytes");
+	fresh_with_modules(state);
+	vms[0].modules[0].words[1] = 7;
+	expect_one(0, MULL_FIELD_MODULES,
+		   "the command line of module 1 holds control character 7");
+	fresh_with_modules(state);
+	vms[0].modules[3].words[123] = 1;
+	expect_one(0, MULL_FIELD_MODULES,
+		   "has something behind its last module");
+	fresh_with_modules(state);
+	vms[0].kernel = 0;
+	expect_one(0, MULL_FIELD_MODULES,
+		   "modules are of use to a PVH or Multiboot kernel only");
 }
 
 static void texts_and_policies(void **state)
@@ -350,6 +397,7 @@ int main(void)
 		cmocka_unit_test_setup(cpus, fresh),
 		cmocka_unit_test_setup(shared_cpus, fresh),
 		cmocka_unit_test_setup(images, fresh),
+		cmocka_unit_test_setup(modules, fresh_with_modules),
 		cmocka_unit_test_setup(texts_and_policies, fresh),
 		cmocka_unit_test_setup(bad_ones_take_nothing, fresh),
 		cmocka_unit_test_setup(known_bad_ones_are_passed_over, fresh),

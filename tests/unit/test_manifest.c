@@ -19,8 +19,26 @@
 
 static struct manifest manifest;
 
+/* Multiboot headers of version 1 and 2, in a file of 9 KiB. */
+static void write_multiboot_file(const char *name, bool both)
+{
+	static uint32_t words[9 * 1024 / 4];
+
+	memset(words, 0, sizeof words);
+	words[33] = 0x1badb002;
+	words[35] = -0x1badb002u;
+	if (both) {
+		words[2050] = 0xe85250d6;
+		words[2052] = 16;
+		words[2053] = -(0xe85250d6 + 16);
+	}
+	write_file(name, words, sizeof words);
+}
+
 static int make_files(void **state)
 {
+	static char big[3 << 20];
+
 	(void)state;
 	if (!enter_folder())
 		return -1;
@@ -33,6 +51,11 @@ static int make_files(void **state)
 	write_elf_file("elf32", 32, "Mullion", MULL_NOTE_ABI);
 	write_file("initrd", "070701", 6);
 	write_file("empty", "", 0);
+	write_file("big", big, sizeof big);
+	write_elf_file("pvh", 64, "Xen\0\0\0\0", 18);
+	write_elf32_file("pvh32", "Xen", 18);
+	write_multiboot_file("multiboot", false);
+	write_multiboot_file("xen", true);
 	return link("bz", "same");
 }
 
@@ -201,7 +224,8 @@ static void mistakes_in_values(void **state)
 		{ "[a]: x", "unknown word \"?\" in the VM" },
 		{ "cpus: [1]", "cpus stands twice in the VM" },
 		{ "name: other", "has a second name, \"other\"" },
-		{ "type: windows", "type is not one of linux, elf" },
+		{ "type: windows", "type is not one of linux, elf, pvh, "
+				   "multiboot, multiboot2" },
 		{ "autostart: 1", "autostart is not true or false" },
 		{ "on-crash: halt", "on-crash is not one of stop, restart" },
 		{ "console: big", "console is not a size such as 512MiB" },
@@ -217,7 +241,8 @@ static void mistakes_in_values(void **state)
 		{ "initrd: /", "initrd \"/\" is not a regular file" },
 		{ "initrd: ''", "initrd is not the name of a file" },
 		{ "kernel: initrd", "kernel \"initrd\" is neither a Linux "
-				    "bzImage nor an ELF file" },
+				    "bzImage nor an ELF file, and has no "
+				    "Multiboot header" },
 		{ "kernel: bz-old", "kernel \"bz-old\" is a Linux kernel "
 				    "without the 64-bit entry point (x86-64, "
 				    "3.8 or later)" },
@@ -225,27 +250,123 @@ static void mistakes_in_values(void **state)
 				   "without the 64-bit entry point (x86-64, "
 				   "3.8 or later)" },
 		{ "kernel: elf32", "kernel \"elf32\" is an ELF file, but not "
-				   "for 64-bit x86" },
+				   "for x86" },
 		{ "kernel: vmlinux", "kernel \"vmlinux\" is an ELF file "
 				     "without Mullion's note, so not made with "
-				     "its SDK (for Linux take the bzImage, not "
-				     "vmlinux)" },
+				     "its SDK, and neither a PVH nor a "
+				     "Multiboot kernel (for Linux take the "
+				     "bzImage, or a vmlinux with CONFIG_PVH)" },
 		{ "kernel: other-note", "kernel \"other-note\" is an ELF file "
 					"without Mullion's note, so not made "
-					"with its SDK (for Linux take the "
-					"bzImage, not vmlinux)" },
-		{ "kernel: sdk, type: linux", "kernel \"sdk\" is an ELF file, "
-					      "but its type is given as "
-					      "linux" },
+					"with its SDK, and neither a PVH nor a "
+					"Multiboot kernel (for Linux take the "
+					"bzImage, or a vmlinux with "
+					"CONFIG_PVH)" },
+		{ "kernel: sdk, type: linux",
+		  "kernel \"sdk\" is an ELF file of "
+		  "Mullion's SDK, but its type is given as "
+		  "linux" },
 		{ "kernel: bz, type: elf", "kernel \"bz\" is a Linux bzImage, "
 					   "but its type is given as elf" },
 		{ "kernel: sdk, initrd: initrd",
-		  "an initrd is of use to a Linux kernel only" },
+		  "an initrd is of no use to a guest of Mullion's own" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
 		expect_vm_mistake(rows[i].word, rows[i].words);
+}
+
+static void mistakes_in_modules(void **state)
+{
+	static const struct {
+		const char *word, *words;
+	} rows[] = {
+		{ "kernel: xen, type: pvh",
+		  "kernel \"xen\" is a Multiboot 2 kernel, but its type is "
+		  "given as pvh" },
+		{ "modules: initrd", "modules is not a list of files, or of "
+				     "mappings of file and cmdline" },
+		{ "modules: [initrd]", "modules are of use to a PVH or "
+				       "Multiboot kernel only" },
+		{ "kernel: pvh, modules: [none]",
+		  "module \"none\" cannot be read: No such file or "
+		  "directory" },
+		{ "kernel: pvh, modules: [{cmdline: x}]",
+		  "a module has no file" },
+		{ "kernel: pvh, modules: ['']",
+		  "file is not the name of a file" },
+		{ "kernel: pvh, modules: [{file: initrd, line: x}]",
+		  "unknown word \"line\" in the module (did you mean "
+		  "\"file\"?)" },
+		{ "kernel: pvh, modules: [bz, bz, bz, bz, bz]",
+		  "modules has more than 4 entries" },
+	};
+	char line[200];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+		expect_vm_mistake(rows[i].word, rows[i].words);
+	snprintf(line, sizeof line,
+		 "kernel: pvh, modules: [{file: bz, cmdline: %0124d}]", 0);
+	expect_vm_mistake(line,
+			  "the cmdline of a module is longer than 123 bytes");
+}
+
+/* What a file is, and what it can be taken for. */
+static void kernels_are_recognized(void **state)
+{
+	static const struct {
+		const char *word;
+		uint32_t kind;
+	} rows[] = {
+		{ "pvh", MULL_IMAGE_PVH },
+		{ "pvh32", MULL_IMAGE_PVH },
+		{ "pvh, type: pvh", MULL_IMAGE_PVH },
+		{ "multiboot", MULL_IMAGE_MULTIBOOT },
+		{ "xen", MULL_IMAGE_MULTIBOOT2 },
+		{ "xen, type: multiboot", MULL_IMAGE_MULTIBOOT },
+		{ "xen, type: multiboot2", MULL_IMAGE_MULTIBOOT2 },
+		{ "sdk", MULL_IMAGE_ELF64 },
+		{ "bz", MULL_IMAGE_BZIMAGE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		char *yaml = texts_format("vms: {a: {memory: 64MiB, cpus: [0], "
+					  "kernel: %s}}\n",
+					  rows[i].word);
+
+		expect_mistakes(yaml, "");
+		assert_int_equal(manifest.images[manifest.vms[0].kernel].kind,
+				 rows[i].kind);
+		free(yaml);
+	}
+}
+
+static void modules_stand_in_their_order(void **state)
+{
+	const struct mull_vm *vm = &manifest.vms[0];
+
+	(void)state;
+	expect_mistakes("vms:\n"
+			"  a:\n"
+			"    {memory: 64MiB, cpus: [0], kernel: xen,\n"
+			"     modules: [initrd, {file: bz, cmdline: a b},\n"
+			"               {file: initrd, cmdline: c}]}\n",
+			"");
+	assert_int_equal(vm->module_count, 3);
+	assert_int_equal(vm->modules[0].image, vm->modules[2].image);
+	assert_int_equal(manifest.images[vm->modules[1].image].kind,
+			 MULL_IMAGE_INITRD);
+	assert_string_equal(manifest.images[vm->modules[1].image].name, "bz");
+	assert_string_equal(vm->modules[0].words, "");
+	assert_string_equal(vm->modules[1].words, "a b");
+	assert_string_equal(vm->modules[2].words, "c");
+	expect_mistakes("vms: {a: {memory: 2MiB, cpus: [0], kernel: xen,\n"
+			" modules: [big]}}\n",
+			"m.yaml:1: vm \"a\": memory of 2 MiB cannot hold "
+			"kernel and modules, which need 3.1 MiB\n");
 }
 
 static void mistakes_of_the_machine(void **state)
@@ -415,6 +536,9 @@ int main(void)
 		cmocka_unit_test_teardown(files_lie_beside_the_manifest,
 					  forget),
 		cmocka_unit_test_teardown(mistakes_in_values, forget),
+		cmocka_unit_test_teardown(mistakes_in_modules, forget),
+		cmocka_unit_test_teardown(kernels_are_recognized, forget),
+		cmocka_unit_test_teardown(modules_stand_in_their_order, forget),
 		cmocka_unit_test_teardown(mistakes_of_the_machine, forget),
 		cmocka_unit_test_teardown(all_mistakes_by_line, forget),
 		cmocka_unit_test_teardown(shared_cpus_are_a_word_away, forget),

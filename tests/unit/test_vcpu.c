@@ -5,6 +5,7 @@
 
 #define RFLAGS_IF BIT(9)
 #define LONG_CODE 0xa9b
+#define PROTECTED_CODE 0xc9b /* the same, 32-bit */
 #define FLAT_CODE 0xc9b
 #define FLAT_DATA 0xc93
 #define CODE 0x10000
@@ -82,6 +83,36 @@ static void the_first_begins_where_the_loader_says(void **state)
 		}
 	assert_false(first->has_event);
 	assert_int_equal(first->clock.msr, 0);
+}
+
+/* As PVH and Multiboot kernels are promised: CR0.PE alone. */
+static void one_without_paging_begins_in_protected_mode(void **state)
+{
+	struct guest_system *system = &fake_virt.system;
+	const struct guest_segment *code = &system->segments[SEGMENT_CS];
+
+	(void)state;
+	vm->load.start.mode = GUEST_PROTECTED;
+	fake_virt.system = (struct guest_system){ .cr3 = 7 };
+	ask(first, VCPU_BEGIN);
+	vm->load.start.mode = GUEST_LONG;
+	assert_int_equal(first->state, VCPU_RUNNABLE);
+	assert_int_equal(first->rip, 0x100000);
+	assert_int_equal(first->gpr[RAX], 0x2bad);
+	assert_int_equal(first->gpr[RBX], 0x4000);
+	assert_int_equal(system->cr0, BIT(4) | BIT(0));
+	assert_int_equal(system->cr4, 0);
+	assert_int_equal(system->efer, 0);
+	assert_int_equal(system->gdt_base, 0x1000);
+	assert_int_equal(system->idt_limit, 0);
+	assert_int_equal(code->selector, 8);
+	assert_int_equal(code->base, 0);
+	assert_int_equal(code->limit, ~0u);
+	assert_int_equal(code->attributes, PROTECTED_CODE);
+	for (int i = SEGMENT_ES; i <= SEGMENT_GS; i++)
+		if (i != SEGMENT_CS)
+			assert_int_equal(system->segments[i].attributes,
+					 FLAT_DATA);
 }
 
 static void the_others_wait(void **state)
@@ -536,6 +567,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_begins_where_the_loader_says),
+		TEST(one_without_paging_begins_in_protected_mode),
 		TEST(the_others_wait),
 		TEST(sipi_starts_one_that_waits),
 		TEST(sipi_is_nothing_to_one_that_runs),

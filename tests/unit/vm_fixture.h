@@ -72,8 +72,11 @@ void load_begin(struct load *load, const struct load_request *request)
 {
 	memset(load, 0, sizeof *load);
 	load->request = *request;
-	load->start = (struct guest_start){ .rip = 0x100000,
+	load->start = (struct guest_start){ .mode = GUEST_LONG,
+					    .rip = 0x100000,
 					    .rsp = 0x8000,
+					    .rax = 0x2bad,
+					    .rbx = 0x4000,
 					    .rdi = 0x2000,
 					    .rsi = 0x3000,
 					    .cr3 = 0x8000,

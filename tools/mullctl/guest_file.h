@@ -10,10 +10,10 @@
 /*
  * guest_file_probe - look at the file image->path
  *
- * Sets kind (0: neither a Linux kernel nor an ELF file), size, needs, device
- * and inode.  Where kind is MULL_IMAGE_INITRD or MULL_IMAGE_DISK already,
- * the file may hold anything.  Returns NULL, or what is wrong in words without the file's
- * name, which free() releases.
+ * Sets kind (0: of no kernel), kinds, size, needs, device and inode.  Where
+ * kind is MULL_IMAGE_INITRD or MULL_IMAGE_DISK already, the file may hold
+ * anything.  Returns NULL, or what is wrong in words without the file's name,
+ * which free() releases.
  */
 char *guest_file_probe(struct manifest_image *image);
 

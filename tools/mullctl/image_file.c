@@ -17,6 +17,9 @@ static const char *const kinds[] = {
 	[MULL_IMAGE_BZIMAGE] = "linux",
 	[MULL_IMAGE_ELF64] = "elf",
 	[MULL_IMAGE_INITRD] = "initrd",
+	[MULL_IMAGE_PVH] = "pvh",
+	[MULL_IMAGE_MULTIBOOT] = "multiboot",
+	[MULL_IMAGE_MULTIBOOT2] = "multiboot2",
 	[MULL_IMAGE_DISK] = "disk",
 };
 
@@ -83,13 +86,15 @@ static bool look(struct image_file *file, uint32_t kind)
 		free(wrong);
 		return false;
 	}
-	if (kind && image.kind != kind) {
+	if (kind && !(image.kinds >> kind & 1)) {
 		tell("%s is no %s", file->path, image_kind_word(kind));
 		return false;
 	}
 	file->upload.size = image.size;
 	/* Anything may be an initial RAM disk. */
-	file->upload.kind = image.kind ? image.kind : MULL_IMAGE_INITRD;
+	file->upload.kind = kind       ? kind :
+			    image.kind ? image.kind :
+					 MULL_IMAGE_INITRD;
 	return true;
 }
 

@@ -25,6 +25,7 @@ struct manifest_image {
 	char *path;
 	char name[MULL_NAME_MAX]; /* its last part, for messages */
 	uint32_t kind;		  /* enum mull_image_kind */
+	uint32_t kinds;		  /* 1 << kind of each that the file is */
 	uint64_t size;
 	uint64_t needs; /* bytes of guest memory to start in, where known */
 	dev_t device;
@@ -72,12 +73,20 @@ void manifest_read(struct manifest *manifest, const char *file);
 void manifest_read_one(struct manifest *manifest, const char *file,
 		       const struct manifest_target *target);
 
+struct manifest_module {
+	char *path;
+	const struct mull_image_status *there; /* in its place */
+	char words[sizeof(((struct mull_module *)0)->words)];
+};
+
 /* What a VM loads, before the files are looked at. */
 struct manifest_files {
 	char *kernel, *initrd; /* paths, NULL: none */
-	const char *type;      /* "linux", "elf", NULL: as the file is */
+	uint32_t type;	       /* enum mull_image_kind; 0: as the file is */
 	/* In their places: images of the hypervisor. */
 	const struct mull_image_status *kernel_there, *initrd_there;
+	uint32_t module_count;
+	struct manifest_module modules[MULL_MODULE_MAX];
 	char *disks[MULL_DISK_MAX];
 	const struct mull_image_status *disks_there[MULL_DISK_MAX];
 	int disk_lines[MULL_DISK_MAX]; /* where each stands */

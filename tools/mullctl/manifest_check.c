@@ -89,14 +89,16 @@ static void check_room_for_images(struct manifest *manifest, int vm)
 	kernel = manifest->images[it->kernel].needs;
 	if (it->initrd != MULL_NO_IMAGE)
 		initrd = manifest->images[it->initrd].size;
+	for (uint32_t i = 0; i < it->module_count; i++)
+		initrd += manifest->images[it->modules[i].image].size;
 	if (initrd < it->memory_size && kernel <= it->memory_size - initrd)
 		return;
 	has = texts_of_size(it->memory_size);
 	needs = texts_of_size(kernel + initrd);
 	manifest_complain(manifest, vm, 0, MULL_FIELD_MEMORY,
-			  "memory of %s cannot hold kernel and initrd, which "
-			  "need %s",
-			  has, needs);
+			  "memory of %s cannot hold kernel and %s, which need "
+			  "%s",
+			  has, it->module_count ? "modules" : "initrd", needs);
 	free(has);
 	free(needs);
 }

@@ -18,8 +18,9 @@ static void name_image(struct manifest_image *image)
 								   '?';
 }
 
-/* The index of @image, which is stored once however often it is named; @vm's
- * @field names it. */
+/* The index of @image, which is stored once however often it is named, or
+ * MULL_NO_IMAGE after a complaint; takes over its path.  @vm's @field names
+ * it. */
 static uint32_t enter(struct manifest *manifest, int vm, enum mull_field field,
 		      struct manifest_image *image)
 {
@@ -28,7 +29,8 @@ static uint32_t enter(struct manifest *manifest, int vm, enum mull_field field,
 
 		if (other->device == image->device &&
 		    other->inode == image->inode &&
-		    other->kind == image->kind) {
+		    other->kind == image->kind &&
+		    other->there == image->there) {
 			free(image->path);
 			return (uint32_t)i;
 		}
@@ -47,34 +49,41 @@ static uint32_t enter(struct manifest *manifest, int vm, enum mull_field field,
 	return (uint32_t)manifest->image_count++;
 }
 
-static bool is_kernel_as_said(struct manifest *manifest, int vm,
-			      const struct manifest_image *image,
-			      const char *type)
+static const char *kind_words(uint32_t kind)
 {
-	if (image->kind != MULL_IMAGE_BZIMAGE &&
-	    image->kind != MULL_IMAGE_ELF64) {
-		manifest_complain(manifest, vm, 0, MULL_FIELD_KERNEL,
-				  "kernel \"%s\" is neither a Linux bzImage "
-				  "nor an ELF file",
-				  image->path);
+	static const char *const words[] = {
+		[MULL_IMAGE_BZIMAGE] = "a Linux bzImage",
+		[MULL_IMAGE_ELF64] = "an ELF file of Mullion's SDK",
+		[MULL_IMAGE_PVH] = "a PVH kernel",
+		[MULL_IMAGE_MULTIBOOT] = "a Multiboot kernel",
+		[MULL_IMAGE_MULTIBOOT2] = "a Multiboot 2 kernel",
+	};
+
+	return words[kind];
+}
+
+/* Makes it the kind that @type says, where the file is several. */
+static bool is_kernel_as_said(struct manifest *manifest, int vm,
+			      struct manifest_image *image, uint32_t type)
+{
+	if (!image->kind) {
+		manifest_complain(
+			manifest, vm, 0, MULL_FIELD_KERNEL,
+			"kernel \"%s\" is neither a Linux bzImage "
+			"nor an ELF file, and has no Multiboot header",
+			image->path);
 		return false;
 	}
-	if (!type)
-		return true;
-	if (strcmp(type, "linux") == 0 && image->kind == MULL_IMAGE_ELF64) {
+	if (type && !(image->kinds >> type & 1)) {
 		manifest_complain(manifest, vm, 0, MULL_FIELD_KERNEL,
-				  "kernel \"%s\" is an ELF file, but its type "
-				  "is given as linux",
-				  image->path);
+				  "kernel \"%s\" is %s, but its type is given "
+				  "as %s",
+				  image->path, kind_words(image->kind),
+				  image_kind_word(type));
 		return false;
 	}
-	if (strcmp(type, "elf") == 0 && image->kind == MULL_IMAGE_BZIMAGE) {
-		manifest_complain(manifest, vm, 0, MULL_FIELD_KERNEL,
-				  "kernel \"%s\" is a Linux bzImage, but its "
-				  "type is given as elf",
-				  image->path);
-		return false;
-	}
+	if (type)
+		image->kind = type;
 	return true;
 }
 
@@ -84,6 +93,8 @@ static const char *what_is(enum mull_field field)
 	switch (field) {
 	case MULL_FIELD_KERNEL:
 		return "kernel";
+	case MULL_FIELD_MODULES:
+		return "module";
 	case MULL_FIELD_DISKS:
 		return "disk";
 	default:
@@ -95,7 +106,8 @@ static bool is_of_field(enum mull_field field, uint32_t kind)
 {
 	switch (kind) {
 	case MULL_IMAGE_INITRD:
-		return field == MULL_FIELD_INITRD;
+		return field == MULL_FIELD_INITRD ||
+		       field == MULL_FIELD_MODULES;
 	case MULL_IMAGE_DISK:
 		return field == MULL_FIELD_DISKS;
 	default:
@@ -104,7 +116,7 @@ static bool is_of_field(enum mull_field field, uint32_t kind)
 }
 
 static uint32_t add_file(struct manifest *manifest, int vm,
-			 enum mull_field field, char *path, const char *type)
+			 enum mull_field field, char *path, uint32_t type)
 {
 	struct manifest_image image = { .path = path };
 	bool kernel = field == MULL_FIELD_KERNEL;
@@ -150,6 +162,29 @@ static uint32_t add_there(struct manifest *manifest, int vm,
 	return MULL_NO_IMAGE;
 }
 
+/* One that cannot be had is left out: it has been complained about. */
+static void add_modules(struct manifest *manifest, size_t vm,
+			struct manifest_files *files)
+{
+	struct mull_vm *it = &manifest->vms[vm];
+
+	for (uint32_t i = 0; i < files->module_count; i++) {
+		const struct manifest_module *from = &files->modules[i];
+		struct mull_module *to = &it->modules[it->module_count];
+		const enum mull_field field = MULL_FIELD_MODULES;
+		uint32_t image = from->there ? add_there(manifest, (int)vm,
+							 field, from->there) :
+					       add_file(manifest, (int)vm,
+							field, from->path, 0);
+
+		if (image == MULL_NO_IMAGE)
+			continue;
+		to->image = image;
+		memcpy(to->words, from->words, sizeof to->words);
+		it->module_count++;
+	}
+}
+
 /* The file of memory disk @index, and room for what is written to it. */
 static void add_disk(struct manifest *manifest, int vm, uint32_t index,
 		     struct manifest_files *files)
@@ -166,7 +201,7 @@ static void add_disk(struct manifest *manifest, int vm, uint32_t index,
 			      add_there(manifest, vm, MULL_FIELD_DISKS,
 					files->disks_there[index]) :
 			      add_file(manifest, vm, MULL_FIELD_DISKS,
-				       files->disks[index], NULL);
+				       files->disks[index], 0);
 	*line = list_line;
 	if (disk->image == MULL_NO_IMAGE)
 		return;
@@ -195,7 +230,8 @@ void manifest_add_files(struct manifest *manifest, size_t vm,
 				       files->initrd_there);
 	else if (files->initrd)
 		it->initrd = add_file(manifest, (int)vm, MULL_FIELD_INITRD,
-				      files->initrd, NULL);
+				      files->initrd, 0);
+	add_modules(manifest, vm, files);
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
 		add_disk(manifest, (int)vm, i, files);
 	*files = (struct manifest_files){ .kernel = NULL };

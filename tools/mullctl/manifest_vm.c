@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "image_file.h"
 #include "manifest_yaml.h"
 #include "texts.h"
 
@@ -153,11 +154,12 @@ static void take_file(struct reader *reader, const struct word *word,
 static void take_type(struct reader *reader, const struct word *word,
 		      yaml_node_t *value)
 {
-	static const char *const types[] = { "linux", "elf", NULL };
+	static const char *const types[] = { "linux",	  "elf",	"pvh",
+					     "multiboot", "multiboot2", NULL };
 	uint32_t index;
 
 	if (yaml_choice(reader, word, value, types, &index))
-		reader->files.type = types[index];
+		reader->files.type = image_kind_of(types[index]);
 }
 
 static void take_command_line(struct reader *reader, const struct word *word,
@@ -223,6 +225,7 @@ static const struct word vm_words[] = {
 	{ "kernel", MULL_FIELD_KERNEL, take_file },
 	{ "type", MULL_FIELD_KERNEL, take_type },
 	{ "initrd", MULL_FIELD_INITRD, take_file },
+	{ "modules", MULL_FIELD_MODULES, take_modules },
 	{ "disks", MULL_FIELD_DISKS, take_disks },
 	{ "cmdline", MULL_FIELD_COMMAND_LINE, take_command_line },
 	{ "autostart", MULL_FIELD_FLAGS, take_autostart },

@@ -36,6 +36,9 @@ yaml_node_t *yaml_node(struct reader *reader, yaml_node_item_t item);
 void manifest_read_vm(struct reader *reader, const yaml_node_t *name,
 		      yaml_node_t *node);
 
+/* "modules" of a VM: a list (manifest_modules.c). */
+void take_modules(struct reader *reader, const struct word *word,
+		  yaml_node_t *value);
 /* "disks" of a VM: a list (manifest_disks.c). */
 void take_disks(struct reader *reader, const struct word *word,
 		yaml_node_t *value);

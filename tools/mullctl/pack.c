@@ -173,6 +173,9 @@ static void fill_head(const struct manifest *manifest,
 		*vm = manifest->vms[i];
 		vm->kernel = new_index(head, image_count, vm->kernel);
 		vm->initrd = new_index(head, image_count, vm->initrd);
+		for (size_t j = 0; j < vm->module_count; j++)
+			vm->modules[j].image = new_index(head, image_count,
+							 vm->modules[j].image);
 		for (size_t j = 0; j < MULL_DISK_MAX; j++)
 			if (vm->disks[j].kind == MULL_DISK_MEMORY)
 				vm->disks[j].image = new_index(

@@ -181,9 +181,9 @@ static double patience(const struct session *session)
 	if (it->prompt)
 		wait = PROMPT_SILENCE;
 	else if (!it->any_sent)
-		wait = manifest->images[vm->kernel].kind == MULL_IMAGE_BZIMAGE ?
-			       LINUX_SILENCE :
-			       OTHER_SILENCE;
+		wait = manifest->images[vm->kernel].kind == MULL_IMAGE_ELF64 ?
+			       OTHER_SILENCE :
+			       LINUX_SILENCE;
 	return wait > silence ? wait - silence : 0;
 }
 

@@ -70,6 +70,10 @@ static enum status bring_images(struct mull *mull,
 		status = bring_image(mull, options,
 				     &manifest->images[vm->initrd],
 				     &vm->initrd);
+	for (uint32_t i = 0; status == STATUS_OK && i < vm->module_count; i++)
+		status = bring_image(mull, options,
+				     &manifest->images[vm->modules[i].image],
+				     &vm->modules[i].image);
 	for (uint32_t i = 0; status == STATUS_OK && i < MULL_DISK_MAX; i++) {
 		struct mull_disk *disk = &vm->disks[i];
 

@@ -114,7 +114,9 @@ int verb_upload(const struct options *options)
 	enum status status;
 
 	if (word && !kind) {
-		tell("--kind is linux, elf, initrd or disk, not \"%s\"", word);
+		tell("--kind is linux, elf, pvh, multiboot, multiboot2, "
+		     "initrd or disk, not \"%s\"",
+		     word);
 		return STATUS_USAGE;
 	}
 	if (!output_begin(&output, options))

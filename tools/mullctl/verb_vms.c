@@ -68,14 +68,32 @@ static void put_disks(struct output *output, const struct mull_vm *vm)
 		const struct mull_disk *disk = &vm->disks[i];
 
 		if (disk->kind == MULL_DISK_NONE)
-			break;
+			continue;
 		output_row_begin(output);
 		output_number(output, "disk", i);
-		output_number(output, "image", disk->image);
+		if (disk->kind == MULL_DISK_MEMORY)
+			output_number(output, "image", disk->image);
+		else
+			output_text(output, "partition", disk->partition);
 		output_text(output, "access",
 			    disk->flags & MULL_DISK_READ_ONLY ? "read-only" :
-								"private");
+			    disk->flags & MULL_DISK_PRIVATE   ? "private" :
+								"read-write");
 		output_size(output, "room", disk->room);
+		output_row_end(output);
+	}
+	output_list_end(output);
+}
+
+static void put_modules(struct output *output, const struct mull_vm *vm)
+{
+	if (!vm->module_count)
+		return;
+	output_list_begin(output, "modules");
+	for (uint32_t i = 0; i < vm->module_count; i++) {
+		output_row_begin(output);
+		output_number(output, "image", vm->modules[i].image);
+		output_text(output, "cmdline", vm->modules[i].words);
 		output_row_end(output);
 	}
 	output_list_end(output);
@@ -92,6 +110,7 @@ static void put_description(struct output *output, const struct mull_vm *vm)
 	if (vm->initrd != MULL_NO_IMAGE)
 		output_number(output, "initrd_image", vm->initrd);
 	output_text(output, "cmdline", vm->command_line);
+	put_modules(output, vm);
 	output_list_begin(output, "vcpus");
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		output_row_begin(output);
