@@ -17,6 +17,7 @@ struct reader {
 	int vm; /* the one that is read, or what manifest_complain takes */
 	struct manifest_files files; /* of this VM */
 	uint32_t disk;		     /* the one that is read */
+	uint32_t shared;	     /* which of its memories is read */
 };
 
 /* One word that may stand in a mapping; names end with a NULL name. */
