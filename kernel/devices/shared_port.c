@@ -170,6 +170,12 @@ bool shared_ports_read(struct vm *vm, gpa_t at, uint64_t *value, size_t size)
 	       guest_read(&vm->shared->view, at, value, size) == ERR_NONE;
 }
 
+static struct shared_port *port_with(struct vm *vm, uint64_t at)
+{
+	return &vm->shared->ports[(at - MULL_GUEST_SHARED) /
+				  MULL_SHARED_SIZE_MAX];
+}
+
 bool shared_ports_write(struct vm *vm, gpa_t at, uint64_t value, size_t size,
 			bool *refused)
 {
@@ -178,8 +184,10 @@ bool shared_ports_write(struct vm *vm, gpa_t at, uint64_t value, size_t size,
 	*refused = false;
 	if (!vm->shared || !guest_is_ram(&vm->shared->view, at, size))
 		return false;
-	port = &vm->shared->ports[(at.value - MULL_GUEST_SHARED) /
-				  MULL_SHARED_SIZE_MAX];
+	/* It may begin in one and end in the next. */
+	port = port_with(vm, at.value);
+	if (port->writable)
+		port = port_with(vm, at.value + size - 1);
 	if (port->writable)
 		return guest_write(&vm->shared->view, at, &value, size) ==
 		       ERR_NONE;

@@ -169,11 +169,14 @@ static void zero_piece(struct shared_memory *memory)
 
 bool shared_memory_clean(void)
 {
-	for (uint32_t i = 0; i < SHARED_COUNT_MAX && memory_count; i++) {
+	uint32_t left = memory_count;
+
+	for (uint32_t i = 0; left; i++) {
 		struct shared_memory *memory = memories[i];
 
 		if (!memory)
 			continue;
+		left--;
 		if (is_dirty(memory)) {
 			zero_piece(memory);
 			return true;

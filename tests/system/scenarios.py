@@ -230,7 +230,7 @@ SCENARIOS = (
         "cryptomgr.notests mullion.run=shared_memory'" + SHARED % "true" +
         "}\n" + vm("pong", 1, "shared", "role=pong", SHARED % "true"),
         expect=(of("linux", "DONE 7 0"), of("pong", "DONE 6 0")),
-        never=(r"\| FAIL ",), seconds=LINUX),
+        never=(r"\| FAIL ",), seconds=2 * LINUX),
 
     # ---- how a guest ends, and what mullctl makes of it -------------------
     one("end-power-off", "hostile case=power-off", 0, r"guest: powered off"),
