@@ -141,14 +141,16 @@ static void receive(void *unused)
 	interrupts_off();
 }
 
-static void measure_ipi(void)
-{
-	static uint64_t received[ROUNDS];
+/* A way to interrupt the other; with what each side of it lost. */
+struct way {
+	void (*send)(void);
+	uint64_t sent[ROUNDS], received[ROUNDS];
+};
 
-	report(smp_start() >= 2, "there is a second vCPU");
-	interrupt_handle(VECTOR_MINE, on_mine);
-	wanted = 1;
-	report(smp_run(1, receive, NULL), "it receives");
+static void send_all(void *argument)
+{
+	struct way *way = argument;
+
 	for (int i = -WARM_UP; i < ROUNDS; i++) {
 		uint64_t start;
 
@@ -156,16 +158,77 @@ static void measure_ipi(void)
 			cpu_relax();
 		lost = 0;
 		start = tsc_read();
-		apic_send(1, IPI_ASSERT | VECTOR_MINE);
-		rounds[i < 0 ? 0 : i] = tsc_read() - start;
+		way->send();
+		way->sent[i < 0 ? 0 : i] = tsc_read() - start;
 		while (!lost)
 			cpu_relax();
-		received[i < 0 ? 0 : i] = lost;
+		way->received[i < 0 ? 0 : i] = lost;
 		wanted++;
 	}
-	result("ipi-send");
-	memcpy(rounds, received, sizeof rounds);
-	result("ipi-receive");
+}
+
+static void result_of(const char *operation, const uint64_t *values)
+{
+	memcpy(rounds, values, sizeof rounds);
+	result(operation);
+}
+
+static void send_ipi(void)
+{
+	apic_send(1, IPI_ASSERT | VECTOR_MINE);
+}
+
+static void measure_ipi(void)
+{
+	static struct way ipi = { .send = send_ipi };
+
+	wanted = 1;
+	report(smp_run(1, receive, NULL), "it receives");
+	send_all(&ipi);
+	smp_wait(1, NS_PER_SECOND);
+	result_of("ipi-send", ipi.sent);
+	result_of("ipi-receive", ipi.received);
+}
+
+/* A peer of its own, whose doorbells vCPU 0 hears, as the home CPU's. */
+static struct shared shared;
+
+static void send_doorbell(void)
+{
+	shared_ring(&shared, shared.told.self, 0);
+}
+
+static void measure_doorbell(void)
+{
+	static struct way doorbell = { .send = send_doorbell };
+
+	report(shared_listen(&shared, VECTOR_MINE), "doorbells interrupt");
+	wanted = 1;
+	taken = 0;
+	report(smp_run(1, send_all, &doorbell), "the other vCPU rings");
+	receive(NULL);
+	smp_wait(1, NS_PER_SECOND);
+	result_of("doorbell-send", doorbell.sent);
+	result_of("doorbell-receive", doorbell.received);
+}
+
+/* Rung and heard on one CPU. */
+static void measure_own_doorbell(void)
+{
+	shared_listen(&shared, VECTOR_MINE);
+	interrupt_handle(VECTOR_MINE, on_mine);
+	interrupts_on();
+	for (int i = -WARM_UP; i < ROUNDS; i++) {
+		uint64_t start = tsc_read();
+
+		arrived = 0;
+		send_doorbell();
+		while (!arrived)
+			cpu_relax();
+		rounds[i < 0 ? 0 : i] = arrived - start;
+	}
+	interrupts_off();
+	result("doorbell-self");
 }
 
 static void measure_timer(void)
@@ -209,9 +272,13 @@ int guest_main(void)
 	bool intel = cpuid(0, 0).ebx == 0x756e6547; /* "Genu" */
 
 	shift = option_number("shift", 0);
+	report(shared_find("bench", &shared), "there is shared memory");
 	if (guest_info.vcpu_count > 1) {
 		apic_use_x2apic(true);
+		report(smp_start() >= 2, "there is a second vCPU");
+		interrupt_handle(VECTOR_MINE, on_mine);
 		measure_ipi();
+		measure_doorbell();
 		return report_done();
 	}
 	prefixed();
@@ -223,6 +290,7 @@ int guest_main(void)
 	if (apic_is_x2apic())
 		measure_self_ipi("self-ipi-register", APIC_SELF_IPI,
 				 VECTOR_MINE);
+	measure_own_doorbell();
 	measure_timer();
 	return report_done();
 }

@@ -116,5 +116,6 @@ void stage2_look(hpa_t root, gpa_t at, struct mapping *mapping)
 							    level_size(level))),
 		.size = level_size(level),
 		.present = value & STAGE2_GRANTS,
+		.writable = value & STAGE2_WRITABLE,
 	};
 }

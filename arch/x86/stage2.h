@@ -2,7 +2,7 @@
 /*
  * What EPT and NPT have in common: four levels of tables, whose entries grant
  * everything by their bits 2 to 0 (read, write and execute; present, write and
- * user) or are 0.
+ * user), some of it by some of them, or are 0.
  */
 #ifndef X86_STAGE2_H
 #define X86_STAGE2_H
@@ -11,6 +11,7 @@
 #include <mullion/virt.h>
 
 #define STAGE2_GRANTS BITS(2, 0)
+#define STAGE2_WRITABLE BIT(1)
 #define STAGE2_LARGE BIT(7)
 
 enum error stage2_create(hpa_t *root);

@@ -52,6 +52,11 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 				IO (Decode16, MULL_GUEST_PCI_ADDRESS,
 				    MULL_GUEST_PCI_ADDRESS, 1, 8)
 				DWordMemory (ResourceProducer, PosDecode,
+					     MinFixed, MaxFixed, Prefetchable,
+					     ReadWrite, 0, MULL_GUEST_SHARED,
+					     MULL_GUEST_SHARED_LAST, 0,
+					     MULL_GUEST_SHARED_SIZE)
+				DWordMemory (ResourceProducer, PosDecode,
 					     MinFixed, MaxFixed, NonCacheable,
 					     ReadWrite, 0,
 					     MULL_GUEST_PCI_MEMORY,

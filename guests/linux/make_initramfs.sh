@@ -23,7 +23,7 @@ mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$root/sys" \
 install -m 755 "$busybox" "$root/bin/busybox"
 install -m 755 "$here/init" "$root/init"
 install -m 755 "$here/selftest" "$root/bin/mullion-selftest"
-for program in poll_console keep_vectors; do
+for program in poll_console keep_vectors shared_memory; do
 	${CC:-gcc} -static -Os -s -o "$root/bin/$program" "$here/$program.c"
 done
 for applet in $("$busybox" --list); do

@@ -7,9 +7,11 @@
 
 int64_t hypercall(uint64_t number, uint64_t rbx, uint64_t rcx)
 {
-	uint32_t vendor = cpuid(0, 0).ebx;
+	static uint32_t vendor; /* CPUID exits: it is asked once */
 	int64_t result;
 
+	if (!vendor)
+		vendor = cpuid(0, 0).ebx;
 	if (vendor == VENDOR_AMD_EBX || vendor == VENDOR_HYGON_EBX)
 		asm volatile("vmmcall"
 			     : "=a"(result)

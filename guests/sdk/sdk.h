@@ -62,6 +62,22 @@ int report_done(void);
 /* Result as in <mullion/guest.h>: below 0 is minus an enum error. */
 int64_t hypercall(uint64_t number, uint64_t rbx, uint64_t rcx);
 
+/* ---- shared memory ------------------------------------------------------- */
+
+struct shared {
+	uint64_t number;
+	struct mull_guest_shared told;
+};
+
+/* The memory that the manifest calls @name; false: this VM has no such. */
+bool shared_find(const char *name, struct shared *shared);
+void *shared_bytes(const struct shared *shared);
+/* Rings one of a peer's MULL_GUEST_DOORBELLS doorbells; false: there is no
+ * such peer.  What was written before is there when the interrupt comes. */
+bool shared_ring(const struct shared *shared, uint32_t peer, uint32_t doorbell);
+/* Each of this VM's own doorbells interrupts this vCPU by @vector. */
+bool shared_listen(const struct shared *shared, uint8_t vector);
+
 /* ---- interrupts and exceptions ------------------------------------------- */
 
 struct interrupt_frame {

@@ -37,7 +37,7 @@ static inline hpa_t hpa(uint64_t value)
 struct mapping {
 	uint64_t at, size;
 	hpa_t to;
-	bool present;
+	bool present, writable;
 };
 
 #endif

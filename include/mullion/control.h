@@ -195,7 +195,9 @@ struct mull_vm_stats {
 	uint64_t memory_size;		  /* bytes */
 	uint64_t reserved_tables;	  /* 0 */
 	uint64_t console_in, console_out; /* bytes */
-	uint64_t reserved[8];		  /* 0 */
+	uint64_t doorbells;		  /* of its shared memories, heard */
+	uint64_t refused_writes;	  /* where it may only read */
+	uint64_t reserved[6];		  /* 0 */
 	uint64_t exits[MULL_EXIT_KINDS];  /* by enum exit_kind, names in
 					    exit_kind_name() */
 };

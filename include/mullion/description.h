@@ -82,4 +82,7 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		      const struct mull_limits *limits, bool *bad,
 		      mull_complain *complain, void *context);
 
+/* Bytes of the pool that all of them take; what they share, once. */
+uint64_t mull_memory_needed(const struct mull_vm *vms, size_t vm_count);
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All memory of the machine in 2 MiB frames, each with one owner.  Frames go
- * from FREE to an owner and back; nothing is ever shared.
+ * from FREE to an owner and back; what VMs share has owners of its own.
  */
 #ifndef MULLION_FRAME_POOL_H
 #define MULLION_FRAME_POOL_H
@@ -17,8 +17,9 @@ typedef uint16_t frame_owner;
 #define FRAME_FREE 1
 #define FRAME_HYPERVISOR 2
 #define FRAME_PACKAGE 3
-#define FRAME_STORE 4 /* uploaded images */
-#define FRAME_VM 16   /* + VM index */
+#define FRAME_STORE 4	/* uploaded images */
+#define FRAME_VM 16	/* + VM index */
+#define FRAME_SHARED 64 /* + number of the shared memory */
 
 #define FRAME_SHIFT 21
 

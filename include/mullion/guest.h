@@ -9,6 +9,9 @@
 
 /* Guest-physical layout.  RAM is 0..MMIO_START and from 4 GiB up. */
 #define MULL_GUEST_MMIO_START 0xc0000000
+#define MULL_GUEST_SHARED 0xc0000000 /* memory shared with other VMs */
+#define MULL_GUEST_SHARED_LAST 0xcfffffff
+#define MULL_GUEST_SHARED_SIZE 0x10000000
 #define MULL_GUEST_PCI_MEMORY 0xd0000000 /* BARs of PCI functions */
 #define MULL_GUEST_PCI_MEMORY_SIZE 0x10000000
 #define MULL_GUEST_PCI_MEMORY_LAST 0xdfffffff
@@ -59,6 +62,17 @@
 #define MULL_CALL_END 0x4d550002
 /* Restarts the VM. Does not return. */
 #define MULL_CALL_RESET 0x4d550003
+/* Tells of the VM's shared memory number RBX, from 0: writes a struct
+ * mull_guest_shared to guest-physical RCX.  ERR_NOT_FOUND: it has no such. */
+#define MULL_CALL_SHARED 0x4d550010
+/* Rings a doorbell of shared memory number RBX: RCX = peer << 16 | doorbell,
+ * of MULL_GUEST_DOORBELLS.  ERR_NOT_FOUND: there is no such peer. */
+#define MULL_CALL_SHARED_RING 0x4d550011
+/* From now on each doorbell of shared memory number RBX that is rung here
+ * gives an interrupt: RCX = vCPU << 8 | vector, from 16 up; 0: no longer.  PCI
+ * drivers have MSI-X instead. */
+#define MULL_CALL_SHARED_LISTEN 0x4d550012
+#define MULL_GUEST_DOORBELLS 4
 
 /*
  * How Mullion's own ELF64 guests start: vCPU 0 at the ELF entry point in
@@ -89,7 +103,24 @@ struct mull_guest_info {
 	char name[32];	       /* of the VM */
 };
 
+enum mull_guest_shared_flag {
+	MULL_GUEST_SHARED_WRITE = 1 << 0, /* else writes are refused */
+};
+
+/* Memory that this VM has in common with others.  A peer is a VM that names
+ * it; its number there, from 0, is the same as long as the VM exists. */
+struct mull_guest_shared {
+	char name[16];	  /* with the final zero */
+	uint64_t address; /* guest-physical */
+	uint64_t size;	  /* bytes */
+	uint32_t flags;	  /* enum mull_guest_shared_flag */
+	uint32_t self;	  /* this VM's own peer number */
+	uint32_t peers;	  /* a bit for each peer, this one included */
+	uint32_t reserved;
+};
+
 static_assert(sizeof(struct mull_guest_info) == 88, "guest ABI");
+static_assert(sizeof(struct mull_guest_shared) == 48, "guest ABI");
 #endif
 
 #endif

@@ -13,12 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUEST_REGION_MAX 2 /* below and above the hole under 4 GiB */
+#define GUEST_REGION_MAX \
+	4 /* RAM: below and above the hole under 4 GiB; or
+	     MULL_SHARED_MAX shared memories */
 
 /* A run of guest RAM; each of its 2 MiB pages may be any host frame. */
 struct guest_region {
 	gpa_t start;   /* a multiple of 2 MiB */
-	uint64_t size; /* bytes, a multiple of 2 MiB */
+	uint64_t size; /* bytes, of RAM a multiple of 2 MiB */
 	const uint32_t
 		*frames; /* host frame number (hpa / 2 MiB) of each page */
 };

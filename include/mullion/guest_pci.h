@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest's PCI bus: functions made by software, each with one BAR and MSI-X.
+ * A guest's PCI bus: functions made by software.  BAR 0 has a function's
+ * registers, and MSI-X too, if that has not a BAR 1 of its own; BAR 2 may be
+ * memory.
+ *
  * PCI Local Bus Specification 3.0, "Configuration Space" and "MSI-X
  * Capability and Table Structure"; PCI Express Base Specification 5.0, "PCI
  * Express Enhanced Configuration Access Mechanism (ECAM)".
@@ -26,7 +29,7 @@ struct pci_function;
 
 /* What a kind of function does; a name that is NULL does nothing. */
 struct pci_operations {
-	/* Within the BAR, naturally aligned, of 1, 2 or 4 bytes. */
+	/* Within BAR 0, naturally aligned, of 1, 2 or 4 bytes. */
 	uint32_t (*read)(struct vm *vm, struct pci_function *function,
 			 uint32_t offset, uint32_t size);
 	void (*write)(struct vm *vm, struct pci_function *function,
@@ -51,9 +54,14 @@ struct msix_entry {
 struct pci_function {
 	const struct pci_operations *operations;
 	uint32_t slot;
-	uint32_t bar_size;   /* a power of two from 4096; 0: no BAR */
+	uint32_t bar_size;	/* BAR 0: a power of two from 16; 0: no BAR */
+	uint32_t msix_bar_size; /* BAR 1, the same */
+	/* BARs 2 and 3: memory that is mapped at @memory_at for as long as the
+	 * VM has it, so that no access exits.  The guest cannot move it: it
+	 * reads the same address again, whatever it has written. */
+	uint64_t memory_at, memory_size; /* powers of two from 4096; 0: none */
 	uint32_t msix_cap;   /* its offset in configuration space, or 0 */
-	uint32_t msix_table; /* offsets in the BAR */
+	uint32_t msix_table; /* offsets in its BAR */
 	uint32_t msix_pending_bits; /* 8 bytes there */
 	uint8_t config[PCI_CONFIG_SIZE], writable[PCI_CONFIG_SIZE];
 	uint32_t next_capability; /* where the next one goes */
@@ -76,8 +84,8 @@ struct guest_pci {
  * pci_function_init - give @function its identity
  * @class: base class, subclass and interface, as in the specification
  *
- * Its configuration space is then fixed but for what guest_pci_add_capability()
- * adds.  No lock.
+ * Its BARs have their sizes already.  Its configuration space is then fixed but
+ * for what guest_pci_add_capability() adds.  No lock.
  */
 void pci_function_init(struct pci_function *function, uint16_t vendor,
 		       uint16_t device, uint32_t class);
@@ -85,7 +93,7 @@ void pci_function_init(struct pci_function *function, uint16_t vendor,
  * returns its offset. */
 uint32_t pci_add_capability(struct pci_function *function, uint8_t id,
 			    const void *bytes, uint32_t length);
-/* MSI-X with @table and @pending_bits as offsets in the BAR. */
+/* MSI-X with @table and @pending_bits as offsets in its BAR. */
 void pci_add_msix(struct pci_function *function, uint32_t table,
 		  uint32_t pending_bits);
 uint64_t pci_config_get(const struct pci_function *function, uint32_t offset,

@@ -30,10 +30,11 @@
 #define MULL_COMMAND_LINE_MAX 2048 /* bytes with the final zero */
 #define MULL_CONSOLE_MAX 0x200000  /* bytes of a VM's console buffer */
 #define MULL_NO_IMAGE 0xffffffffu
-#define MULL_DISK_MAX 4	  /* disks of a VM */
-#define MULL_NIC_MAX 4	  /* network devices of a VM */
-#define MULL_SHARED_MAX 4 /* shared memories of a VM */
-#define MULL_MODULE_MAX 4 /* Multiboot modules of a VM */
+#define MULL_DISK_MAX 4		       /* disks of a VM */
+#define MULL_NIC_MAX 4		       /* network devices of a VM */
+#define MULL_SHARED_MAX 4	       /* shared memories of a VM */
+#define MULL_MODULE_MAX 4	       /* Multiboot modules of a VM */
+#define MULL_SHARED_SIZE_MAX 0x4000000 /* bytes of one: 64 MiB */
 #define MULL_LABEL_MAX \
 	16		      /* bytes of a switch's or shared memory's
 				      name, with the final zero */
@@ -116,7 +117,8 @@ struct mull_shared {
 	char name[MULL_LABEL_MAX]; /* "": there is none */
 	uint32_t flags;		   /* enum mull_shared_flag */
 	uint32_t reserved;	   /* 0 */
-	uint64_t size; /* bytes, a power of two from 4 KiB, the same for all */
+	uint64_t size;		   /* bytes, a power of two from 4 KiB to
+			  MULL_SHARED_SIZE_MAX, the same for all */
 };
 
 struct mull_module {

@@ -63,7 +63,8 @@ struct guest_event {
 	uint64_t cr2; /* of a page fault */
 };
 
-enum stage2_rights { STAGE2_NONE, STAGE2_ALL };
+/* The last two, of shared memory, without instruction fetches. */
+enum stage2_rights { STAGE2_NONE, STAGE2_ALL, STAGE2_READ, STAGE2_WRITE };
 
 struct virt_ops {
 	const char *name; /* "SVM", "VT-x" */

@@ -21,6 +21,7 @@ struct platform {
 
 struct virtio_device;
 struct virtio_block;
+struct shared_ports;
 
 /* A disk that comes or goes, one at a time (kernel/partition/vm_attach.c). */
 enum attach_step {
@@ -91,7 +92,8 @@ struct vm {
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
 	struct virtio_block *disks[MULL_DISK_MAX];
 	struct attachment attachment;
-	uint32_t complaints; /* log lines its guest has caused */
+	struct shared_ports *shared; /* NULL: it names no shared memory */
+	uint32_t complaints;	     /* log lines its guest has caused */
 
 	/* The work of starting and ending, in steps; the home CPU's own. */
 	enum vm_phase phase;

@@ -18,6 +18,11 @@
 #define STATUS_CAPABILITIES BIT(4)
 #define CONFIG_CLASS 0x08 /* with the revision below it */
 #define CONFIG_BAR 0x10
+#define CONFIG_BAR_MSIX 0x14
+#define CONFIG_BAR_MEMORY 0x18 /* with the upper half behind it */
+#define BAR_64_BITS 0x4
+#define BAR_PREFETCHABLE 0x8
+#define BAR_FLAGS BITS(3, 0)
 #define CONFIG_SUBSYSTEM_VENDOR 0x2c
 #define CONFIG_SUBSYSTEM 0x2e
 #define CONFIG_CAPABILITIES 0x34
@@ -30,6 +35,9 @@
 #define BRIDGE_VENDOR 0x1b36
 #define BRIDGE_DEVICE 0x0008
 #define BRIDGE_CLASS 0x060000
+
+/* Between BARs 0 and 1 of a function: half of the room that it has. */
+#define BAR_DISTANCE (MULL_GUEST_PCI_MEMORY_SIZE / PCI_SLOTS / 2)
 
 #define CAPABILITY_MSIX 0x11
 #define MSIX_CONTROL_WRITABLE BITS(15, 14)
@@ -57,6 +65,11 @@ void pci_let_write(struct pci_function *function, uint32_t offset,
 	memcpy(function->writable + offset, &mask, size);
 }
 
+static uint64_t bar_mask(uint64_t size)
+{
+	return size ? ~(size - 1) & ~BAR_FLAGS : 0;
+}
+
 void pci_function_init(struct pci_function *function, uint16_t vendor,
 		       uint16_t device, uint32_t class)
 {
@@ -66,7 +79,15 @@ void pci_function_init(struct pci_function *function, uint16_t vendor,
 	pci_config_put(function, CONFIG_SUBSYSTEM_VENDOR, 2, vendor);
 	pci_config_put(function, CONFIG_SUBSYSTEM, 2, device);
 	pci_let_write(function, CONFIG_COMMAND, 2, COMMAND_WRITABLE);
-	pci_let_write(function, CONFIG_BAR, 4, ~(function->bar_size - 1));
+	pci_let_write(function, CONFIG_BAR, 4, bar_mask(function->bar_size));
+	pci_let_write(function, CONFIG_BAR_MSIX, 4,
+		      bar_mask(function->msix_bar_size));
+	pci_let_write(function, CONFIG_BAR_MEMORY, 8,
+		      bar_mask(function->memory_size));
+	if (function->memory_size)
+		pci_config_put(function, CONFIG_BAR_MEMORY, 8,
+			       function->memory_at | BAR_64_BITS |
+				       BAR_PREFETCHABLE);
 	pci_let_write(function, CONFIG_LINE, 1, 0xff); /* for the guest's use */
 	function->next_capability = CONFIG_HEADER_SIZE;
 }
@@ -90,9 +111,10 @@ uint32_t pci_add_capability(struct pci_function *function, uint8_t id,
 void pci_add_msix(struct pci_function *function, uint32_t table,
 		  uint32_t pending_bits)
 {
-	/* Both are in BAR 0, whose number is in their lowest bits. */
-	const uint32_t words[3] = { (MSIX_VECTORS - 1) << 16, table,
-				    pending_bits };
+	/* The number of the BAR is in their lowest bits. */
+	uint32_t bar = function->msix_bar_size ? 1 : 0;
+	const uint32_t words[3] = { (MSIX_VECTORS - 1) << 16, table | bar,
+				    pending_bits | bar };
 
 	function->msix_table = table;
 	function->msix_pending_bits = pending_bits;
@@ -112,6 +134,23 @@ static uint32_t read_config(struct vm *vm, struct pci_function *function,
 	return (uint32_t)pci_config_get(function, offset, size);
 }
 
+/* What asks for its size stays to be read; any other address becomes the one
+ * that it has. */
+static void settle_memory(struct pci_function *function)
+{
+	for (uint32_t half = 0; half < 8 && function->memory_size; half += 4) {
+		uint32_t at = CONFIG_BAR_MEMORY + half;
+		uint64_t mask = 0, value = pci_config_get(function, at, 4);
+
+		memcpy(&mask, function->writable + at, 4);
+		if ((value & mask) != mask)
+			pci_config_put(function, at, 4,
+				       (value & ~mask) | (function->memory_at >>
+								  8 * half &
+							  mask));
+	}
+}
+
 static void write_config(struct vm *vm, struct pci_function *function,
 			 uint32_t offset, uint32_t size, uint32_t value)
 {
@@ -123,6 +162,7 @@ static void write_config(struct vm *vm, struct pci_function *function,
 
 		*byte = (uint8_t)((*byte & ~mask) | (value >> i * 8 & mask));
 	}
+	settle_memory(function);
 	msix_control(vm, function);
 	if (function->operations->config_write)
 		function->operations->config_write(vm, function, offset, size);
@@ -147,7 +187,7 @@ void guest_pci_add_bridge(struct vm *vm)
 
 void guest_pci_reset_function(struct vm *vm, struct pci_function *function)
 {
-	/* Room for the largest BAR between two, so that they are aligned. */
+	/* Room for the largest BARs between two, so that they are aligned. */
 	uint32_t bar = MULL_GUEST_PCI_MEMORY +
 		       function->slot *
 			       (MULL_GUEST_PCI_MEMORY_SIZE / PCI_SLOTS);
@@ -156,6 +196,10 @@ void guest_pci_reset_function(struct vm *vm, struct pci_function *function)
 		function->config[i] &= (uint8_t)~function->writable[i];
 	if (function->bar_size)
 		pci_config_put(function, CONFIG_BAR, 4, bar);
+	if (function->msix_bar_size)
+		pci_config_put(function, CONFIG_BAR_MSIX, 4,
+			       bar + BAR_DISTANCE);
+	settle_memory(function);
 	msix_reset(function);
 	if (function->operations->reset)
 		function->operations->reset(vm, function);
@@ -196,10 +240,22 @@ static struct pci_function *of_config(const struct vm *vm, gpa_t at)
 	return number % 8 ? NULL : vm->pci.functions[number / 8];
 }
 
+enum place { PLACE_NOWHERE, PLACE_CONFIG, PLACE_REGISTERS, PLACE_MSIX };
+
+/* Whether @at is in the BAR of @size bytes that is told at @config. */
+static bool is_in_bar(const struct pci_function *function, uint32_t config,
+		      uint32_t size, gpa_t at, uint32_t *offset)
+{
+	uint64_t within = at.value - pci_config_get(function, config, 4);
+
+	*offset = (uint32_t)within;
+	return within < size;
+}
+
 /* The first that decodes it: where the guest has put one BAR over another,
  * the other is out of reach, and nothing else comes of it. */
-static struct pci_function *of_memory(const struct vm *vm, gpa_t at,
-				      uint32_t *offset)
+static enum place find_memory(const struct vm *vm, gpa_t at,
+			      struct pci_function **found, uint32_t *offset)
 {
 	for (uint32_t i = 0; i < PCI_SLOTS; i++) {
 		struct pci_function *function = vm->pci.functions[i];
@@ -207,41 +263,64 @@ static struct pci_function *of_memory(const struct vm *vm, gpa_t at,
 		if (!function || !(pci_config_get(function, CONFIG_COMMAND, 2) &
 				   COMMAND_MEMORY))
 			continue;
-		*offset = (uint32_t)(at.value -
-				     pci_config_get(function, CONFIG_BAR, 4));
-		if (*offset < function->bar_size)
-			return function;
+		*found = function;
+		if (is_in_bar(function, CONFIG_BAR, function->bar_size, at,
+			      offset))
+			return PLACE_REGISTERS;
+		if (is_in_bar(function, CONFIG_BAR_MSIX,
+			      function->msix_bar_size, at, offset))
+			return PLACE_MSIX;
 	}
-	return NULL;
+	return PLACE_NOWHERE;
+}
+
+static enum place find(const struct vm *vm, gpa_t at,
+		       struct pci_function **found, uint32_t *offset)
+{
+	if (!is_ecam(at))
+		return find_memory(vm, at, found, offset);
+	*found = of_config(vm, at);
+	*offset = at.value & 0xfff;
+	return *found ? PLACE_CONFIG : PLACE_NOWHERE;
 }
 
 static uint32_t read_word(struct vm *vm, gpa_t at, uint32_t size)
 {
-	uint32_t offset = at.value & 0xfff;
-	struct pci_function *function = is_ecam(at) ?
-						of_config(vm, at) :
-						of_memory(vm, at, &offset);
+	struct pci_function *function;
+	uint32_t offset;
 
-	if (!function)
-		return ~0u;
-	return is_ecam(at) ?
-		       read_config(vm, function, offset, size) :
-		       function->operations->read(vm, function, offset, size);
+	switch (find(vm, at, &function, &offset)) {
+	case PLACE_CONFIG:
+		return read_config(vm, function, offset, size);
+	case PLACE_REGISTERS:
+		return function->operations->read(vm, function, offset, size);
+	case PLACE_MSIX:
+		return size == 4 ? msix_read(function, offset) : ~0u;
+	case PLACE_NOWHERE:
+		break;
+	}
+	return ~0u;
 }
 
 static void write_word(struct vm *vm, gpa_t at, uint32_t size, uint32_t value)
 {
-	uint32_t offset = at.value & 0xfff;
-	struct pci_function *function = is_ecam(at) ?
-						of_config(vm, at) :
-						of_memory(vm, at, &offset);
+	struct pci_function *function;
+	uint32_t offset;
 
-	if (!function)
-		return;
-	if (is_ecam(at))
+	switch (find(vm, at, &function, &offset)) {
+	case PLACE_CONFIG:
 		write_config(vm, function, offset, size, value);
-	else
+		break;
+	case PLACE_REGISTERS:
 		function->operations->write(vm, function, offset, size, value);
+		break;
+	case PLACE_MSIX:
+		if (size == 4)
+			msix_write(vm, function, offset, value);
+		break;
+	case PLACE_NOWHERE:
+		break;
+	}
 }
 
 /* Registers have at most 4 bytes; of 8, each half is an access. */

@@ -2,7 +2,9 @@
 /* Hypercalls: <mullion/guest.h>, and KVM's, none of which is offered. */
 #include <mullion/exits.h>
 #include <mullion/guest.h>
+#include <mullion/shared_port.h>
 #include <mullion/vm.h>
+#include <string.h>
 
 #define CONSOLE_PIECE 256
 #define CONSOLE_MAX 4096
@@ -37,6 +39,50 @@ static int64_t print(struct vcpu *vcpu, uint64_t address, uint64_t length)
 	return done;
 }
 
+static int64_t tell_shared(struct vm *vm, const struct shared_port *port,
+			   uint64_t to)
+{
+	struct mull_guest_shared told = { .address = port->at.value,
+					  .size = port->memory->size,
+					  .self = port->peer,
+					  .peers = shared_memory_peers(
+						  port->memory) };
+
+	memcpy(told.name, port->memory->name, sizeof told.name);
+	if (port->writable)
+		told.flags |= MULL_GUEST_SHARED_WRITE;
+	return -(int64_t)guest_write(&vm->memory, gpa(to), &told, sizeof told);
+}
+
+static int64_t listen(struct vm *vm, struct shared_port *port, uint64_t to)
+{
+	if (to && (to >> 8 >= vm->vcpu_count || (uint8_t)to < APIC_VECTOR_MIN))
+		return -ERR_BAD_REQUEST;
+	atomic_store(&port->listener, (uint32_t)to);
+	return 0;
+}
+
+static int64_t call_shared(struct vcpu *vcpu, uint64_t number)
+{
+	struct vm *vm = vcpu->vm;
+	struct shared_port *port = shared_port_at(vm, vcpu->gpr[RBX]);
+	uint64_t argument = vcpu->gpr[RCX];
+
+	if (!port)
+		return -ERR_NOT_FOUND;
+	switch (number) {
+	case MULL_CALL_SHARED:
+		return tell_shared(vm, port, argument);
+	case MULL_CALL_SHARED_RING:
+		return argument > UINT32_MAX ?
+			       -ERR_NOT_FOUND :
+			       -(int64_t)shared_memory_ring(port->memory,
+							    (uint32_t)argument);
+	default:
+		return listen(vm, port, argument);
+	}
+}
+
 static int64_t call(struct vcpu *vcpu, uint64_t number)
 {
 	switch (number) {
@@ -56,6 +102,10 @@ static int64_t call(struct vcpu *vcpu, uint64_t number)
 		vm_end(vcpu->vm, MULL_END_RESET, 0,
 		       "the guest asked for a reset");
 		return 0;
+	case MULL_CALL_SHARED:
+	case MULL_CALL_SHARED_RING:
+	case MULL_CALL_SHARED_LISTEN:
+		return call_shared(vcpu, number);
 	default:
 		return -KVM_ENOSYS;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accesses outside the guest's RAM: its APICs and PCI functions, and the hole,
- * where
- * reads give all ones and writes vanish, as on a PC's empty bus.
+ * Accesses outside the guest's RAM: its APICs and PCI functions, shared memory
+ * that it may only read, and the hole, where reads give all ones and writes
+ * vanish, as on a PC's empty bus.
  */
 #include <mullion/bits.h>
 #include <mullion/cpuid.h>
@@ -10,6 +10,7 @@
 #include <mullion/exits.h>
 #include <mullion/guest.h>
 #include <mullion/log.h>
+#include <mullion/shared_port.h>
 #include <mullion/trace.h>
 #include <mullion/vm.h>
 
@@ -43,6 +44,8 @@ static uint64_t read_device(void *context, gpa_t at, size_t size)
 		lock_give(&vm->device_lock);
 		return value;
 	}
+	if (shared_ports_read(vm, at, &value, size))
+		return value;
 	log_guest(vcpu, "reads 0x%lx, where nothing is", at.value);
 	return ~0ull;
 }
@@ -51,6 +54,7 @@ static void write_device(void *context, gpa_t at, size_t size, uint64_t value)
 {
 	struct vcpu *vcpu = context;
 	struct vm *vm = vcpu->vm;
+	bool refused;
 
 	if (is_in(at, size, MULL_GUEST_LOCAL_APIC) &&
 	    local_apic_is_xapic(&vcpu->apic)) {
@@ -69,7 +73,13 @@ static void write_device(void *context, gpa_t at, size_t size, uint64_t value)
 		lock_give(&vm->device_lock);
 		return;
 	}
-	log_guest(vcpu, "writes 0x%lx, where nothing is", at.value);
+	if (!shared_ports_write(vm, at, value, size, &refused))
+		log_guest(vcpu, "writes 0x%lx, where nothing is", at.value);
+	else if (refused)
+		log_guest(vcpu,
+			  "writes 0x%lx of shared memory that it may "
+			  "only read",
+			  at.value);
 }
 
 static void end_of_guest(struct vcpu *vcpu, const struct vm_exit *exit,

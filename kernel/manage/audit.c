@@ -2,7 +2,8 @@
 /*
  * Whether the page tables that the processors use keep the VMs apart.  Each
  * frame has one owner, so when no VM reaches a frame that it does not own, no
- * frame is reached by two.  In small steps, while the VMs run.
+ * frame is reached by two; but for shared memory, which those reach that name
+ * it, each with its own rights.  In small steps, while the VMs run.
  */
 #include "request.h"
 #include "service.h"
@@ -10,6 +11,7 @@
 #include <mullion/bits.h>
 #include <mullion/frame_pool.h>
 #include <mullion/page.h>
+#include <mullion/shared_memory.h>
 #include <string.h>
 
 #define TOP BIT(48)
@@ -37,17 +39,20 @@ static const char *owner_name(frame_owner owner)
 	case FRAME_STORE:
 		return "the store of images";
 	}
+	if (shared_memory_name(owner))
+		return shared_memory_name(owner);
 	if (owner - FRAME_VM < MULL_VM_MAX && vms[owner - FRAME_VM])
 		return vms[owner - FRAME_VM]->description.name;
 	return "a VM that is gone";
 }
 
-static bool may_reach(uint32_t frame)
+static bool may_reach(uint32_t frame, const struct mapping *mapping)
 {
 	frame_owner owner = frame_owner_of(frame);
 
 	if (audit.tables < OWN_TABLES)
-		return owner == FRAME_VM + audit.tables;
+		return owner == FRAME_VM + audit.tables ||
+		       shared_memory_allows(vms[audit.tables], owner, mapping);
 	return owner != FRAME_FREE && owner < FRAME_VM;
 }
 
@@ -56,15 +61,18 @@ static void tell_fault(const struct mapping *mapping, uint32_t frame)
 	const struct vm *vm = audit.tables < OWN_TABLES ? vms[audit.tables] :
 							  NULL;
 	struct mull_audit *record = &audit.record;
+	bool shared = shared_memory_name(frame_owner_of(frame));
 
 	if (record->faults++)
 		return;
 	format_text(record->words, sizeof record->words,
-		    "%.31s reaches frame %u (0x%lx) at %s 0x%lx; it belongs "
-		    "to %.31s",
-		    vm ? vm->description.name : "the hypervisor", frame,
+		    "%.31s %s frame %u (0x%lx) at %s 0x%lx; it belongs to "
+		    "%s%.31s",
+		    vm ? vm->description.name : "the hypervisor",
+		    mapping->writable && shared ? "writes" : "reaches", frame,
 		    (uint64_t)frame << FRAME_SHIFT,
 		    vm ? "guest-physical" : "virtual", mapping->at,
+		    shared ? "shared memory " : "",
 		    owner_name(frame_owner_of(frame)));
 	log_write("audit: %s", record->words);
 }
@@ -88,7 +96,7 @@ static void note(const struct mapping *mapping)
 			       first + (mapping->size - 1) / FRAME_SIZE + 1 :
 			       first;
 
-	while (frame < end && may_reach(frame))
+	while (frame < end && may_reach(frame, mapping))
 		frame++;
 	if (frame < end)
 		tell_fault(mapping, frame);

@@ -8,6 +8,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/manage.h>
+#include <mullion/shared_memory.h>
 
 /* A round is short, since the service CPU may have guests too. */
 #define SEND_A_ROUND 512  /* bytes */
@@ -235,6 +236,7 @@ bool manage_poll(void)
 	was_interrupted = atomic_exchange(&interrupted, false);
 	more = log_draw(DRAW_A_ROUND);
 	more |= audit_step();
+	more |= shared_memory_clean();
 	if (!uart)
 		return more;
 	receive();

@@ -5,6 +5,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
+#include <mullion/shared_port.h>
 #include <mullion/trace.h>
 #include <string.h>
 
@@ -15,6 +16,14 @@ static void add_vcpu(const struct vcpu *vcpu, struct mull_vm_stats *stats)
 	stats->interrupts += vcpu->interrupts;
 	for (int kind = 0; kind < EXIT_KIND_COUNT; kind++)
 		stats->exits[kind] += vcpu->exits[kind];
+}
+
+static void add_shared(const struct vm *vm, struct mull_vm_stats *stats)
+{
+	for (uint32_t i = 0; vm->shared && i < vm->shared->count; i++) {
+		stats->doorbells += vm->shared->ports[i].rings;
+		stats->refused_writes += vm->shared->ports[i].refused;
+	}
 }
 
 enum error request_vm_stats(const struct asked *asked, struct answer *answer)
@@ -32,6 +41,7 @@ enum error request_vm_stats(const struct asked *asked, struct answer *answer)
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		if (asked->argument == i || asked->argument == MULL_ALL_VCPUS)
 			add_vcpu(vm->vcpus[i], stats);
+	add_shared(vm, stats);
 	return ERR_NONE;
 }
 

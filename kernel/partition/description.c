@@ -121,10 +121,10 @@ size_t mull_check_machine(const struct mull_machine *machine,
 
 /* ---- one VM by itself --------------------------------------------------- */
 
-static bool name_is_good(const char name[MULL_NAME_MAX])
+bool check_is_name(const char *name, size_t room)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-	const char *end = memchr(name, 0, MULL_NAME_MAX);
+	const char *end = memchr(name, 0, room);
 
 	if (!end || end == name)
 		return false;
@@ -132,6 +132,11 @@ static bool name_is_good(const char name[MULL_NAME_MAX])
 		if (!memchr(allowed, *at, sizeof allowed - 1))
 			return false;
 	return true;
+}
+
+static bool name_is_good(const char name[MULL_NAME_MAX])
+{
+	return check_is_name(name, MULL_NAME_MAX);
 }
 
 static void check_name(struct check *check, int vm)
@@ -283,7 +288,6 @@ static void check_unknown(struct check *check, int vm)
 
 	rest |= it->watchdog | it->vsock;
 	rest |= check_any_set(it->nics, sizeof it->nics);
-	rest |= check_any_set(it->shared, sizeof it->shared);
 	rest |= check_any_set(it->reserved, sizeof it->reserved);
 	if (rest)
 		check_complain(
@@ -385,6 +389,8 @@ static void check_room(struct check *check, int vm, uint64_t *left)
 	}
 	if (!check->limits->memory_free || !check_counts(check, vm))
 		return;
+	if (size <= UINT64_MAX - MULL_SHARED_MAX * MULL_SHARED_SIZE_MAX)
+		size += check_shared_bytes(check, vm);
 	if (size <= *left) {
 		*left -= size;
 		return;
@@ -427,8 +433,10 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_policy(&check, vm, vms[vm].on_crash, "on-crash");
 		check_console(&check, vm);
 		check_devices(&check, vm);
+		check_shared(&check, vm);
 		check_unknown(&check, vm);
 		check_overlaps(&check, vm);
+		check_sharers(&check, vm);
 		check_room(&check, vm, &left);
 	}
 	return check.mistakes;

@@ -28,6 +28,8 @@ const char *check_unit(uint64_t *bytes);
 uint32_t check_image_kind(const struct check *check, uint32_t index);
 /* Whether one of @size bytes is not 0. */
 bool check_any_set(const void *bytes, size_t size);
+/* Whether @name, of @room bytes with its end, has letters, and good ones. */
+bool check_is_name(const char *name, size_t room);
 /* Whether VM @other has its name, CPUs and memory for itself. */
 bool check_counts(const struct check *check, int other);
 
@@ -40,5 +42,12 @@ void check_text(struct check *check, int vm, enum mull_field field,
 void check_modules(struct check *check, int vm);
 /* The devices of a VM (description_devices.c). */
 void check_devices(struct check *check, int vm);
+
+/* What it shares with others, by itself and against those before it, and the
+ * bytes of whole frames that those before it do not need
+ * (description_shared.c). */
+void check_shared(struct check *check, int vm);
+void check_sharers(struct check *check, int vm);
+uint64_t check_shared_bytes(const struct check *check, int vm);
 
 #endif

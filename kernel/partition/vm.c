@@ -13,6 +13,7 @@
 #include <mullion/log.h>
 #include <mullion/manage.h>
 #include <mullion/page.h>
+#include <mullion/shared_port.h>
 #include <mullion/vm.h>
 #include <stdarg.h>
 
@@ -153,6 +154,7 @@ static void log_exits(const struct vm *vm)
 static void come_to_rest(struct vm *vm, enum mull_vm_state state)
 {
 	vm_memory_give(vm);
+	shared_ports_release(vm);
 	begin_phase(vm, PHASE_IDLE);
 	log_exits(vm);
 	set_state(vm, state);
@@ -226,6 +228,7 @@ static void begin_running(struct vm *vm)
 	serial_reset(vm);
 	platform_reset(vm);
 	guest_pci_reset(vm);
+	shared_ports_forget(vm);
 	lock_give(&vm->device_lock);
 	begin_phase(vm, PHASE_IDLE);
 	set_state(vm, MULL_VM_RUNNING);
@@ -512,10 +515,12 @@ static bool life_work(struct vm *vm)
 	}
 	switch (vm->phase) {
 	case PHASE_IDLE:
-		return atomic_load(&vm->state) == MULL_VM_RUNNING &&
-		       guest_pci_work(vm);
+		if (atomic_load(&vm->state) != MULL_VM_RUNNING)
+			return false;
+		shared_ports_hear(vm);
+		return guest_pci_work(vm);
 	case PHASE_CLEAR:
-		if (vm_memory_clear_piece(vm, true))
+		if (vm_memory_clear_piece(vm, true) && shared_ports_hold(vm))
 			begin_load(vm);
 		return true;
 	case PHASE_LOAD:

@@ -5,6 +5,7 @@
 #include <mullion/bits.h>
 #include <mullion/images.h>
 #include <mullion/page.h>
+#include <mullion/shared_port.h>
 #include <mullion/virtio_block.h>
 
 /* Where they are, so that a guest finds them again. */
@@ -78,6 +79,8 @@ enum error vm_devices_make(struct vm *vm)
 			return ERR_NO_MEMORY;
 		virtio_add(vm, vm->entropy, &virtio_entropy, SLOT_ENTROPY);
 	}
+	if (shared_ports_make(vm) != ERR_NONE)
+		return ERR_NO_MEMORY;
 	return make_disks(vm);
 }
 
@@ -139,6 +142,7 @@ void vm_devices_free(struct vm *vm)
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
 		if (vm->disks[i])
 			vm_devices_free_disk(vm->disks[i]);
+	shared_ports_free(vm);
 	if (vm->entropy)
 		page_free(vm->entropy, PAGES(struct virtio_device));
 }

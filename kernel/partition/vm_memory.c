@@ -4,6 +4,7 @@
 #include <mullion/bits.h>
 #include <mullion/frame_pool.h>
 #include <mullion/log.h>
+#include <mullion/shared_port.h>
 #include <mullion/virtio_block.h>
 #include <string.h>
 
@@ -154,7 +155,8 @@ enum error vm_memory_take(struct vm *vm, const char **words)
 	if (virt->stage2_create(&vm->stage2) == ERR_NONE &&
 	    map_region(vm, &vm->memory.regions[0]) == ERR_NONE &&
 	    (vm->memory_high == 0 ||
-	     map_region(vm, &vm->memory.regions[1]) == ERR_NONE))
+	     map_region(vm, &vm->memory.regions[1]) == ERR_NONE) &&
+	    shared_ports_map(vm) == ERR_NONE)
 		return ERR_NONE;
 	vm_memory_give(vm);
 	*words = "no memory for its page tables";

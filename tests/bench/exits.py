@@ -31,7 +31,7 @@ BACK_ENDS = {
 MANIFEST = """machine: {mitigations: %s}
 vms:
   bench: {memory: 32MiB, cpus: [%s], kernel: %s/guests/bench.elf,
-          cmdline: shift=%d}
+          cmdline: shift=%d, shared: [{name: bench, size: 4KiB}]}
 """
 # The median may be this many instructions.
 BOUNDS = {
@@ -44,7 +44,7 @@ BOUNDS = {
 
 def measure(back_end, mitigations, cpus):
     """Operation: minimum, median, maximum.  With one CPU most of them; with
-    two the interrupt from one to the other."""
+    two what one interrupts the other by."""
     shift, options = BACK_ENDS[back_end]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as manifest:
         manifest.write(MANIFEST % (mitigations, cpus, BUILD, shift))

@@ -107,6 +107,7 @@ def endings(name, cases, status, words, **more):
         never=(r"\| FAIL ",), seconds=2 * GUEST, **more)
 
 
+SHARED = ", shared: [{name: ring, size: 8KiB, write: %s}]"
 ENDS = list(ENDINGS)
 SCENARIOS = (
     linux("cloud-amd64", 1, True, vmx_too=True),
@@ -249,6 +250,31 @@ SCENARIOS = (
         counts=((r"(?s)(^one +\| DONE .*)+^two +\| DONE .*"
                  r"(^one +\| DONE .*){3}", 1),),
         status=None, vmx_too=True),
+
+    # The stranger stands first, so that its number is nobody's peer number.
+    Scenario(
+        name="shared-memory",
+        vms=vm("stranger", 0, "shared", "role=stranger") +
+        vm("ping", 1, "shared", "role=ping", SHARED % "true") +
+        vm("pong", 2, "shared", "role=pong", SHARED % "true") +
+        vm("reader", 3, "shared", "role=reader", SHARED % "false"),
+        expect=(of("ping", "DONE 4 0"), of("pong", "DONE 6 0"),
+                of("reader", "DONE 6 0"), of("stranger", "DONE 4 0"),
+                of("ping", "PASS 200 messages there and back, "
+                   "200 interrupts")),
+        expect_log=(r"reader/0: writes 0xc0000004 of shared memory that it "
+                    r"may only read",),
+        never=(r"\| FAIL ",), vmx_too=True, skylake_too=True,
+        seconds=2 * GUEST),
+    # A stock kernel, to which it is a device; the other is told by hypercall.
+    Scenario(
+        name="shared-memory-linux",
+        vms="  linux: {memory: 256MiB, cpus: [0], initrd: $demo, "
+        "kernel: $kernels/cloud-amd64/vmlinuz, cmdline: 'console=ttyS0 quiet "
+        "cryptomgr.notests mullion.run=shared_memory'" + SHARED % "true" +
+        "}\n" + vm("pong", 1, "shared", "role=pong", SHARED % "true"),
+        expect=(of("linux", "DONE 7 0"), of("pong", "DONE 6 0")),
+        never=(r"\| FAIL ",), seconds=2 * LINUX),
 
     # ---- how a guest ends, and what mullctl makes of it -------------------
     one("end-power-off", "hostile case=power-off", 0, r"guest: powered off"),

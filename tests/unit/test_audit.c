@@ -4,6 +4,8 @@
 
 #include "vm_life.h"
 #include <arch/x86/stage2.h>
+#include <mullion/guest.h>
+#include <mullion/shared_port.h>
 
 static struct answer answer;
 static struct mapping own; /* what the hypervisor maps; else nothing */
@@ -34,11 +36,15 @@ void arch_look(uint64_t address, struct mapping *mapping)
 static enum error map(hpa_t root, gpa_t at, hpa_t to, uint64_t size,
 		      enum stage2_rights rights)
 {
+	static const uint64_t leaves[] = {
+		[STAGE2_NONE] = 0,
+		[STAGE2_ALL] = STAGE2_GRANTS,
+		[STAGE2_READ] = STAGE2_GRANTS & ~STAGE2_WRITABLE,
+		[STAGE2_WRITE] = STAGE2_GRANTS,
+	};
 	bool replaced = false;
 
-	return stage2_map(root, at, to, size,
-			  rights == STAGE2_NONE ? 0 : STAGE2_GRANTS, 3,
-			  &replaced);
+	return stage2_map(root, at, to, size, leaves[rights], 3, &replaced);
 }
 
 static struct virt_ops ops;
@@ -228,6 +234,118 @@ static void a_vm_that_ends_meanwhile_is_no_fault(void **state)
 	assert_true(audit.record.frames >= 4);
 }
 
+/* ---- shared memory -------------------------------------------------------- */
+
+#define SHARED_AT gpa(MULL_GUEST_SHARED)
+
+static void share(uint32_t index, const char *name, uint64_t size,
+		  uint32_t flags)
+{
+	struct mull_shared *shared = boot_package.vms[index].shared;
+
+	while (shared->name[0])
+		shared++;
+	strcpy(shared->name, name);
+	shared->size = size;
+	shared->flags = flags;
+}
+
+/* "guest" may write "ring" and "large", "other" may read "ring". */
+static int two_that_share(void **state)
+{
+	if (two_vms(state) || stop_all(state))
+		return -1;
+	vm_destroy(vms[0]);
+	vm_destroy(vms[1]);
+	share(0, "ring", KIB(8), MULL_SHARED_WRITE);
+	share(0, "large", MIB(4), MULL_SHARED_WRITE);
+	share(1, "ring", KIB(8), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		vm = vm_create(&boot_package.vms[i], i, NULL);
+		while (shared_memory_clean())
+			;
+		start();
+	}
+	return 0;
+}
+
+static int destroy_both(void **state)
+{
+	stop_all(state);
+	vm_destroy(vms[0]);
+	vm_destroy(vms[1]);
+	while (shared_memory_clean())
+		;
+	return 0;
+}
+
+static hpa_t shared_frame(uint32_t index)
+{
+	return frame_at(vms[0]->shared->ports[index].memory->frames[0]);
+}
+
+static void what_is_shared_is_no_fault(void **state)
+{
+	(void)state;
+	assert_int_equal(audited().faults, 0);
+	assert_string_equal(audited().words, "");
+	/* 4 frames of RAM each; 2 pages of 4 KiB each, and 2 frames. */
+	assert_int_equal(audited().frames, 8 + 4 + 2);
+	/* One that may write need not. */
+	map(vms[0]->stage2, SHARED_AT, shared_frame(0), KIB(8), STAGE2_READ);
+	assert_int_equal(audited().faults, 0);
+}
+
+static void a_reader_that_can_write_is_found(void **state)
+{
+	char words[160];
+
+	(void)state;
+	map(vms[1]->stage2, gpa(MULL_GUEST_SHARED + 4096),
+	    hpa(shared_frame(0).value + 4096), KIB(4), STAGE2_WRITE);
+	assert_int_equal(audited().faults, 1);
+	format_text(words, sizeof words,
+		    "other writes frame %lu (0x%lx) at guest-physical "
+		    "0xc0001000; it belongs to shared memory ring",
+		    shared_frame(0).value >> FRAME_SHIFT,
+		    shared_frame(0).value);
+	assert_string_equal(audited().words, words);
+}
+
+static void shared_memory_that_is_not_named_is_found(void **state)
+{
+	(void)state;
+	map(vms[1]->stage2, gpa(GIB(3)), shared_frame(1), MIB(2), STAGE2_READ);
+	assert_int_equal(audited().faults, 1);
+	assert_non_null(strstr(audited().words, "other reaches frame"));
+	assert_non_null(strstr(audited().words, "to shared memory large"));
+}
+
+/* Of a frame that it does not fill. */
+static void the_rest_of_a_shared_frame_is_found(void **state)
+{
+	(void)state;
+	map(vms[1]->stage2, gpa(GIB(5)), hpa(shared_frame(0).value + KIB(8)),
+	    KIB(4), STAGE2_READ);
+	assert_int_equal(audited().faults, 1);
+	assert_non_null(strstr(audited().words, "belongs to shared memory"));
+	map(vms[1]->stage2, gpa(GIB(5)), hpa(0), KIB(4), STAGE2_NONE);
+	assert_int_equal(audited().faults, 0);
+	map(vms[0]->stage2, gpa(GIB(6)), shared_frame(0), MIB(2), STAGE2_READ);
+	assert_int_equal(audited().faults, 1);
+}
+
+static void shared_memory_in_the_hypervisor_is_found(void **state)
+{
+	(void)state;
+	own.present = true;
+	own.to = shared_frame(0);
+	assert_int_equal(audited().faults, 1);
+	assert_non_null(strstr(audited().words, "to shared memory ring"));
+}
+
+#define SHARE(name) \
+	cmocka_unit_test_setup_teardown(name, two_that_share, destroy_both)
 #define VMS(name) cmocka_unit_test_setup_teardown(name, two_vms, stop_all)
 
 int main(void)
@@ -241,6 +359,11 @@ int main(void)
 		VMS(guests_memory_in_the_hypervisor_is_found),
 		VMS(tables_stay_while_they_are_looked_at),
 		VMS(a_vm_that_ends_meanwhile_is_no_fault),
+		SHARE(what_is_shared_is_no_fault),
+		SHARE(a_reader_that_can_write_is_found),
+		SHARE(shared_memory_that_is_not_named_is_found),
+		SHARE(the_rest_of_a_shared_frame_is_found),
+		SHARE(shared_memory_in_the_hypervisor_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, start_memory, NULL);

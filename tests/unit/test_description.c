@@ -297,6 +297,76 @@ static void texts_and_policies(void **state)
 		   "asks for something that this version does not know");
 }
 
+static struct mull_shared *share(uint32_t vm, uint32_t index, const char *name,
+				 uint64_t size)
+{
+	struct mull_shared *shared = &vms[vm].shared[index];
+
+	strcpy(shared->name, name);
+	shared->size = size;
+	return shared;
+}
+
+static void shared_memory(void **state)
+{
+	static const uint64_t sizes[] = { 0,	   KIB(2),
+					  KIB(12), MIB(64) + KIB(4),
+					  MIB(96), MIB(128),
+					  BIT(63), ~0ull };
+	static const char no_name[] =
+		"a shared memory's name is not 1 to 15 of "
+		"a-z, 0-9 and -";
+
+	limits.memory_free = MIB(128 + 2 + 64);
+	share(0, 0, "ring", KIB(64))->flags = MULL_SHARED_WRITE;
+	share(0, 1, "abcdefghijklmno", KIB(4));
+	share(1, 0, "large", MIB(64));
+	share(1, 1, "ring", KIB(64));
+	expect_one(1, MULL_FIELD_MEMORY,
+		   "needs 128 MiB of memory, but only 126 MiB are left for it");
+	story[0] = 0;
+	bad[1] = false;
+	limits.memory_free += MIB(2);
+	assert_int_equal(check(2), 0);
+	assert_int_equal(mull_memory_needed(vms, 2), limits.memory_free);
+	share(1, 1, "ring", KIB(32));
+	expect_one(1, MULL_FIELD_SHARED,
+		   "shared memory \"ring\" has another size than for vm "
+		   "\"web\"");
+	for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+		fresh(state);
+		share(1, 0, "ring", sizes[i]);
+		limits.memory_free = 0;
+		assert_int_equal(check(2), 1);
+		assert_non_null(strstr(story, "is not a power of two from 4 "
+					      "KiB to 64 MiB"));
+	}
+	fresh(state);
+	memset(share(0, 0, "", KIB(64))->name, 'x', MULL_LABEL_MAX);
+	memset(share(1, 0, "", KIB(32))->name, 'x', MULL_LABEL_MAX);
+	limits.memory_free = 0;
+	assert_int_equal(check(2), 2);
+	assert_non_null(strstr(story, no_name));
+	fresh(state);
+	limits.memory_free = 0;
+	share(0, 0, "Ring", KIB(64));
+	expect_one(0, MULL_FIELD_SHARED, no_name);
+	fresh(state);
+	limits.memory_free = 0;
+	share(0, 0, "ring", KIB(64));
+	share(0, 1, "ring", KIB(64));
+	expect_one(0, MULL_FIELD_SHARED, "names shared memory \"ring\" twice");
+	fresh(state);
+	share(0, 1, "ring", KIB(64));
+	expect_one(0, MULL_FIELD_SHARED,
+		   "names shared memory behind the end of the list");
+	fresh(state);
+	limits.memory_free = 0;
+	share(0, 0, "ring", KIB(64))->flags = 2;
+	expect_one(0, MULL_FIELD_FLAGS,
+		   "asks of shared memory what this version does not know");
+}
+
 /* The first VM is bad, so the second may have its name, CPUs and memory. */
 static void bad_ones_take_nothing(void **state)
 {
@@ -399,6 +469,7 @@ int main(void)
 		cmocka_unit_test_setup(images, fresh),
 		cmocka_unit_test_setup(modules, fresh_with_modules),
 		cmocka_unit_test_setup(texts_and_policies, fresh),
+		cmocka_unit_test_setup(shared_memory, fresh),
 		cmocka_unit_test_setup(bad_ones_take_nothing, fresh),
 		cmocka_unit_test_setup(known_bad_ones_are_passed_over, fresh),
 		cmocka_unit_test_setup(machine_mistakes, fresh),

@@ -137,7 +137,10 @@ static void every_word_is_understood(void **state)
 			"  on-poweroff: restart\n"
 			"  on-reset: stop\n"
 			"  on-crash: restart\n"
-			"  console: 128KiB\n",
+			"  console: 128KiB\n"
+			"  shared:\n"
+			"  - {name: ring, size: 64KiB, write: true}\n"
+			"  - {name: log, size: 4096, write: false}\n",
 			"");
 	assert_int_equal(manifest.machine.cpu_count, 4);
 	assert_int_equal(manifest.machine.memory_size, GIB(2));
@@ -160,6 +163,13 @@ static void every_word_is_understood(void **state)
 	assert_int_equal(vm->on_reset, MULL_END_STOP);
 	assert_int_equal(vm->on_crash, MULL_END_RESTART);
 	assert_int_equal(vm->console_size, KIB(128));
+	assert_string_equal(vm->shared[0].name, "ring");
+	assert_int_equal(vm->shared[0].size, KIB(64));
+	assert_int_equal(vm->shared[0].flags, MULL_SHARED_WRITE);
+	assert_string_equal(vm->shared[1].name, "log");
+	assert_int_equal(vm->shared[1].size, 4096);
+	assert_int_equal(vm->shared[1].flags, 0);
+	assert_string_equal(vm->shared[2].name, "");
 }
 
 static void defaults_and_a_map_of_vms(void **state)
@@ -231,6 +241,23 @@ static void mistakes_in_values(void **state)
 		{ "console: big", "console is not a size such as 512MiB" },
 		{ "console: 99GiB", "console of 4294967295 bytes is not a "
 				    "power of two from 4 KiB to 2 MiB" },
+		{ "shared: ring", "shared is not a list such as "
+				  "[{name: ring, size: 64KiB}]" },
+		{ "shared: [ring]",
+		  "shared is not a mapping of words to values" },
+		{ "shared: [{size: 64KiB}]", "a shared memory has no name" },
+		{ "shared: [{name: abcdefghijklmnop, size: 4KiB}]",
+		  "name is not 1 to 15 letters" },
+		{ "shared: [{name: ring}]",
+		  "shared memory \"ring\" of 0 bytes is not a power of two "
+		  "from 4 KiB to 64 MiB" },
+		{ "shared: [{name: ring, size: 4KiB, writes: true}]",
+		  "unknown word \"writes\" in shared (did you mean "
+		  "\"write\"?)" },
+		{ "shared: [{name: a, size: 4KiB}, {name: b, size: 4KiB}, "
+		  "{name: c, size: 4KiB}, {name: d, size: 4KiB}, "
+		  "{name: e, size: 4KiB}]",
+		  "shared has more than 4 entries" },
 		{ "cmdline: [a]", "cmdline is not a text" },
 		{ "cmdline: \"a\\0b\"", "cmdline is not a text" },
 		{ "cmdline: \"a\\nb\"",

@@ -2,6 +2,7 @@
 #include "guest_fixture.h"
 
 #include <mullion/guest.h>
+#include <mullion/shared_port.h>
 
 #define HOLE 0xc8000000
 #define LOAD_EAX "\x8b\x05"  /* MOV EAX, [disp32] */
@@ -49,6 +50,38 @@ static void the_hole_reads_as_ones_and_swallows_writes(void **state)
 	assert_int_equal(ends, 0);
 	assert_int_equal(complaints, 2);
 	assert_int_equal(exception(), 0xff);
+}
+
+static void shared_memory_that_may_only_be_read_stays(void **state)
+{
+	static const uint32_t frame = 7;
+	static struct shared_ports shared;
+	uint32_t *bytes = fake_memory(hpa(7ull << 21));
+
+	(void)state;
+	memset(&shared, 0, sizeof shared);
+	shared.count = shared.view.region_count = 1;
+	shared.view.regions[0] = (struct guest_region){
+		.start = gpa(MULL_GUEST_SHARED), .size = 4096, .frames = &frame
+	};
+	vm.shared = &shared;
+	bytes[3] = 42;
+	assert_int_equal(load(MULL_GUEST_SHARED + 12), 42);
+	assert_int_equal(complaints, 0);
+	store(MULL_GUEST_SHARED + 12, 43);
+	assert_int_equal(bytes[3], 42);
+	assert_int_equal(complaints, 1);
+	assert_int_equal(shared.ports[0].refused, 1);
+	shared.ports[0].writable = true; /* an exit of MOVS to here */
+	store(MULL_GUEST_SHARED + 12, 43);
+	assert_int_equal(bytes[3], 43);
+	assert_int_equal(complaints, 1);
+	assert_int_equal(load(MULL_GUEST_SHARED + 4096), ~0u);
+	store(MULL_GUEST_SHARED + 4096, 9);
+	assert_int_equal(bytes[1024], 0);
+	assert_int_equal(complaints, 3);
+	assert_int_equal(ends, 0);
+	vm.shared = NULL;
 }
 
 static void the_local_apic_answers(void **state)
@@ -185,6 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_hole_reads_as_ones_and_swallows_writes),
+		TEST(shared_memory_that_may_only_be_read_stays),
 		TEST(the_local_apic_answers),
 		TEST(in_x2apic_mode_its_page_is_empty),
 		TEST(the_io_apic_answers),

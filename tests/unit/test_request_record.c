@@ -7,6 +7,7 @@
 
 #include "kernel/manage/request.h"
 #include "tests/unit/fake_line.h"
+#include <mullion/shared_port.h>
 #include <mullion/trace.h>
 
 static char printed[65536]; /* what consoles sent */
@@ -216,6 +217,10 @@ static void stats_add_up(void **unused)
 {
 	const struct mull_vm_stats *stats = (struct mull_vm_stats *)answer.data;
 	const struct mull_cpu_stats *cpus = (void *)answer.data;
+	static struct shared_ports shared = {
+		.count = 2,
+		.ports = { { .rings = 3 }, { .rings = 4, .refused = 2 } },
+	};
 
 	(void)unused;
 	give_vcpus();
@@ -228,6 +233,12 @@ static void stats_add_up(void **unused)
 	assert_int_equal(stats->hypervisor_ns, 140);
 	assert_int_equal(stats->interrupts, 6);
 	assert_int_equal(stats->exits[EXIT_HALT], 10);
+	assert_int_equal(stats->doorbells, 0);
+	guests[0].shared = &shared;
+	ask(MULL_COMMAND_VM_STATS, 0, MULL_ALL_VCPUS);
+	guests[0].shared = NULL;
+	assert_int_equal(stats->doorbells, 7);
+	assert_int_equal(stats->refused_writes, 2);
 	ask(MULL_COMMAND_VM_STATS, 0, 1);
 	assert_int_equal(stats->guest_ns, 200);
 	assert_int_equal(stats->exits[EXIT_HALT], 5);

@@ -158,11 +158,7 @@ uint32_t manifest_cpus_needed(const struct manifest *manifest)
 
 uint64_t manifest_memory(const struct manifest *manifest)
 {
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < manifest->vm_count; i++)
-		sum += mull_vm_memory(&manifest->vms[i]);
-	return sum;
+	return mull_memory_needed(manifest->vms, manifest->vm_count);
 }
 
 void manifest_free(struct manifest *manifest)

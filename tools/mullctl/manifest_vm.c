@@ -218,6 +218,89 @@ static void take_console(struct reader *reader, const struct word *word,
 							(uint32_t)size;
 }
 
+static struct mull_shared *this_shared(struct reader *reader)
+{
+	return &this_vm(reader)->shared[reader->shared];
+}
+
+static void take_shared_name(struct reader *reader, const struct word *word,
+			     yaml_node_t *value)
+{
+	const char *text = yaml_text(reader, word, value);
+
+	if (text && (!*text || strlen(text) >= MULL_LABEL_MAX))
+		yaml_wrong(reader, word, value, "1 to 15 letters");
+	else if (text)
+		strcpy(this_shared(reader)->name, text);
+}
+
+static void take_shared_size(struct reader *reader, const struct word *word,
+			     yaml_node_t *value)
+{
+	yaml_size(reader, word, value, &this_shared(reader)->size);
+}
+
+static void take_shared_write(struct reader *reader, const struct word *word,
+			      yaml_node_t *value)
+{
+	bool yes;
+
+	if (yaml_bool(reader, word, value, &yes) && yes)
+		this_shared(reader)->flags |= MULL_SHARED_WRITE;
+}
+
+static const struct word shared_words[] = {
+	{ "name", MULL_FIELD_SHARED, take_shared_name },
+	{ "size", MULL_FIELD_SHARED, take_shared_size },
+	{ "write", MULL_FIELD_SHARED, take_shared_write },
+	{ NULL, 0, NULL },
+};
+
+static bool read_shared(struct reader *reader, const struct word *word,
+			yaml_node_t *node)
+{
+	struct manifest_place *place = &reader->manifest->places[reader->vm];
+
+	if (!yaml_take_words(reader, node, shared_words, "shared"))
+		return false;
+	if (this_shared(reader)->name[0])
+		return true;
+	if (!place->said[word->field])
+		manifest_complain(reader->manifest, reader->vm, yaml_line(node),
+				  word->field, "a shared memory has no name");
+	return false;
+}
+
+static void take_shared(struct reader *reader, const struct word *word,
+			yaml_node_t *value)
+{
+	yaml_node_item_t *item;
+
+	if (value->type != YAML_SEQUENCE_NODE) {
+		yaml_wrong(reader, word, value,
+			   "a list such as [{name: ring, size: 64KiB}]");
+		return;
+	}
+	reader->shared = 0;
+	for (item = value->data.sequence.items.start;
+	     item < value->data.sequence.items.top; item++) {
+		yaml_node_t *node = yaml_node(reader, *item);
+
+		if (reader->shared == MULL_SHARED_MAX) {
+			manifest_complain(reader->manifest, reader->vm,
+					  yaml_line(node), word->field,
+					  "shared has more than %d entries",
+					  MULL_SHARED_MAX);
+			return;
+		}
+		if (read_shared(reader, word, node))
+			reader->shared++;
+		else
+			memset(this_shared(reader), 0,
+			       sizeof *this_shared(reader));
+	}
+}
+
 static const struct word vm_words[] = {
 	{ "name", MULL_FIELD_NAME, take_name },
 	{ "memory", MULL_FIELD_MEMORY, take_memory },
@@ -233,6 +316,7 @@ static const struct word vm_words[] = {
 	{ "on-reset", MULL_FIELD_POLICY, take_policy },
 	{ "on-crash", MULL_FIELD_POLICY, take_policy },
 	{ "console", MULL_FIELD_CONSOLE, take_console },
+	{ "shared", MULL_FIELD_SHARED, take_shared },
 	{ NULL, 0, NULL },
 };
 

@@ -18,6 +18,7 @@ struct reader {
 	struct manifest_files files; /* of this VM */
 	uint32_t disk;		     /* the one that is read */
 	bool access_said;	     /* of it */
+	uint32_t shared;	     /* which of its memories is read */
 };
 
 /* One word that may stand in a mapping; names end with a NULL name. */

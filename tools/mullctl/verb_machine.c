@@ -45,6 +45,8 @@ static void put_stats(struct output *output, const struct mull_vm_stats *stats)
 	output_size(output, "memory", stats->memory_size);
 	output_size(output, "typed", stats->console_in);
 	output_size(output, "printed", stats->console_out);
+	output_number(output, "doorbells", stats->doorbells);
+	output_number(output, "refused_writes", stats->refused_writes);
 	output_list_begin(output, "exits");
 	for (int kind = 0; kind < MULL_EXIT_KINDS; kind++) {
 		if (!stats->exits[kind])

@@ -8,7 +8,9 @@
 #include "vmx.h"
 #include <stdatomic.h>
 
+#define EPT_READ BIT(0)
 #define EPT_MEMORY_TYPE BITS(5, 3)
+#define EPT_IGNORE_PAT BIT(6)
 
 /* "Format of Extended-Page-Table Pointer" */
 #define EPTP_MEMORY_TYPE BITS(2, 0)
@@ -23,15 +25,30 @@ enum error ept_create(hpa_t *root)
 	return stage2_create(root);
 }
 
-/* Write-back, with the guest's PAT on top of it. */
+/* Write-back, with the guest's PAT on top of it; but what is shared has one
+ * memory type, whatever each guest takes it for. */
+static uint64_t leaf(enum stage2_rights rights)
+{
+	uint64_t type = field_make(EPT_MEMORY_TYPE, VMX_MEMORY_WRITE_BACK);
+
+	switch (rights) {
+	case STAGE2_ALL:
+		return type | STAGE2_GRANTS;
+	case STAGE2_READ:
+		return type | EPT_IGNORE_PAT | EPT_READ;
+	case STAGE2_WRITE:
+		return type | EPT_IGNORE_PAT | EPT_READ | STAGE2_WRITABLE;
+	case STAGE2_NONE:
+		break;
+	}
+	return 0;
+}
+
 enum error ept_map(hpa_t root, gpa_t at, hpa_t to, uint64_t size,
 		   enum stage2_rights rights)
 {
-	uint64_t leaf = STAGE2_GRANTS |
-			field_make(EPT_MEMORY_TYPE, VMX_MEMORY_WRITE_BACK);
 	bool replaced = false;
-	enum error error = stage2_map(root, at, to, size,
-				      rights == STAGE2_NONE ? 0 : leaf,
+	enum error error = stage2_map(root, at, to, size, leaf(rights),
 				      vmx_controls.large_1g ? 3 : 2, &replaced);
 
 	if (replaced)
