@@ -21,6 +21,7 @@ struct platform {
 
 struct virtio_device;
 struct virtio_block;
+struct virtio_console;
 
 /* A disk that comes or goes, one at a time (kernel/partition/vm_attach.c). */
 enum attach_step {
@@ -89,6 +90,7 @@ struct vm {
 	struct platform platform;
 	struct guest_pci pci;
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
+	struct virtio_console *console;
 	struct virtio_block *disks[MULL_DISK_MAX];
 	struct attachment attachment;
 	uint32_t complaints; /* log lines its guest has caused */
