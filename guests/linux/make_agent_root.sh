@@ -23,7 +23,7 @@ mmdebstrap --quiet --variant=extract --include=qemu-guest-agent,base-files \
 	--format=directory bookworm "$root/all"
 
 agent=usr/sbin/qemu-ga
-loader=$(echo "$root"/all/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2)
+loader=$root/all/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
 folders=$root/all/lib/x86_64-linux-gnu:$root/all/usr/lib/x86_64-linux-gnu
 mkdir -p "$root/some/usr/sbin" "$root/some/lib64" \
 	"$root/some/lib/x86_64-linux-gnu" "$root/some/etc"

@@ -12,6 +12,7 @@
 #include <mullion/package.h>
 #include <mullion/serial.h>
 #include <mullion/vcpu.h>
+#include <mullion/watchdog.h>
 
 /* The ACPI side of the platform: sleep, reset and event registers. */
 struct platform {
@@ -88,6 +89,7 @@ struct vm {
 	struct io_apic io_apic;
 	struct serial serial;
 	struct platform platform;
+	struct watchdog watchdog;
 	struct guest_pci pci;
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
 	struct virtio_console *console;

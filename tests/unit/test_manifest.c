@@ -114,7 +114,8 @@ static void every_word_is_understood(void **state)
 			"  on-poweroff: restart\n"
 			"  on-reset: stop\n"
 			"  on-crash: restart\n"
-			"  console: 128KiB\n",
+			"  console: 128KiB\n"
+			"  watchdog: 30s\n",
 			"");
 	assert_int_equal(manifest.machine.cpu_count, 4);
 	assert_int_equal(manifest.machine.memory_size, GIB(2));
@@ -204,6 +205,13 @@ static void mistakes_in_values(void **state)
 		{ "type: windows", "type is not one of linux, elf" },
 		{ "autostart: 1", "autostart is not true or false" },
 		{ "on-crash: halt", "on-crash is not one of stop, restart" },
+		{ "watchdog: soon",
+		  "watchdog is not a number of seconds (30s)" },
+		{ "watchdog: 0s", "watchdog is not a number of seconds (30s)" },
+		{ "watchdog: 10m",
+		  "watchdog is not a number of seconds (30s)" },
+		{ "watchdog: 1000s",
+		  "a watchdog of 1000 s waits longer than 255 s" },
 		{ "console: big", "console is not a size such as 512MiB" },
 		{ "console: 99GiB", "console of 4294967295 bytes is not a "
 				    "power of two from 4 KiB to 2 MiB" },
