@@ -23,7 +23,7 @@ modules="drivers/acpi/button.ko drivers/input/evdev.ko
 	drivers/virtio/virtio_balloon.ko net/vmw_vsock/vsock.ko
 	net/vmw_vsock/vmw_vsock_virtio_transport_common.ko
 	net/vmw_vsock/vmw_vsock_virtio_transport.ko
-	drivers/watchdog/wdat_wdt.ko"
+	drivers/watchdog/watchdog.ko drivers/watchdog/wdat_wdt.ko"
 
 # The image that the meta package of flavour $1 depends on.
 image_of() {

@@ -72,6 +72,7 @@ enum mull_end_reason {
 	MULL_END_EXIT_CODE = 7,	 /* an SDK guest ended itself; see the code */
 	MULL_END_ALL_HALTED = 8, /* all vCPUs halted with interrupts off */
 	MULL_END_BREAKPOINT = 9, /* paused by a debugger's; code: the vCPU */
+	MULL_END_WATCHDOG = 10,	 /* not fed; code: for so many seconds */
 };
 
 /* Sent at each change of a VM's state. */

@@ -63,6 +63,14 @@ enum mull_command {
 	MULL_COMMAND_HISTORY = 33, /* argument: position in bytes; data: what
 				      the console printed there; value: the
 				      data's position */
+	/* what listens in a guest; it must be running */
+	MULL_COMMAND_STREAM_SEND =
+		34, /* argument: enum mull_stream; data: bytes
+					  for it; value: how many it took */
+	MULL_COMMAND_STREAM_READ = 35, /* argument: position in bytes, those
+					  before it are forgotten; data: uint32_t
+					  enum mull_stream.  Reply: bytes from
+					  there on; value: their position */
 
 	/* images */
 	MULL_COMMAND_IMAGES = 40,	/* argument: first number; data: struct
@@ -105,6 +113,10 @@ enum mull_command {
 };
 
 #define MULL_ALL_VMS 0xffffffffu
+
+enum mull_stream {
+	MULL_STREAM_AGENT = 0, /* the port of the guest's agent */
+};
 #define MULL_ALL_VCPUS 0xffffffffull
 
 enum mull_machine_end {
@@ -152,7 +164,7 @@ struct mull_disk_status {
 };
 
 /* Commands and records that this build knows; grows with each addition. */
-#define MULL_INTERFACE 3
+#define MULL_INTERFACE 4
 
 /* One phase of the start. */
 struct mull_phase {

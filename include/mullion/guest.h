@@ -41,7 +41,13 @@
 #define MULL_GUEST_PCI_COMES 0x604
 #define MULL_GUEST_PCI_GOES 0x605
 #define MULL_GUEST_PCI_EJECT 0x606
-#define MULL_GUEST_S5_TYPE 5 /* SLP_TYP that means power-off */
+#define MULL_GUEST_WATCHDOG_COMMAND 0x610 /* read: 1: it runs */
+#define MULL_GUEST_WATCHDOG_RUN 1
+#define MULL_GUEST_WATCHDOG_STOP 2
+#define MULL_GUEST_WATCHDOG_FEED 3
+#define MULL_GUEST_WATCHDOG_SECONDS 0x611 /* read: left; write: how many */
+#define MULL_GUEST_WATCHDOG_STATUS 0x612  /* 1: it bit; a write clears it */
+#define MULL_GUEST_S5_TYPE 5		  /* SLP_TYP that means power-off */
 
 /* CPUID leaves. */
 #define MULL_CPUID_KVM 0x40000000     /* "KVMKVMKVM" */

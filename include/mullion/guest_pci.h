@@ -21,7 +21,7 @@
 
 #define PCI_SLOTS 32
 #define PCI_CONFIG_SIZE 256
-#define MSIX_VECTORS 4
+#define MSIX_VECTORS 8
 #define MSIX_NO_VECTOR 0xffff
 
 struct vm;

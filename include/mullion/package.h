@@ -29,6 +29,7 @@
 #define MULL_CPU_MAX 256	   /* processors of a machine */
 #define MULL_COMMAND_LINE_MAX 2048 /* bytes with the final zero */
 #define MULL_CONSOLE_MAX 0x200000  /* bytes of a VM's console buffer */
+#define MULL_WATCHDOG_MAX 255	   /* seconds */
 #define MULL_NO_IMAGE 0xffffffffu
 #define MULL_DISK_MAX 4		       /* disks of a VM */
 #define MULL_NIC_MAX 4		       /* network devices of a VM */
@@ -139,7 +140,8 @@ struct mull_vm {
 	uint32_t on_crash;     /* default STOP */
 	uint32_t console_size; /* bytes of console buffer, a power of two,
 				  4 KiB..MULL_CONSOLE_MAX, default 64 KiB */
-	uint32_t watchdog;     /* seconds until it bites; 0: there is none */
+	uint32_t watchdog;     /* seconds until it bites, at most
+				  MULL_WATCHDOG_MAX; 0: there is none */
 	uint32_t vsock;	       /* context identifier, 3 and up; 0: none */
 	uint16_t cpus[MULL_VCPU_MAX]; /* processor of each vCPU, 0 = boot CPU */
 	char command_line[MULL_COMMAND_LINE_MAX];

@@ -53,6 +53,8 @@ uint8_t serial_read(struct vm *vm, uint32_t reg);
 void serial_write(struct vm *vm, uint32_t reg, uint8_t value);
 /* Prints on the console beside the UART; how many of @length bytes fitted. */
 size_t serial_print(struct vm *vm, const void *bytes, size_t length);
+/* Whether its driver asks to be told of received bytes. */
+bool serial_listens(const struct vm *vm);
 /* How many of @length bytes the receiver took; the rest is offered again. */
 size_t serial_receive(struct vm *vm, const uint8_t *bytes, size_t length);
 /* The reader has made room in the ring: transmit interrupts go on. */

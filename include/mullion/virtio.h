@@ -73,6 +73,9 @@ void virtio_add(struct vm *vm, struct virtio_device *device,
  * is reset.
  */
 bool virtio_take(struct vm *vm, struct virtio_device *device, uint32_t queue);
+/* Puts back the chain that was just taken: it is taken again, and walked anew,
+ * since there is no room for all that is in it now. */
+void virtio_untake(struct virtio_device *device, uint32_t queue);
 /* Hands it back with @written bytes, and interrupts where that is wanted. */
 void virtio_give(struct vm *vm, struct virtio_device *device, uint32_t queue,
 		 uint32_t written);

@@ -49,7 +49,7 @@ struct virtio_block {
 	const char *refusal;	      /* why it has none, or NULL */
 	struct block_flight *flights; /* BLOCK_FLIGHTS of them */
 	uint32_t free;		      /* bits: those that are; home CPU */
-	_Atomic uint32_t flying;      /* with the machine's disk */
+	_Atomic uint32_t flying;      /* how many are with the machine's disk */
 	_Atomic uint32_t landed;      /* back, and not yet told of */
 };
 

@@ -59,6 +59,9 @@ struct virtio_chain {
  */
 enum error virtqueue_take(struct virtqueue *queue, struct virtio_chain *chain);
 
+/* Puts back the chain that was taken last: it is the next one again. */
+void virtqueue_untake(struct virtqueue *queue, struct virtio_token token);
+
 /*
  * virtqueue_give - hands a chain back
  * @written: bytes that the device wrote to it, from its start

@@ -12,6 +12,7 @@
 #include <mullion/package.h>
 #include <mullion/serial.h>
 #include <mullion/vcpu.h>
+#include <mullion/watchdog.h>
 
 /* The ACPI side of the platform: sleep, reset and event registers. */
 struct platform {
@@ -22,6 +23,7 @@ struct platform {
 struct virtio_device;
 struct virtio_block;
 struct shared_ports;
+struct virtio_console;
 
 /* A disk that comes or goes, one at a time (kernel/partition/vm_attach.c). */
 enum attach_step {
@@ -88,8 +90,10 @@ struct vm {
 	struct io_apic io_apic;
 	struct serial serial;
 	struct platform platform;
+	struct watchdog watchdog;
 	struct guest_pci pci;
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
+	struct virtio_console *console;
 	struct virtio_block *disks[MULL_DISK_MAX];
 	struct attachment attachment;
 	struct shared_ports *shared; /* NULL: it names no shared memory */

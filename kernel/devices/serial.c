@@ -202,6 +202,11 @@ static size_t put_input(struct serial *serial, const uint8_t *bytes,
 	return taken;
 }
 
+bool serial_listens(const struct vm *vm)
+{
+	return vm->serial.ier & IER_RECEIVED;
+}
+
 size_t serial_receive(struct vm *vm, const uint8_t *bytes, size_t length)
 {
 	size_t taken;

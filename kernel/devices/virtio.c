@@ -265,6 +265,11 @@ bool virtio_take(struct vm *vm, struct virtio_device *device, uint32_t queue)
 	return !error;
 }
 
+void virtio_untake(struct virtio_device *device, uint32_t queue)
+{
+	virtqueue_untake(&device->queues[queue], device->chain.token);
+}
+
 void virtio_give(struct vm *vm, struct virtio_device *device, uint32_t queue,
 		 uint32_t written)
 {

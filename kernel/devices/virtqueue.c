@@ -182,6 +182,14 @@ enum error virtqueue_take(struct virtqueue *queue, struct virtio_chain *chain)
 			       split_take(queue, chain);
 }
 
+void virtqueue_untake(struct virtqueue *queue, struct virtio_token token)
+{
+	if (queue->packed)
+		packed_untake(queue, token);
+	else
+		queue->taken--;
+}
+
 /* ---- giving -------------------------------------------------------------- */
 
 static enum error split_give(struct virtqueue *queue, uint16_t head,

@@ -137,6 +137,17 @@ static void advance(const struct virtqueue *queue, uint16_t *place, bool *wrap,
 	*place = (uint16_t)next;
 }
 
+void packed_untake(struct virtqueue *queue, struct virtio_token token)
+{
+	uint32_t before = queue->taken + queue->size - token.places;
+
+	if (before >= queue->size)
+		before -= queue->size;
+	else
+		queue->taken_wrap = !queue->taken_wrap;
+	queue->taken = (uint16_t)before;
+}
+
 enum error packed_take(struct virtqueue *queue, struct virtio_chain *chain)
 {
 	struct descriptor descriptor;

@@ -16,6 +16,7 @@ enum error virtio_chain_add(struct virtio_chain *chain, uint64_t address,
 
 /* A packed ring's (virtqueue_packed.c), as virtqueue_take() and so on. */
 enum error packed_take(struct virtqueue *queue, struct virtio_chain *chain);
+void packed_untake(struct virtqueue *queue, struct virtio_token token);
 enum error packed_give(struct virtqueue *queue, struct virtio_token token,
 		       uint32_t written);
 bool packed_interrupts(struct virtqueue *queue);

@@ -27,6 +27,8 @@ static const struct port_device {
 	  write_uart },
 	{ MULL_GUEST_SLEEP_CONTROL, MULL_GUEST_PCI_EJECT, platform_read,
 	  platform_write },
+	{ MULL_GUEST_WATCHDOG_COMMAND, MULL_GUEST_WATCHDOG_STATUS,
+	  watchdog_read, watchdog_write },
 	{ 0x64, 0x64, platform_read, platform_write },	 /* keyboard's reset */
 	{ 0xcf9, 0xcf9, platform_read, platform_write }, /* chipset's reset */
 };

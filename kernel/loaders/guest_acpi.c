@@ -38,7 +38,7 @@ struct __attribute__((packed)) rsdp {
 
 struct __attribute__((packed)) xsdt {
 	struct acpi_header header;
-	uint64_t tables[3];
+	uint64_t tables[4]; /* the last one only if there is a WDAT */
 };
 
 /* PCI Firmware Specification 3.3, "MCFG Table Description". */
@@ -81,6 +81,33 @@ struct __attribute__((packed)) madt {
 	struct madt_local_apic local_apics[MULL_VCPU_MAX];
 };
 
+/* "Hardware Watchdog Timers Design Specification", "Watchdog Action Table". */
+struct __attribute__((packed)) wdat_entry {
+	uint8_t action, instruction;
+	uint16_t reserved;
+	uint8_t space, bit_width, bit_offset, access_width; /* the register */
+	uint64_t address;
+	uint32_t value, mask;
+};
+
+#define WDAT_ENTRIES 9
+
+struct __attribute__((packed)) wdat {
+	struct acpi_header header;
+	uint32_t header_length; /* of what follows, up to the entries */
+	uint16_t pci_segment;
+	uint8_t pci_bus, pci_device, pci_function; /* 0xff: not on PCI */
+	uint8_t reserved[3];
+	uint32_t period; /* milliseconds that a count lasts */
+	uint32_t count_max, count_min;
+	uint8_t flags;
+	uint8_t reserved_too[3];
+	uint32_t entry_count;
+	struct wdat_entry entries[WDAT_ENTRIES];
+};
+
+_Static_assert(sizeof(struct wdat_entry) == 24, "WDAT");
+_Static_assert(offsetof(struct wdat, entries) == 68, "WDAT");
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI");
 _Static_assert(sizeof(struct rsdp) == 36, "ACPI");
 _Static_assert(sizeof(struct mcfg) == 60, "PCI");
@@ -99,7 +126,8 @@ _Static_assert(sizeof(struct madt_local_nmi) == 6, "ACPI");
 #define FADT_AT (XSDT_AT + UP(sizeof(struct xsdt)))
 #define DSDT_AT (FADT_AT + UP(sizeof guest_fadt))
 #define MCFG_AT (DSDT_AT + UP(sizeof guest_dsdt))
-#define MADT_AT (MCFG_AT + UP(sizeof(struct mcfg)))
+#define WDAT_AT (MCFG_AT + UP(sizeof(struct mcfg)))
+#define MADT_AT (WDAT_AT + UP(sizeof(struct wdat)))
 
 /* Where a PC's firmware begins: SDM 325462, "First Instruction Executed". */
 #define RESET_VECTOR (MIB(1) - 16)
@@ -158,12 +186,13 @@ static enum error write_rsdp(const struct guest_memory *memory)
 	return guest_write(memory, gpa(RSDP_AT), &rsdp, sizeof rsdp);
 }
 
-static enum error write_xsdt(const struct guest_memory *memory)
+static enum error write_xsdt(const struct guest_memory *memory, bool has_wdat)
 {
-	struct xsdt xsdt = { .tables = { FADT_AT, MADT_AT, MCFG_AT } };
+	struct xsdt xsdt = { .tables = { FADT_AT, MADT_AT, MCFG_AT, WDAT_AT } };
+	uint32_t length = sizeof xsdt - (has_wdat ? 0 : sizeof *xsdt.tables);
 
-	xsdt.header = make_header("XSDT", 1, sizeof xsdt);
-	return write_table(memory, XSDT_AT, &xsdt, sizeof xsdt);
+	xsdt.header = make_header("XSDT", 1, length);
+	return write_table(memory, XSDT_AT, &xsdt, length);
 }
 
 static enum error write_fadt(const struct guest_memory *memory)
@@ -237,9 +266,89 @@ static enum error write_reset_vector(const struct guest_memory *memory)
 	return guest_write(memory, gpa(RESET_VECTOR), code, sizeof code);
 }
 
-enum error guest_acpi_write(const struct guest_memory *memory,
-			    uint32_t vcpu_count)
+/* "Watchdog Actions" and "Watchdog Instructions". */
+enum wdat_action {
+	WDAT_FEED = 1,
+	WDAT_GET_COUNT = 4,
+	WDAT_SET_COUNT = 6,
+	WDAT_GET_RUNNING = 8,
+	WDAT_RUN = 9,
+	WDAT_GET_STOPPED = 10,
+	WDAT_STOP = 11,
+	WDAT_GET_STATUS = 32,
+	WDAT_CLEAR_STATUS = 33,
+};
+enum wdat_instruction {
+	WDAT_COMPARE = 0, /* the register, masked, with the value */
+	WDAT_READ = 1,
+	WDAT_WRITE_VALUE = 2,
+	WDAT_WRITE = 3,
+};
+
+#define WDAT_ENABLED 1
+#define SPACE_IO 1
+#define ACCESS_BYTE 1
+
+static enum error write_wdat(const struct guest_memory *memory,
+			     uint32_t seconds)
 {
+	static const struct {
+		uint8_t action, instruction;
+		uint16_t port;
+		uint8_t value, mask;
+	} rows[WDAT_ENTRIES] = {
+		{ WDAT_FEED, WDAT_WRITE_VALUE, MULL_GUEST_WATCHDOG_COMMAND,
+		  MULL_GUEST_WATCHDOG_FEED, 0xff },
+		{ WDAT_GET_COUNT, WDAT_READ, MULL_GUEST_WATCHDOG_SECONDS, 0,
+		  0xff },
+		{ WDAT_SET_COUNT, WDAT_WRITE, MULL_GUEST_WATCHDOG_SECONDS, 0,
+		  0xff },
+		{ WDAT_GET_RUNNING, WDAT_COMPARE, MULL_GUEST_WATCHDOG_COMMAND,
+		  1, 1 },
+		{ WDAT_RUN, WDAT_WRITE_VALUE, MULL_GUEST_WATCHDOG_COMMAND,
+		  MULL_GUEST_WATCHDOG_RUN, 0xff },
+		{ WDAT_GET_STOPPED, WDAT_COMPARE, MULL_GUEST_WATCHDOG_COMMAND,
+		  0, 1 },
+		{ WDAT_STOP, WDAT_WRITE_VALUE, MULL_GUEST_WATCHDOG_COMMAND,
+		  MULL_GUEST_WATCHDOG_STOP, 0xff },
+		{ WDAT_GET_STATUS, WDAT_COMPARE, MULL_GUEST_WATCHDOG_STATUS, 1,
+		  1 },
+		{ WDAT_CLEAR_STATUS, WDAT_WRITE_VALUE,
+		  MULL_GUEST_WATCHDOG_STATUS, 1, 0xff },
+	};
+	struct wdat wdat = {
+		.header = make_header("WDAT", 1, sizeof wdat),
+		.header_length = offsetof(struct wdat, entries) -
+				 sizeof wdat.header,
+		.pci_segment = 0xff,
+		.pci_bus = 0xff,
+		.pci_device = 0xff,
+		.pci_function = 0xff,
+		.period = 1000,
+		.count_max = seconds,
+		.count_min = 1,
+		.flags = WDAT_ENABLED,
+		.entry_count = WDAT_ENTRIES,
+	};
+
+	for (uint32_t i = 0; i < WDAT_ENTRIES; i++)
+		wdat.entries[i] = (struct wdat_entry){
+			.action = rows[i].action,
+			.instruction = rows[i].instruction,
+			.space = SPACE_IO,
+			.bit_width = 8,
+			.access_width = ACCESS_BYTE,
+			.address = rows[i].port,
+			.value = rows[i].value,
+			.mask = rows[i].mask,
+		};
+	return write_table(memory, WDAT_AT, &wdat, sizeof wdat);
+}
+
+enum error guest_acpi_write(const struct guest_memory *memory,
+			    const struct mull_vm *vm)
+{
+	uint32_t vcpu_count = vm->vcpu_count;
 	enum error error = ERR_NONE;
 
 	if (vcpu_count == 0 || vcpu_count > MULL_VCPU_MAX)
@@ -253,7 +362,9 @@ enum error guest_acpi_write(const struct guest_memory *memory,
 	if (!error)
 		error = write_mcfg(memory);
 	if (!error)
-		error = write_xsdt(memory);
+		error = write_xsdt(memory, vm->watchdog);
+	if (!error && vm->watchdog)
+		error = write_wdat(memory, vm->watchdog);
 	if (!error)
 		error = write_rsdp(memory);
 	if (!error)

@@ -312,8 +312,7 @@ static enum error mode_step(struct load *load)
 static enum error acpi_step(struct load *load)
 {
 	next_phase(load_work(load));
-	return guest_acpi_write(load->request.memory,
-				load->request.vm->vcpu_count);
+	return guest_acpi_write(load->request.memory, load->request.vm);
 }
 
 static enum error kernel_tables_step(struct load *load)

@@ -153,6 +153,6 @@ enum error protected_mode_write(const struct guest_memory *memory,
 /* RSDP at MULL_GUEST_ACPI_AREA, and the tables that it leads to; and code that
  * resets the VM where a PC's firmware begins. */
 enum error guest_acpi_write(const struct guest_memory *memory,
-			    uint32_t vcpu_count);
+			    const struct mull_vm *vm);
 
 #endif

@@ -2,6 +2,7 @@
 /* Service CPU only; the devices behind it are shared with the guests' CPUs. */
 #include "service.h"
 #include <mullion/arch.h>
+#include <mullion/virtio_console.h>
 #include <string.h>
 
 /* Milliseconds that a few bytes wait for more: a guest prints byte by byte,
@@ -63,11 +64,11 @@ bool console_ready(struct console *console)
 	       arch_time() - console->waits_since >= PATIENCE * arch_time_khz();
 }
 
+/* Callers hold vm->device_lock. */
 static void drained(struct vm *vm)
 {
-	lock_take(&vm->device_lock);
 	serial_drained(vm);
-	lock_give(&vm->device_lock);
+	virtio_console_drained(vm);
 }
 
 size_t console_fetch(struct console *console, uint8_t *to, size_t room,
@@ -82,8 +83,11 @@ size_t console_fetch(struct console *console, uint8_t *to, size_t room,
 		line = to[count++] != '\n';
 	if (!held(console))
 		console->waits_since = 0;
-	if (count)
-		drained(console->vm);
+	if (!count)
+		return 0;
+	lock_take(&console->vm->device_lock);
+	drained(console->vm);
+	lock_give(&console->vm->device_lock);
 	return count;
 }
 
@@ -112,7 +116,7 @@ uint64_t console_attach(uint32_t stream, bool attached)
 			ring->tail = ring->head;
 		ring->detached = !attached;
 		position = ring->tail;
-		serial_drained(vm);
+		drained(vm);
 		lock_give(&vm->device_lock);
 	}
 	return position;
@@ -194,7 +198,11 @@ static void offer(struct console *console)
 	size_t taken;
 
 	lock_take(&vm->device_lock);
-	taken = serial_receive(vm, console->input, console->input_count);
+	taken = virtio_console_listens(vm) ?
+			virtio_console_type(vm, console->input,
+					    console->input_count) :
+			serial_receive(vm, console->input,
+				       console->input_count);
 	lock_give(&vm->device_lock);
 	console->input_count -= (uint32_t)taken;
 	memmove(console->input, console->input + taken, console->input_count);

@@ -68,6 +68,8 @@ request_handler request_vm_stats, request_cpu_stats, request_ledger,
 	request_events, request_log, request_log_previous, request_history,
 	request_attach, request_trace;
 
+/* request_stream.c */
+request_handler request_stream_send, request_stream_read;
 /* request_image.c */
 request_handler request_images, request_image_read, request_image_delete;
 /* upload.c */

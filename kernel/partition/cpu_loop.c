@@ -126,6 +126,10 @@ static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
 						vcpu->apic.timer_deadline);
 			if (vcpu->index == 0 && vcpu->vm->phase == PHASE_WAIT)
 				limit = earlier(limit, vcpu->vm->start_at);
+			if (vcpu->index == 0 &&
+			    vcpu->vm->state == MULL_VM_RUNNING)
+				limit = earlier(limit,
+						watchdog_deadline(vcpu->vm));
 			vcpu = vcpu->next;
 		} while (vcpu != queue->vcpus);
 	}

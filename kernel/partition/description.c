@@ -281,12 +281,22 @@ static void check_console(struct check *check, int vm)
 		size, unit);
 }
 
+static void check_watchdog(struct check *check, int vm)
+{
+	uint32_t seconds = check->vms[vm].watchdog;
+
+	if (seconds > MULL_WATCHDOG_MAX)
+		check_complain(check, vm, MULL_FIELD_WATCHDOG,
+			       "a watchdog of %u s waits longer than %u s",
+			       seconds, MULL_WATCHDOG_MAX);
+}
+
 static void check_unknown(struct check *check, int vm)
 {
 	const struct mull_vm *it = &check->vms[vm];
 	uint32_t rest = it->flags & ~(uint32_t)MULL_VM_AUTOSTART;
 
-	rest |= it->watchdog | it->vsock;
+	rest |= it->vsock;
 	rest |= check_any_set(it->nics, sizeof it->nics);
 	rest |= check_any_set(it->reserved, sizeof it->reserved);
 	if (rest)
@@ -434,6 +444,7 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_console(&check, vm);
 		check_devices(&check, vm);
 		check_shared(&check, vm);
+		check_watchdog(&check, vm);
 		check_unknown(&check, vm);
 		check_overlaps(&check, vm);
 		check_sharers(&check, vm);

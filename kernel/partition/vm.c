@@ -227,6 +227,7 @@ static void begin_running(struct vm *vm)
 	io_apic_reset(vm);
 	serial_reset(vm);
 	platform_reset(vm);
+	watchdog_reset(vm);
 	guest_pci_reset(vm);
 	shared_ports_forget(vm);
 	lock_give(&vm->device_lock);
@@ -284,6 +285,7 @@ static enum mull_end_policy policy_of(const struct vm *vm)
 	case MULL_END_TRIPLE_FAULT:
 	case MULL_END_BAD_EXIT:
 	case MULL_END_ALL_HALTED:
+	case MULL_END_WATCHDOG:
 		return vm->description.on_crash;
 	case MULL_END_BREAKPOINT:
 	case MULL_END_NONE:
@@ -300,6 +302,7 @@ static enum mull_vm_state rest_state(const struct vm *vm)
 	case MULL_END_TRIPLE_FAULT:
 	case MULL_END_BAD_EXIT:
 	case MULL_END_ALL_HALTED:
+	case MULL_END_WATCHDOG:
 		return MULL_VM_CRASHED;
 	case MULL_END_BAD_IMAGE:
 		return MULL_VM_REFUSED;
@@ -433,6 +436,13 @@ static void pause_all(struct vm *vm)
 	}
 }
 
+static void resume_watchdog(struct vm *vm)
+{
+	lock_take(&vm->device_lock);
+	watchdog_resume(vm);
+	lock_give(&vm->device_lock);
+}
+
 /* The home CPU looks at these only while it runs. */
 void vm_step(struct vcpu *vcpu)
 {
@@ -441,6 +451,7 @@ void vm_step(struct vcpu *vcpu)
 	vm->pausing = false;
 	atomic_store(&vm->stopped_by, 0);
 	atomic_fetch_sub(&vm->paused, 1);
+	resume_watchdog(vm);
 	set_state(vm, MULL_VM_RUNNING);
 	vcpu_request(vcpu, VCPU_STEP);
 }
@@ -457,6 +468,7 @@ static void obey_pause(struct vm *vm)
 		vm->pausing = false;
 		atomic_store(&vm->paused, 0);
 		atomic_store(&vm->stopped_by, 0);
+		resume_watchdog(vm);
 		set_state(vm, MULL_VM_RUNNING);
 		request_all(vm, VCPU_RESUME);
 	}
@@ -508,6 +520,9 @@ static bool life_work(struct vm *vm)
 	if (vm->pausing && atomic_load(&vm->paused) == vm->vcpu_count &&
 	    atomic_load(&vm->state) == MULL_VM_RUNNING)
 		set_state(vm, MULL_VM_PAUSED);
+	if (vm->phase == PHASE_IDLE &&
+	    atomic_load(&vm->state) == MULL_VM_RUNNING)
+		watchdog_look(vm);
 	if (vm->phase == PHASE_IDLE &&
 	    atomic_load(&vm->state) == MULL_VM_STOPPING) {
 		begin_phase(vm, PHASE_PARK);

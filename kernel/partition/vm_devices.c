@@ -7,10 +7,12 @@
 #include <mullion/page.h>
 #include <mullion/shared_port.h>
 #include <mullion/virtio_block.h>
+#include <mullion/virtio_console.h>
 
 /* Where they are, so that a guest finds them again. */
 #define SLOT_ENTROPY 1
 #define SLOT_DISK 2
+#define SLOT_CONSOLE 6
 
 #define FLIGHT_PAGES pages_for(BLOCK_FLIGHTS * sizeof(struct block_flight))
 #define PAGES(type) ((sizeof(type) + PAGE_SIZE - 1) / PAGE_SIZE)
@@ -70,9 +72,14 @@ static enum error make_disks(struct vm *vm)
 
 enum error vm_devices_make(struct vm *vm)
 {
+	struct virtio_console *console;
 	uint64_t unused;
 
 	guest_pci_add_bridge(vm);
+	console = page_alloc(PAGES(struct virtio_console));
+	if (!console)
+		return ERR_NO_MEMORY;
+	virtio_console_add(vm, console, SLOT_CONSOLE);
 	if (arch_random(&unused)) {
 		vm->entropy = page_alloc(PAGES(struct virtio_device));
 		if (!vm->entropy)
@@ -143,6 +150,8 @@ void vm_devices_free(struct vm *vm)
 		if (vm->disks[i])
 			vm_devices_free_disk(vm->disks[i]);
 	shared_ports_free(vm);
+	if (vm->console)
+		page_free(vm->console, PAGES(struct virtio_console));
 	if (vm->entropy)
 		page_free(vm->entropy, PAGES(struct virtio_device));
 }

@@ -117,6 +117,17 @@ SCENARIOS = (
     linux("cloud-amd64", 2, False, image="$build/vmlinux", kind="pvh"),
     linux("amd64", 1, True, long=True),
     smp(1), smp(2, vmx_too=True), smp(4), smp(8),
+    # Debian's driver and busybox's program: it does not bite before it is
+    # started, nor while it is fed.
+    Scenario(
+        name="watchdog", machine="", vms="  linux: {memory: 256MiB, "
+        "cpus: [0], watchdog: 5s, kernel: $kernels/cloud-amd64/vmlinuz, "
+        "initrd: $demo, cmdline: 'console=ttyS0 quiet cryptomgr.notests "
+        "mullion.run=sleep+8;echo+idle;watchdog+-F+-T+3+-t+1+/dev/watchdog0&"
+        "sleep+8;echo+fed;killall+-9+watchdog;echo+left;sleep+99'}\n",
+        expect=(r"^idle$", r"^fed$", r"^left"), never=(r"DONE exit",),
+        expect_log=(r"linux: crashed.*: watchdog: not fed for 3 s",),
+        status=4, seconds=LINUX),
     Scenario(
         name="demo",
         vms=None,

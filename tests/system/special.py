@@ -7,6 +7,7 @@ import subprocess
 import time
 import typing
 
+import agents
 import buttons
 import channel
 import control
@@ -192,6 +193,7 @@ TESTS = {
     # A minute for the root, and Bochs would need an hour.
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
+    "agent": Special(agents.agent, backends=("svm", "vmx")),
     "images": Special(uploads.images),
     "disks-linux": Special(memory_disks.linux_disks),
     "machine-end": Special(machine_end.machine_end),

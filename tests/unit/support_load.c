@@ -300,8 +300,8 @@ static void check_mcfg(const struct load_guest *guest, uint64_t at)
 
 uint32_t load_guest_check_acpi(const struct load_guest *guest)
 {
-	uint8_t rsdp[36], xsdt[2048];
-	uint64_t at, fadt, madt, mcfg;
+	uint8_t rsdp[36], xsdt[2048], table[2048];
+	uint64_t at, fadt, madt, mcfg, wdat;
 
 	load_guest_read(guest, MULL_GUEST_ACPI_AREA, rsdp, sizeof rsdp);
 	assert_memory_equal(rsdp, "RSD PTR ", 8);
@@ -310,10 +310,16 @@ uint32_t load_guest_check_acpi(const struct load_guest *guest)
 	assert_int_equal(rsdp[15], 2);
 	assert_int_equal(rsdp[20], 36);
 	memcpy(&at, rsdp + 24, 8);
-	assert_int_equal(read_table(guest, at, "XSDT", xsdt), 36 + 3 * 8);
+	/* The last of four is the watchdog's. */
+	assert_int_equal(read_table(guest, at, "XSDT", xsdt),
+			 36 + (guest->vm.watchdog ? 4 : 3) * 8);
 	memcpy(&fadt, xsdt + 36, 8);
 	memcpy(&madt, xsdt + 44, 8);
 	memcpy(&mcfg, xsdt + 52, 8);
+	if (guest->vm.watchdog) {
+		memcpy(&wdat, xsdt + 60, 8);
+		read_table(guest, wdat, "WDAT", table);
+	}
 	check_mcfg(guest, mcfg);
 	check_fadt(guest, fadt);
 	return check_madt(guest, madt);

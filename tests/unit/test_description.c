@@ -288,6 +288,13 @@ static void texts_and_policies(void **state)
 	vms[0].console_size = 2048;
 	assert_int_equal(check(2), 1);
 	fresh(state);
+	vms[0].watchdog = 255;
+	assert_int_equal(check(2), 0);
+	fresh(state);
+	vms[0].watchdog = 256;
+	expect_one(0, MULL_FIELD_WATCHDOG,
+		   "a watchdog of 256 s waits longer than 255 s");
+	fresh(state);
 	vms[0].flags |= 2;
 	expect_one(0, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");

@@ -22,13 +22,17 @@ static int make(void **state)
 	return 0;
 }
 
+static enum error write_tables(uint32_t vcpu_count)
+{
+	guest.vm.vcpu_count = vcpu_count;
+	return guest_acpi_write(&guest.memory, &guest.vm);
+}
+
 static void every_vcpu_count_has_good_tables(void **state)
 {
 	(void)state;
 	for (uint32_t count = 1; count <= MULL_VCPU_MAX; count++) {
-		guest.vm.vcpu_count = count;
-		assert_int_equal(guest_acpi_write(&guest.memory, count),
-				 ERR_NONE);
+		assert_int_equal(write_tables(count), ERR_NONE);
 		assert_int_equal(load_guest_check_acpi(&guest), count);
 	}
 }
@@ -38,10 +42,48 @@ static void dsdt_is_the_compiled_one(void **state)
 	uint8_t area[MIB(1) - MULL_GUEST_ACPI_AREA];
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&guest.memory, 1), ERR_NONE);
+	assert_int_equal(write_tables(1), ERR_NONE);
 	load_guest_read(&guest, MULL_GUEST_ACPI_AREA, area, sizeof area);
 	assert_non_null(
 		memmem(area, sizeof area, guest_dsdt, sizeof guest_dsdt));
+}
+
+/* At an offset of the area; NULL: no table has that signature. */
+static const uint8_t *find_table(const uint8_t *area, size_t size,
+				 const char *signature)
+{
+	for (size_t at = 0; at + 4 <= size; at += 64)
+		if (!memcmp(area + at, signature, 4))
+			return area + at;
+	return NULL;
+}
+
+static void a_watchdog_has_its_table(void **state)
+{
+	uint8_t area[MIB(1) - MULL_GUEST_ACPI_AREA];
+	const uint8_t *table, *xsdt;
+	uint32_t value;
+
+	(void)state;
+	assert_int_equal(write_tables(1), ERR_NONE);
+	load_guest_read(&guest, MULL_GUEST_ACPI_AREA, area, sizeof area);
+	assert_null(find_table(area, sizeof area, "WDAT"));
+	assert_int_equal(find_table(area, sizeof area, "XSDT")[4], 36 + 3 * 8);
+	guest.vm.watchdog = 30;
+	assert_int_equal(write_tables(1), ERR_NONE);
+	assert_int_equal(load_guest_check_acpi(&guest), 1);
+	load_guest_read(&guest, MULL_GUEST_ACPI_AREA, area, sizeof area);
+	table = find_table(area, sizeof area, "WDAT");
+	assert_non_null(table);
+	memcpy(&value, table + 4, 4);
+	assert_int_equal(value, 68 + 9 * 24);
+	memcpy(&value, table + 52, 4);
+	assert_int_equal(value, 30); /* counts, of a second each */
+	assert_int_equal(table[60], 1);
+	xsdt = find_table(area, sizeof area, "XSDT");
+	assert_int_equal(xsdt[4], 36 + 4 * 8);
+	memcpy(&value, xsdt + 36 + 3 * 8, 4);
+	assert_int_equal(value, MULL_GUEST_ACPI_AREA + (table - area));
 }
 
 static void nothing_is_written_elsewhere(void **state)
@@ -49,8 +91,7 @@ static void nothing_is_written_elsewhere(void **state)
 	uint8_t before, after;
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&guest.memory, MULL_VCPU_MAX),
-			 ERR_NONE);
+	assert_int_equal(write_tables(MULL_VCPU_MAX), ERR_NONE);
 	load_guest_read(&guest, MULL_GUEST_ACPI_AREA - 1, &before, 1);
 	load_guest_read(&guest, MIB(1), &after, 1);
 	assert_int_equal(before, 0xcc);
@@ -60,10 +101,11 @@ static void nothing_is_written_elsewhere(void **state)
 /* In real mode: AL = 1, DX = 0x602, and out it goes. */
 static void the_firmware_entry_resets(void **state)
 {
+	const struct mull_vm one = { .vcpu_count = 1 };
 	uint8_t code[9];
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&guest.memory, 1), ERR_NONE);
+	assert_int_equal(guest_acpi_write(&guest.memory, &one), ERR_NONE);
 	load_guest_read(&guest, 0xffff0, code, sizeof code);
 	assert_memory_equal(code, "\xb0\x01\xba\x02\x06\xee\xf4\xeb\xfd", 9);
 }
@@ -71,10 +113,9 @@ static void the_firmware_entry_resets(void **state)
 static void absurd_vcpu_counts_are_refused(void **state)
 {
 	(void)state;
-	assert_int_equal(guest_acpi_write(&guest.memory, 0), ERR_BAD_REQUEST);
-	assert_int_equal(guest_acpi_write(&guest.memory, MULL_VCPU_MAX + 1),
-			 ERR_BAD_REQUEST);
-	assert_int_equal(guest_acpi_write(&guest.memory, ~0u), ERR_BAD_REQUEST);
+	assert_int_equal(write_tables(0), ERR_BAD_REQUEST);
+	assert_int_equal(write_tables(MULL_VCPU_MAX + 1), ERR_BAD_REQUEST);
+	assert_int_equal(write_tables(~0u), ERR_BAD_REQUEST);
 }
 
 static void missing_memory_is_an_error(void **state)
@@ -82,7 +123,7 @@ static void missing_memory_is_an_error(void **state)
 	const struct guest_memory none = { 0 };
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&none, 1), ERR_BAD_ADDRESS);
+	assert_int_equal(guest_acpi_write(&none, &guest.vm), ERR_BAD_ADDRESS);
 }
 
 #define TEST(test) cmocka_unit_test_setup(test, make)
@@ -92,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_vcpu_count_has_good_tables),
 		TEST(dsdt_is_the_compiled_one),
+		TEST(a_watchdog_has_its_table),
 		TEST(nothing_is_written_elsewhere),
 		TEST(the_firmware_entry_resets),
 		TEST(absurd_vcpu_counts_are_refused),

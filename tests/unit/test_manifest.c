@@ -140,7 +140,8 @@ static void every_word_is_understood(void **state)
 			"  console: 128KiB\n"
 			"  shared:\n"
 			"  - {name: ring, size: 64KiB, write: true}\n"
-			"  - {name: log, size: 4096, write: false}\n",
+			"  - {name: log, size: 4096, write: false}\n"
+			"  watchdog: 30s\n",
 			"");
 	assert_int_equal(manifest.machine.cpu_count, 4);
 	assert_int_equal(manifest.machine.memory_size, GIB(2));
@@ -238,6 +239,13 @@ static void mistakes_in_values(void **state)
 				   "multiboot, multiboot2" },
 		{ "autostart: 1", "autostart is not true or false" },
 		{ "on-crash: halt", "on-crash is not one of stop, restart" },
+		{ "watchdog: soon",
+		  "watchdog is not a number of seconds (30s)" },
+		{ "watchdog: 0s", "watchdog is not a number of seconds (30s)" },
+		{ "watchdog: 10m",
+		  "watchdog is not a number of seconds (30s)" },
+		{ "watchdog: 1000s",
+		  "a watchdog of 1000 s waits longer than 255 s" },
 		{ "console: big", "console is not a size such as 512MiB" },
 		{ "console: 99GiB", "console of 4294967295 bytes is not a "
 				    "power of two from 4 KiB to 2 MiB" },

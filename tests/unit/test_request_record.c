@@ -35,6 +35,7 @@ static void on_wire(uint8_t byte)
 }
 
 static struct answer answer;
+static uint32_t asked; /* requests that change something, each another one */
 
 static enum error ask(uint32_t command, uint32_t vm, uint64_t argument)
 {
@@ -54,6 +55,68 @@ static int fresh(void **unused)
 	printed_length = replies = 0;
 	printed[0] = '\0';
 	return 0;
+}
+
+/* ---- streams ------------------------------------------------------------- */
+
+static enum error ask_stream(uint32_t command, uint32_t vm, uint64_t argument,
+			     const void *data, size_t length)
+{
+	uint8_t bytes[256];
+	struct mull_request request = { command, vm, argument };
+
+	memcpy(bytes, &request, sizeof request);
+	memcpy(bytes + sizeof request, data, length);
+	request_obey(++asked, bytes, sizeof request + length, &answer);
+	assert_false(answer.pending);
+	return answer.reply.error;
+}
+
+static void an_agent_is_spoken_with(void **unused)
+{
+	const uint32_t number = MULL_STREAM_AGENT, other = 7;
+	char bytes[100] = "";
+
+	(void)unused;
+	state(0, MULL_VM_RUNNING);
+	assert_int_equal(
+		ask_stream(MULL_COMMAND_STREAM_SEND, 0, number, "a", 1),
+		ERR_WRONG_STATE); /* it does not listen */
+	fake_agent.open = true;
+	assert_int_equal(ask_stream(MULL_COMMAND_STREAM_SEND, 0, number, bytes,
+				    sizeof bytes),
+			 ERR_NONE);
+	assert_int_equal(answer.reply.value, 64); /* all that fits */
+	assert_int_equal(
+		ask_stream(MULL_COMMAND_STREAM_SEND, 0, number, "a", 1),
+		ERR_NONE);
+	assert_int_equal(answer.reply.value, 0);
+	assert_int_equal(agent_changes, 2);
+	console_put(&fake_agent.from_guest, "hello", 5);
+	assert_int_equal(ask_stream(MULL_COMMAND_STREAM_READ, 0, 0, &number, 4),
+			 ERR_NONE);
+	assert_int_equal(answer.length, 5);
+	assert_memory_equal(answer.data, "hello", 5);
+	assert_int_equal(
+		ask_stream(MULL_COMMAND_STREAM_READ, 0, UINT64_MAX, &number, 4),
+		ERR_NONE);
+	assert_int_equal(answer.length, 0);
+	assert_int_equal(answer.reply.value, 5);
+	/* Another number, another VM, another state, another length. */
+	assert_int_equal(ask_stream(MULL_COMMAND_STREAM_READ, 0, 0, &other, 4),
+			 ERR_NOT_FOUND);
+	assert_int_equal(ask_stream(MULL_COMMAND_STREAM_SEND, 0, other, "a", 1),
+			 ERR_NOT_FOUND);
+	assert_int_equal(ask_stream(MULL_COMMAND_STREAM_READ, 0, 0, "", 0),
+			 ERR_BAD_REQUEST);
+	assert_int_equal(ask_stream(MULL_COMMAND_STREAM_SEND, 0, 0, "", 0),
+			 ERR_BAD_REQUEST);
+	state(1, MULL_VM_RUNNING);
+	assert_int_equal(ask_stream(MULL_COMMAND_STREAM_READ, 1, 0, &number, 4),
+			 ERR_NOT_FOUND);
+	state(0, MULL_VM_PAUSED);
+	assert_int_equal(ask_stream(MULL_COMMAND_STREAM_READ, 0, 0, &number, 4),
+			 ERR_WRONG_STATE);
 }
 
 /* ---- consoles ------------------------------------------------------------ */
@@ -380,6 +443,7 @@ static void four_floods_delay_no_reply(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(an_agent_is_spoken_with),
 		TEST(history_keeps_what_was_printed),
 		TEST(a_console_that_is_not_attached_holds_up_nobody),
 		TEST(what_waits_is_dropped_when_it_is_detached),

@@ -121,6 +121,24 @@ static void places_wrap(void **state)
 	}
 }
 
+static void a_chain_that_is_put_back_comes_again(void **state)
+{
+	(void)state;
+	for (uint16_t i = 0; i < 40; i++) {
+		offer(0x8000, 4, 0, NEXT);
+		offer(0x9000, 4, 0, NEXT);
+		offer(0xa000, 4, i, WRITE);
+		for (int j = 0; j < 2; j++) {
+			assert_int_equal(take(), ERR_NONE);
+			assert_int_equal(chain.token.id, i);
+			virtqueue_untake(&queue, chain.token);
+		}
+		assert_int_equal(take(), ERR_NONE);
+		assert_int_equal(take(), ERR_NOT_FOUND);
+		give(0);
+	}
+}
+
 static void chains_come_back_in_any_order(void **state)
 {
 	struct virtio_token early;
@@ -298,6 +316,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(chains_come_in_order),
 		TEST(places_wrap),
+		TEST(a_chain_that_is_put_back_comes_again),
 		TEST(chains_come_back_in_any_order),
 		TEST(an_indirect_table_is_a_chain),
 		TEST(rings_that_lie_are_told),

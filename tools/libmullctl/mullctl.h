@@ -213,4 +213,24 @@ int mull_attach(struct mull *mull, uint32_t vm, bool attached);
 int mull_input(struct mull *mull, uint32_t vm, const void *bytes,
 	       size_t length);
 
+/* ---- what listens in a guest, which must be running ---------------------- */
+
+/* The first bytes, @taken of them, of what @stream (enum mull_stream) is to
+ * have; the rest is to be offered again. */
+int mull_stream_send(struct mull *mull, uint32_t vm, uint32_t stream,
+		     const void *bytes, size_t length, size_t *taken);
+/* What came from it, from @position on; what came before that is forgotten, and
+ * UINT64_MAX forgets all.  answer->value is the position of the first byte. */
+int mull_stream_read(struct mull *mull, uint32_t vm, uint32_t stream,
+		     uint64_t position, struct mull_answer *answer);
+/*
+ * mull_agent - have the guest's agent do something
+ * @request: a line of JSON, as QEMU's guest agent takes it, without its end
+ * @answer: the line of JSON that it answers, which the guest has made: hostile
+ *
+ * MULL_NO_ANSWER after @seconds; ERR_WRONG_STATE when no agent listens.
+ */
+int mull_agent(struct mull *mull, uint32_t vm, const char *request,
+	       double seconds, char *answer, size_t room);
+
 #endif

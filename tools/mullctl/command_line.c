@@ -149,8 +149,10 @@ static int take_words(struct options *options, int argc, char **argv)
 			return 0;
 		} else if (operands == 1) {
 			options->operand = word;
-		} else {
+		} else if (operands == 2) {
 			options->second = word;
+		} else {
+			options->third = word;
 		}
 	}
 	if (operands >= verb->operand_min)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
 #include <string.h>
 
 #include "image_file.h"
@@ -301,6 +302,25 @@ static void take_shared(struct reader *reader, const struct word *word,
 	}
 }
 
+/* "30s", or "30". */
+static void take_watchdog(struct reader *reader, const struct word *word,
+			  yaml_node_t *value)
+{
+	const char *text = yaml_text(reader, word, value);
+	char *number = text ? texts_format("%s", text) : NULL;
+	size_t length = text ? strlen(text) : 0;
+	uint64_t seconds;
+
+	if (length && number[length - 1] == 's')
+		number[length - 1] = 0;
+	if (text && (!texts_to_number(number, &seconds) || !seconds ||
+		     seconds > UINT32_MAX))
+		yaml_wrong(reader, word, value, "a number of seconds (30s)");
+	else if (text)
+		this_vm(reader)->watchdog = (uint32_t)seconds;
+	free(number);
+}
+
 static const struct word vm_words[] = {
 	{ "name", MULL_FIELD_NAME, take_name },
 	{ "memory", MULL_FIELD_MEMORY, take_memory },
@@ -317,6 +337,7 @@ static const struct word vm_words[] = {
 	{ "on-crash", MULL_FIELD_POLICY, take_policy },
 	{ "console", MULL_FIELD_CONSOLE, take_console },
 	{ "shared", MULL_FIELD_SHARED, take_shared },
+	{ "watchdog", MULL_FIELD_WATCHDOG, take_watchdog },
 	{ NULL, 0, NULL },
 };
 

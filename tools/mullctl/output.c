@@ -299,8 +299,7 @@ void output_text(struct output *output, const char *key, const char *text)
 	print_quoted(output, text);
 }
 
-/* A word that JSON and YAML take without quotes. */
-static void put_bare(struct output *output, const char *key, const char *word)
+void output_bare(struct output *output, const char *key, const char *word)
 {
 	open_value(output, key);
 	print_bare(output, word);
@@ -314,7 +313,7 @@ void output_number(struct output *output, const char *key, uint64_t number)
 		put_plain(output, key, text);
 		return;
 	}
-	put_bare(output, key, text);
+	output_bare(output, key, text);
 	free(text);
 }
 
@@ -326,7 +325,7 @@ void output_decimal(struct output *output, const char *key, double number)
 		put_plain(output, key, text);
 		return;
 	}
-	put_bare(output, key, text);
+	output_bare(output, key, text);
 	free(text);
 }
 
@@ -335,7 +334,7 @@ void output_yes(struct output *output, const char *key, bool yes)
 	if (output->form == OUTPUT_TABLE)
 		put_plain(output, key, texts_format("%s", yes ? "yes" : "no"));
 	else
-		put_bare(output, key, yes ? "true" : "false");
+		output_bare(output, key, yes ? "true" : "false");
 }
 
 void output_size(struct output *output, const char *key, uint64_t bytes)

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "json.h"
 #include "verbs.h"
 
 /* Grows when a key changes its meaning; new keys may come at any time. */
@@ -44,6 +45,8 @@ void output_row_begin(struct output *output);
 void output_row_end(struct output *output);
 
 void output_text(struct output *output, const char *key, const char *text);
+/* A word that JSON and YAML take without quotes; not for tables. */
+void output_bare(struct output *output, const char *key, const char *word);
 void output_number(struct output *output, const char *key, uint64_t number);
 /* With one digit behind the point. */
 void output_decimal(struct output *output, const char *key, double number);
@@ -54,6 +57,10 @@ void output_size(struct output *output, const char *key, uint64_t bytes);
 void output_time(struct output *output, const char *key, uint64_t nanoseconds);
 /* A VM's state, coloured on a terminal. */
 void output_state(struct output *output, const char *key, uint32_t state);
+
+/* What others have made.  A table has a line for each value within it, with the
+ * way there: "disk.0.name:  sda". */
+void output_json(struct output *output, const char *key, struct json value);
 
 /* 32 bytes as 64 digits. */
 void output_hash(char text[65], const uint8_t hash[32]);

@@ -106,6 +106,8 @@ static void put_description(struct output *output, const struct mull_vm *vm)
 	output_text(output, "on_reset", policy_word(vm->on_reset));
 	output_text(output, "on_crash", policy_word(vm->on_crash));
 	output_size(output, "console_buffer", vm->console_size);
+	if (vm->watchdog)
+		output_number(output, "watchdog", vm->watchdog);
 	output_number(output, "kernel_image", vm->kernel);
 	if (vm->initrd != MULL_NO_IMAGE)
 		output_number(output, "initrd_image", vm->initrd);

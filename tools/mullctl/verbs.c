@@ -92,6 +92,15 @@ const struct verb verbs[] = {
 	  true },
 	{ "inject", "VM nmi", 2, 2, "send a VM an NMI, for tests",
 	  "To its first processor, or to that of --vcpu.", verb_inject, true },
+	{ "agent", "VM COMMAND [JSON]", 1, 3, "ask the agent in a guest",
+	  "For guests in which qemu-guest-agent runs. COMMAND is ping, info, "
+	  "get-osinfo, exec, or any other that it has, with or without "
+	  "guest- before it; JSON is an object with its arguments: mullctl "
+	  "agent web exec '{\"path\": \"/bin/true\"}'. VM and COMMAND may be "
+	  "in either order, and where there is only one VM it need not be "
+	  "named. What the guest answers is its own word, not the "
+	  "hypervisor's.",
+	  verb_agent, true },
 	{ "dump", "VM -o FILE", 1, 1, "save a VM's memory and registers",
 	  "An ELF core that gdb and crash open: gdb KERNEL.ELF FILE. A VM that "
 	  "runs is paused meanwhile. Zeros take no room in the file.",
@@ -150,6 +159,7 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show version info start stop reset pause resume destroy inject " \
+	"agent " \
 	"create disks attach detach images upload download delete dump debug " \
 	"console log events stats top trace audit shutdown reboot "
 
@@ -195,7 +205,8 @@ const struct option_row option_rows[] = {
 	{ OPTION_CONNECT, 0, "connect", "ADDRESS", REMOTE,
 	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
-	  "list show info events stats top images upload create trace audit ",
+	  "list show info events stats top images upload create trace audit "
+	  "agent ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
@@ -241,6 +252,8 @@ const struct option_row option_rows[] = {
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "start stop attach detach ",
 	  "wait so long (start: 60; others: 30; what is not stopped then is "
 	  "ended)" },
+	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "agent ",
+	  "wait so long for the answer (60)" },
 	{ OPTION_VCPU, 0, "vcpu", "N", "inject ",
 	  "the VM's processor, from 0" },
 	{ OPTION_NO_REBOOT, 0, "no-reboot", NULL, "run ",

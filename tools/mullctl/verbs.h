@@ -70,6 +70,7 @@ struct options {
 	const struct verb *verb;
 	const char *operand; /* the manifest, or the verb to help with */
 	const char *second;  /* the operand behind it */
+	const char *third;
 	const char *text[OPTION_COUNT]; /* NULL: not given; "" for a flag */
 	struct repeated qemu_args, disks;
 };
@@ -146,6 +147,7 @@ int verb_completion(const struct options *options);
 int verb_debug(const struct options *options);
 int verb_dump(const struct options *options);
 int verb_inject(const struct options *options);
+int verb_agent(const struct options *options);
 int verb_help(const struct options *options);
 int verb_man(const struct options *options);
 
