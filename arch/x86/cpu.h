@@ -90,7 +90,7 @@ extern uint32_t cpu_count;
 #define SELECTOR_TSS 0x18
 
 #define VECTOR_TIMER 0x40
-#define VECTOR_ISA 0x50 /* + line */
+#define VECTOR_ISA 0x50	    /* + line */
 #define VECTOR_MESSAGE 0x60 /* + number */
 #define VECTOR_SPURIOUS 0xff
 
