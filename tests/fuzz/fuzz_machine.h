@@ -5,6 +5,7 @@
 #define FUZZ_MACHINE_H
 
 #include <arch/fake/fake.h>
+#include <mullion/block.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/frame_pool.h>
 #include <mullion/log.h>
@@ -84,6 +85,39 @@ void load_begin(struct load *load, const struct load_request *request)
 	memset(load, 0, sizeof *load);
 	load->request = *request;
 	load->start.rip = 0x1000;
+}
+
+/* The machine has no disks, and none comes to a VM. */
+void load_begin_disk(struct load *load, const struct mull_vm *of,
+		     uint32_t index, struct load_image its)
+{
+	(void)load;
+	(void)of;
+	(void)index;
+	(void)its;
+	abort();
+}
+
+enum error block_take(const char *name, bool write,
+		      struct block_partition **partition, const char **words)
+{
+	(void)name;
+	(void)write;
+	(void)partition;
+	*words = "there is no such partition";
+	return ERR_NOT_FOUND;
+}
+
+void block_give(struct block_partition *partition)
+{
+	(void)partition;
+	abort();
+}
+
+void block_send(struct block_request *request)
+{
+	(void)request;
+	abort();
 }
 
 enum error load_step(struct load *load, bool *done)
