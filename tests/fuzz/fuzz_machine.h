@@ -87,16 +87,17 @@ void load_begin(struct load *load, const struct load_request *request)
 	load->start.rip = 0x1000;
 }
 
+/* The machine has no disks, and none comes to a VM. */
 void load_begin_disk(struct load *load, const struct mull_vm *of,
-		     uint32_t index, struct load_image image)
+		     uint32_t index, struct load_image its)
 {
+	(void)load;
 	(void)of;
 	(void)index;
-	(void)image;
-	memset(load, 0, sizeof *load);
+	(void)its;
+	abort();
 }
 
-/* The machine has no disks. */
 enum error block_take(const char *name, bool write,
 		      struct block_partition **partition, const char **words)
 {
@@ -110,11 +111,13 @@ enum error block_take(const char *name, bool write,
 void block_give(struct block_partition *partition)
 {
 	(void)partition;
+	abort();
 }
 
 void block_send(struct block_request *request)
 {
 	(void)request;
+	abort();
 }
 
 enum error load_step(struct load *load, bool *done)
