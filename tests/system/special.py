@@ -193,6 +193,7 @@ TESTS = {
                               long=True),
     "images": Special(uploads.images),
     "disks-linux": Special(memory_disks.linux_disks),
+    "disks-lives": Special(memory_disks.disk_lives, vmx_too=True),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.
