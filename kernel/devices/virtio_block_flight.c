@@ -24,8 +24,9 @@ static void done(struct block_request *request)
 
 	atomic_fetch_or(&block->landed, bit);
 	virtio_wake(vm, &block->device, flight->queue);
-	/* From here on the VM may be gone. */
-	atomic_fetch_and(&block->flying, ~bit);
+	/* The home CPU may have sent another one in its place by now; and from
+	 * here on the VM may be gone. */
+	atomic_fetch_sub(&block->flying, 1);
 }
 
 /* The last byte that the driver lets the device write. */
@@ -88,7 +89,7 @@ void block_flight_begin(struct vm *vm, struct virtio_block *block,
 	flight->request.done = done;
 	flight->request.context = flight;
 	block->free &= ~(1u << index);
-	atomic_fetch_or(&block->flying, 1u << index);
+	atomic_fetch_add(&block->flying, 1);
 	block_send(&flight->request);
 }
 
