@@ -49,8 +49,8 @@ struct virtio_block {
 	const char *refusal;	      /* why it has none, or NULL */
 	struct block_flight *flights; /* BLOCK_FLIGHTS of them */
 	uint32_t free;		      /* bits: those that are; home CPU */
-	_Atomic uint32_t flying;      /* how many are with the machine's disk */
-	_Atomic uint32_t landed;      /* back, and not yet told of */
+	_Atomic uint32_t flying;      /* so many are with the machine's disk */
+	_Atomic uint32_t landed;      /* bits: back, and not yet told of */
 };
 
 /* Makes it for @slot of @vm's bus, as disk number @index; no lock. */

@@ -24,8 +24,8 @@ static void done(struct block_request *request)
 
 	atomic_fetch_or(&block->landed, bit);
 	virtio_wake(vm, &block->device, flight->queue);
-	/* From here on the VM may be gone.  A count, since the home CPU may
-	 * have sent the same flight again by now. */
+	/* The home CPU may have sent another one in its place by now; and from
+	 * here on the VM may be gone. */
 	atomic_fetch_sub(&block->flying, 1);
 }
 
