@@ -216,13 +216,14 @@ bench: setup ## count instructions: exits on both back ends, a boot of Linux
 	@$(again) all $(B)/demo.cpio.gz
 	@rm -f $(B)/bench.json
 	@tests/bench/exits.py
+	@tests/bench/packets.py
 	@tests/bench/boot_cost.py
 
 # ---- lint ------------------------------------------------------------------
 c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
 	guests/* include/* kernel kernel/* tests/* tools/*))
 shell_files := $(wildcard .ci/run tools/*.sh guests/*.sh guests/*/*.sh) \
-	guests/linux/init guests/linux/selftest
+	$(addprefix guests/linux/,init network selftest)
 lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget lint-tour ## look for what the tests do not see
 lint-format:
 	@clang-format --dry-run -Werror $(c_files)

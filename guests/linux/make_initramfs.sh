@@ -22,7 +22,9 @@ mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$root/sys" \
 	"$root/tmp" "$root/root" "$root/etc" "$root/lib/modules"
 install -m 755 "$busybox" "$root/bin/busybox"
 install -m 755 "$here/init" "$root/init"
-install -m 755 "$here/selftest" "$root/bin/mullion-selftest"
+for program in selftest network; do
+	install -m 755 "$here/$program" "$root/bin/mullion-$program"
+done
 for program in poll_console keep_vectors shared_memory; do
 	${CC:-gcc} -static -Os -s -o "$root/bin/$program" "$here/$program.c"
 done

@@ -56,6 +56,9 @@ enum mull_command {
 				    from now on, or MULL_TRACE_LOOK; value: those before */
 	MULL_COMMAND_AUDIT = 26, /* argument: 1 begins one, 0 only looks;
 				    data: struct mull_audit */
+	MULL_COMMAND_DEVICE_STATS = 27, /* argument: first PCI slot to look at;
+					   data: struct mull_device_stats[];
+					   value: where to go on, or 0 */
 
 	/* consoles */
 	MULL_COMMAND_ATTACH = 32,  /* argument: 1: CONSOLE frames of the VM are
@@ -224,6 +227,34 @@ struct mull_cpu_stats {
 	uint64_t worst_step_ns; /* of the work on VMs and channel */
 };
 
+/* Why a packet did not arrive; counted at the port that has to do with it. */
+enum mull_drop {
+	MULL_DROP_SPOOFED = 0,	 /* its source is another's: at the sender */
+	MULL_DROP_MALFORMED = 1, /* as none can be, or too long: the same */
+	MULL_DROP_NOBODY = 2,	 /* nobody has its destination: the same */
+	MULL_DROP_FULL = 3,	 /* too much waits: at the receiver */
+	MULL_DROP_CLOSED = 4,	 /* no driver is there: the same */
+	MULL_DROP_TOO_LONG = 5,	 /* for the driver's buffers: the same */
+	MULL_DROP_REASONS = 8,
+};
+
+#define MULL_DEVICE_MAX 32 /* on a VM's PCI bus */
+
+/* A device on a VM's PCI bus, since the VM was made. */
+struct mull_device_stats {
+	uint32_t slot;
+	uint32_t type;		/* of virtio: 1 is a network device */
+	uint64_t notifications; /* by its driver */
+	uint64_t interrupts;
+	uint64_t chains;	      /* that it took */
+	char network[MULL_LABEL_MAX]; /* of type 1 alone, and the rest too */
+	uint8_t mac[6];
+	uint16_t reserved;		   /* 0 */
+	uint64_t sent, sent_bytes;	   /* what the switch took of it */
+	uint64_t received, received_bytes; /* what the driver got */
+	uint64_t drops[MULL_DROP_REASONS]; /* by enum mull_drop */
+};
+
 enum mull_trace {
 	MULL_TRACE_EXIT = 1 << 0,
 	MULL_TRACE_INTERRUPT = 1 << 1,
@@ -316,6 +347,7 @@ static_assert(sizeof(struct mull_phase) == 64, "wire format");
 static_assert(sizeof(struct mull_vm_status) == 272, "wire format");
 static_assert(sizeof(struct mull_vm_stats) == 512, "wire format");
 static_assert(sizeof(struct mull_cpu_stats) == 48, "wire format");
+static_assert(sizeof(struct mull_device_stats) == 152, "wire format");
 static_assert(sizeof(struct mull_audit) == 200, "wire format");
 static_assert(sizeof(struct mull_image_status) == 96, "wire format");
 static_assert(sizeof(struct mull_upload) == 88, "wire format");

@@ -62,6 +62,11 @@ uint64_t mull_disk_room(uint64_t size, uint64_t changes);
 typedef void mull_complain(void *context, int vm, enum mull_field field,
 			   const char *words);
 
+/* How many network devices @vm has, and the address of each: the manifest's,
+ * or one that is made from the VM's name and the device's number. */
+uint32_t mull_nic_count(const struct mull_vm *vm);
+void mull_nic_mac(const struct mull_vm *vm, uint32_t index, uint8_t mac[6]);
+
 /*
  * mull_check_machine, mull_check_vms - find every mistake in descriptions
  * @bad: one entry a VM, true for one that is already known to be bad and is

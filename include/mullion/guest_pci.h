@@ -26,6 +26,7 @@
 
 struct vm;
 struct pci_function;
+struct mull_device_stats;
 
 /* What a kind of function does; a name that is NULL does nothing. */
 struct pci_operations {
@@ -45,6 +46,9 @@ struct pci_operations {
 	 * returns whether there is more.  The VM runs; its home CPU.
 	 */
 	bool (*work)(struct vm *vm, struct pci_function *function);
+	/* What it has counted so far; any CPU. */
+	void (*stats)(const struct pci_function *function,
+		      struct mull_device_stats *stats);
 };
 
 struct msix_entry {
@@ -73,7 +77,11 @@ struct guest_pci {
 	struct pci_function *functions[PCI_SLOTS];
 	_Atomic uint32_t work; /* slots that have some */
 	uint32_t last_worker;  /* slot; the home CPU's own */
-	uint32_t address;      /* for the ports */
+	/* arch_time() when some function has work by time alone, and which
+	 * ones it then may be; the home CPU's own. */
+	uint64_t due;
+	uint32_t due_slots;
+	uint32_t address; /* for the ports */
 	/* Slots whose device has come or is to go, until the guest has read
 	 * of it; and those that it may let go. */
 	uint32_t coming, going, may_go;
@@ -147,6 +155,9 @@ void guest_pci_port_write(struct vm *vm, uint16_t port, uint32_t size,
 
 /* @function has work; its home CPU does it soon. */
 void guest_pci_notify(struct vm *vm, struct pci_function *function);
+/* It will have some when arch_time() reaches @time, or before.  Home CPU. */
+void guest_pci_wake_at(struct vm *vm, struct pci_function *function,
+		       uint64_t time);
 /* A piece of it; returns whether there is more.  Home CPU, no lock. */
 bool guest_pci_work(struct vm *vm);
 

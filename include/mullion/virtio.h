@@ -40,6 +40,9 @@ struct virtio_type {
 	/* Whether it still touches the guest's memory after that; the driver
 	 * then waits for the status to become 0.  NULL: never. */
 	bool (*flies)(const struct virtio_device *device);
+	/* Adds what it counts beside its queues, or NULL. */
+	void (*stats)(const struct virtio_device *device,
+		      struct mull_device_stats *stats);
 };
 
 struct virtio_device {
@@ -53,9 +56,11 @@ struct virtio_device {
 	uint8_t leaving; /* status before the reset that is not over yet */
 	uint16_t config_vector, queue_select;
 	struct virtqueue queues[VIRTIO_QUEUES_MAX];
-	uint32_t notified; /* queues that have work */
-	uint32_t window;   /* capability by which configuration reaches BAR 0 */
+	uint32_t notified;	/* queues that have work */
+	_Atomic uint32_t woken; /* those that have some for another reason */
+	uint32_t window; /* capability by which configuration reaches BAR 0 */
 	struct virtio_chain chain; /* the one that is worked on */
+	uint64_t notifications, interrupts, chains; /* ever */
 };
 
 /* Makes @device of @type, for @slot of a bus; no lock. */
@@ -87,8 +92,16 @@ void virtio_give_back(struct vm *vm, struct virtio_device *device,
 void virtio_break(struct vm *vm, struct virtio_device *device, const char *why);
 /* Whether it is, and waits for its reset. */
 bool virtio_is_broken(const struct virtio_device *device);
-/* There is something for @queue besides what its driver notifies of. */
+/* The two halves of virtio_give(), for several chains with one interrupt. */
+void virtio_return(struct vm *vm, struct virtio_device *device, uint32_t queue,
+		   uint32_t written);
+void virtio_signal(struct vm *vm, struct virtio_device *device, uint32_t queue);
+/* There is something for @queue besides what its driver notifies of.  Any CPU,
+ * no lock. */
 void virtio_wake(struct vm *vm, struct virtio_device *device, uint32_t queue);
+/* There will be, when arch_time() reaches @time.  Home CPU. */
+void virtio_wake_at(struct vm *vm, struct virtio_device *device, uint32_t queue,
+		    uint64_t time);
 
 /* "Entropy Device" (kernel/devices/virtio_entropy.c) */
 extern const struct virtio_type virtio_entropy;

@@ -69,6 +69,17 @@ void virtqueue_untake(struct virtqueue *queue, struct virtio_token token);
 enum error virtqueue_give(struct virtqueue *queue, struct virtio_token token,
 			  uint32_t written);
 
+/*
+ * virtqueue_give_all - hands @count chains back at once, in the order in which
+ * they were taken: the driver sees the first one when all of them are there
+ */
+struct virtio_given {
+	struct virtio_token token;
+	uint32_t written;
+};
+enum error virtqueue_give_all(struct virtqueue *queue,
+			      const struct virtio_given *given, uint32_t count);
+
 /* Whether the driver wants an interrupt for what was given since it had
  * the last one; asked once after each batch. */
 bool virtqueue_interrupts(struct virtqueue *queue);
@@ -85,6 +96,9 @@ enum error virtio_chain_read(const struct virtqueue *queue,
 enum error virtio_chain_write(const struct virtqueue *queue,
 			      const struct virtio_chain *chain, uint64_t offset,
 			      const void *from, size_t length);
+/* Where the byte at @offset of its writable part is. */
+enum error virtio_chain_place(const struct virtio_chain *chain, uint64_t offset,
+			      gpa_t *at);
 
 /* Bytes of the machine's memory. */
 struct virtio_frames {

@@ -46,6 +46,7 @@ struct attachment {
 	struct load load;
 	const char *words; /* why the last one could not come, or NULL */
 };
+struct virtio_net;
 
 /* What its home CPU is doing with a VM. */
 enum vm_phase {
@@ -96,6 +97,7 @@ struct vm {
 	struct virtio_console *console;
 	struct virtio_block *disks[MULL_DISK_MAX];
 	struct attachment attachment;
+	struct virtio_net *nics[MULL_NIC_MAX]; /* NULL: no more of them */
 	struct shared_ports *shared; /* NULL: it names no shared memory */
 	uint32_t complaints;	     /* log lines its guest has caused */
 
@@ -137,6 +139,8 @@ void vm_start(struct vm *vm);
  * Returns whether there is more to do at once.
  */
 bool vm_work(struct vm *vm);
+/* When it has some by time alone; its home CPU. */
+uint64_t vm_deadline(const struct vm *vm);
 uint32_t vm_home(const struct vm *vm);
 /* Lets @vcpu alone of its paused VM do one instruction; service CPU. */
 void vm_step(struct vcpu *vcpu);

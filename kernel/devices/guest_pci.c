@@ -208,6 +208,8 @@ void guest_pci_reset_function(struct vm *vm, struct pci_function *function)
 void guest_pci_reset(struct vm *vm)
 {
 	atomic_store(&vm->pci.work, 0);
+	vm->pci.due = ARCH_NO_DEADLINE;
+	vm->pci.due_slots = 0;
 	vm->pci.address = 0;
 	vm->pci.coming = vm->pci.going = 0;
 	for (uint32_t i = 0; i < PCI_SLOTS; i++) {
@@ -396,6 +398,24 @@ void guest_pci_notify(struct vm *vm, struct pci_function *function)
 	arch_kick(vm_home(vm));
 }
 
+void guest_pci_wake_at(struct vm *vm, struct pci_function *function,
+		       uint64_t time)
+{
+	vm->pci.due_slots |= 1u << function->slot;
+	if (time < vm->pci.due)
+		vm->pci.due = time;
+}
+
+/* All that wait for a time look whether it has come, and say so if not. */
+static void wake_due(struct guest_pci *pci)
+{
+	if (pci->due == ARCH_NO_DEADLINE || arch_time() < pci->due)
+		return;
+	atomic_fetch_or(&pci->work, pci->due_slots);
+	pci->due_slots = 0;
+	pci->due = ARCH_NO_DEADLINE;
+}
+
 /* The next in turn that has some, so that none starves another.  It is taken
  * off before it is looked at: what comes meanwhile sets it again. */
 static struct pci_function *next_with_work(struct guest_pci *pci)
@@ -419,6 +439,9 @@ bool guest_pci_work(struct vm *vm)
 {
 	struct pci_function *function;
 
+	wake_due(&vm->pci);
+	if (!atomic_load(&vm->pci.work))
+		return false;
 	/* Another vCPU may let it go meanwhile. */
 	lock_take(&vm->device_lock);
 	function = next_with_work(&vm->pci);

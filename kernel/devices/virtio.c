@@ -4,6 +4,7 @@
  * Device Layout", "Device Initialization" and "Device Status Field".
  */
 #include <mullion/bits.h>
+#include <mullion/control.h>
 #include <mullion/log.h>
 #include <mullion/virtio.h>
 #include <mullion/vm.h>
@@ -114,6 +115,7 @@ static void reset(struct vm *vm, struct virtio_device *device)
 	device->config_vector = MSIX_NO_VECTOR;
 	device->queue_select = 0;
 	device->notified = 0;
+	atomic_store(&device->woken, 0);
 	for (uint32_t i = 0; i < VIRTIO_QUEUES_MAX; i++)
 		device->queues[i] = (struct virtqueue){
 			.memory = &vm->memory,
@@ -248,6 +250,7 @@ static void notify(struct vm *vm, struct virtio_device *device, uint32_t queue)
 {
 	if (queue >= device->type->queue_count)
 		return;
+	device->notifications++;
 	device->notified |= 1u << queue;
 	if (is_live(device))
 		guest_pci_notify(vm, &device->function);
@@ -255,7 +258,15 @@ static void notify(struct vm *vm, struct virtio_device *device, uint32_t queue)
 
 void virtio_wake(struct vm *vm, struct virtio_device *device, uint32_t queue)
 {
-	notify(vm, device, queue);
+	atomic_fetch_or(&device->woken, 1u << queue);
+	guest_pci_notify(vm, &device->function);
+}
+
+void virtio_wake_at(struct vm *vm, struct virtio_device *device, uint32_t queue,
+		    uint64_t time)
+{
+	atomic_fetch_or(&device->woken, 1u << queue);
+	guest_pci_wake_at(vm, &device->function, time);
 }
 
 bool virtio_take(struct vm *vm, struct virtio_device *device, uint32_t queue)
@@ -267,12 +278,32 @@ bool virtio_take(struct vm *vm, struct virtio_device *device, uint32_t queue)
 	error = virtqueue_take(&device->queues[queue], &device->chain);
 	if (error && error != ERR_NOT_FOUND)
 		virtio_break(vm, device, "a ring breaks the rules");
+	device->chains += !error;
 	return !error;
 }
 
 void virtio_untake(struct virtio_device *device, uint32_t queue)
 {
 	virtqueue_untake(&device->queues[queue], device->chain.token);
+}
+
+void virtio_return(struct vm *vm, struct virtio_device *device, uint32_t queue,
+		   uint32_t written)
+{
+	if (virtqueue_give(&device->queues[queue], device->chain.token,
+			   written))
+		virtio_break(vm, device, "a ring is not in its memory");
+}
+
+void virtio_signal(struct vm *vm, struct virtio_device *device, uint32_t queue)
+{
+	struct virtqueue *ring = &device->queues[queue];
+
+	if (!is_live(device) || !virtqueue_interrupts(ring))
+		return;
+	device->isr |= ISR_QUEUE;
+	device->interrupts++;
+	msix_raise(vm, &device->function, ring->vector);
 }
 
 void virtio_give(struct vm *vm, struct virtio_device *device, uint32_t queue,
@@ -285,22 +316,17 @@ void virtio_give_back(struct vm *vm, struct virtio_device *device,
 		      uint32_t queue, struct virtio_token token,
 		      uint32_t written)
 {
-	struct virtqueue *ring = &device->queues[queue];
-
-	if (virtqueue_give(ring, token, written)) {
+	if (virtqueue_give(&device->queues[queue], token, written))
 		virtio_break(vm, device, "a ring is not in its memory");
-		return;
-	}
-	if (!virtqueue_interrupts(ring))
-		return;
-	device->isr |= ISR_QUEUE;
-	msix_raise(vm, &device->function, ring->vector);
+	else
+		virtio_signal(vm, device, queue);
 }
 
 static bool work(struct vm *vm, struct pci_function *function)
 {
 	struct virtio_device *device = of(function);
 
+	device->notified |= atomic_exchange(&device->woken, 0);
 	for (uint32_t i = 0; i < device->type->queue_count; i++) {
 		if (!is_live(device))
 			return false;
@@ -311,6 +337,20 @@ static bool work(struct vm *vm, struct pci_function *function)
 			device->notified |= 1u << i;
 	}
 	return is_live(device) && device->notified;
+}
+
+static void stats(const struct pci_function *function,
+		  struct mull_device_stats *stats)
+{
+	const struct virtio_device *device = (const struct virtio_device *)
+		function;
+
+	stats->type = device->type->id;
+	stats->notifications = device->notifications;
+	stats->interrupts = device->interrupts;
+	stats->chains = device->chains;
+	if (device->type->stats)
+		device->type->stats(device, stats);
 }
 
 /* ---- its registers ------------------------------------------------------- */
@@ -558,6 +598,7 @@ void virtio_init(struct virtio_device *device, const struct virtio_type *type,
 		.config_write = on_config_write,
 		.reset = on_reset,
 		.work = work,
+		.stats = stats,
 	};
 	struct pci_function *function = &device->function;
 

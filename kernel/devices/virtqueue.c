@@ -192,20 +192,45 @@ void virtqueue_untake(struct virtqueue *queue, struct virtio_token token)
 
 /* ---- giving -------------------------------------------------------------- */
 
+static enum error write_used(const struct virtqueue *queue, uint32_t index,
+			     uint16_t head, uint32_t written)
+{
+	const struct used_element element = { head, written };
+
+	return guest_write(queue->memory,
+			   used_entry(queue, (uint16_t)(queue->used + index)),
+			   &element, sizeof element);
+}
+
+static enum error publish(struct virtqueue *queue, uint32_t count)
+{
+	atomic_thread_fence(memory_order_release);
+	queue->used += (uint16_t)count;
+	return guest_store_16(queue->memory,
+			      gpa(queue->device.value + RING_INDEX),
+			      queue->used);
+}
+
 static enum error split_give(struct virtqueue *queue, uint16_t head,
 			     uint32_t written)
 {
-	const struct used_element element = { head, written };
-	enum error error = guest_write(queue->memory,
-				       used_entry(queue, queue->used), &element,
-				       sizeof element);
+	enum error error = write_used(queue, 0, head, written);
 
-	if (error)
-		return error;
-	atomic_thread_fence(memory_order_release);
-	return guest_store_16(queue->memory,
-			      gpa(queue->device.value + RING_INDEX),
-			      ++queue->used);
+	return error ? error : publish(queue, 1);
+}
+
+static enum error split_give_all(struct virtqueue *queue,
+				 const struct virtio_given *given,
+				 uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		enum error error = write_used(queue, i, given[i].token.id,
+					      given[i].written);
+
+		if (error)
+			return error;
+	}
+	return publish(queue, count);
 }
 
 enum error virtqueue_give(struct virtqueue *queue, struct virtio_token token,
@@ -213,6 +238,13 @@ enum error virtqueue_give(struct virtqueue *queue, struct virtio_token token,
 {
 	return queue->packed ? packed_give(queue, token, written) :
 			       split_give(queue, token.id, written);
+}
+
+enum error virtqueue_give_all(struct virtqueue *queue,
+			      const struct virtio_given *given, uint32_t count)
+{
+	return queue->packed ? packed_give_all(queue, given, count) :
+			       split_give_all(queue, given, count);
 }
 
 static bool split_interrupts(struct virtqueue *queue)
@@ -372,4 +404,13 @@ enum error virtio_chain_locate(const struct virtqueue *queue,
 		length -= piece;
 	}
 	return ERR_NONE;
+}
+
+enum error virtio_chain_place(const struct virtio_chain *chain, uint64_t offset,
+			      gpa_t *at)
+{
+	struct part part = { chain->segments + chain->readable, chain->writable,
+			     offset };
+
+	return run(&part, 1, at) ? ERR_NONE : ERR_BAD_ADDRESS;
 }

@@ -185,26 +185,57 @@ enum error packed_take(struct virtqueue *queue, struct virtio_chain *chain)
 
 /* ---- giving -------------------------------------------------------------- */
 
-enum error packed_give(struct virtqueue *queue, struct virtio_token token,
-		       uint32_t written)
+/* The used descriptor at @place; its flags make it the driver's. */
+static enum error write_used(const struct virtqueue *queue, uint16_t place,
+			     bool wrap, struct virtio_token token,
+			     uint32_t written)
 {
 	struct descriptor descriptor = { .length = written, .id = token.id };
 	const size_t from = offsetof(struct descriptor, length);
-	gpa_t at = place_at(queue, queue->used);
+	gpa_t at = place_at(queue, place);
 	uint16_t flags = written ? DESCRIPTOR_WRITE : 0;
 	enum error error;
 
-	if (queue->used_wrap)
+	if (wrap)
 		flags |= DESCRIPTOR_AVAILABLE | DESCRIPTOR_USED;
 	error = guest_write(queue->memory, gpa(at.value + from),
 			    &descriptor.length, FLAGS_AT - from);
 	if (error)
 		return error;
 	atomic_thread_fence(memory_order_release);
-	error = guest_store_16(queue->memory, gpa(at.value + FLAGS_AT), flags);
-	advance(queue, &queue->used, &queue->used_wrap, token.places);
-	queue->signalled = (uint16_t)(queue->signalled + token.places);
+	return guest_store_16(queue->memory, gpa(at.value + FLAGS_AT), flags);
+}
+
+/* The first one last: a driver goes by the order of places. */
+enum error packed_give_all(struct virtqueue *queue,
+			   const struct virtio_given *given, uint32_t count)
+{
+	uint16_t place = queue->used, places = 0;
+	bool wrap = queue->used_wrap;
+	enum error error = ERR_NONE;
+
+	for (uint32_t i = 0; i < count && !error; i++) {
+		if (i)
+			error = write_used(queue, place, wrap, given[i].token,
+					   given[i].written);
+		advance(queue, &place, &wrap, given[i].token.places);
+		places = (uint16_t)(places + given[i].token.places);
+	}
+	if (!error)
+		error = write_used(queue, queue->used, queue->used_wrap,
+				   given[0].token, given[0].written);
+	queue->used = place;
+	queue->used_wrap = wrap;
+	queue->signalled = (uint16_t)(queue->signalled + places);
 	return error;
+}
+
+enum error packed_give(struct virtqueue *queue, struct virtio_token token,
+		       uint32_t written)
+{
+	const struct virtio_given given = { token, written };
+
+	return packed_give_all(queue, &given, 1);
 }
 
 /* Whether the place in @event is among the last @given ones, as the standard's

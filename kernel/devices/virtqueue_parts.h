@@ -19,6 +19,8 @@ enum error packed_take(struct virtqueue *queue, struct virtio_chain *chain);
 void packed_untake(struct virtqueue *queue, struct virtio_token token);
 enum error packed_give(struct virtqueue *queue, struct virtio_token token,
 		       uint32_t written);
+enum error packed_give_all(struct virtqueue *queue,
+			   const struct virtio_given *given, uint32_t count);
 bool packed_interrupts(struct virtqueue *queue);
 
 #endif

@@ -72,6 +72,29 @@ enum error request_cpu_stats(const struct asked *asked, struct answer *answer)
 	return ERR_NONE;
 }
 
+enum error request_device_stats(const struct asked *asked,
+				struct answer *answer)
+{
+	lock_take(&asked->vm->device_lock); /* devices may come and go */
+	for (uint32_t i = (uint32_t)asked->argument; i < PCI_SLOTS; i++) {
+		const struct pci_function *function =
+			asked->vm->pci.functions[i];
+		struct mull_device_stats *stats;
+
+		if (!function || !function->operations->stats)
+			continue;
+		stats = answer_add(answer, sizeof *stats);
+		if (!stats) {
+			answer->reply.value = i;
+			break;
+		}
+		stats->slot = i;
+		function->operations->stats(function, stats);
+	}
+	lock_give(&asked->vm->device_lock);
+	return ERR_NONE;
+}
+
 enum error request_ledger(const struct asked *asked, struct answer *answer)
 {
 	struct mull_phase *phase;

@@ -12,6 +12,8 @@
 #include <mullion/vm.h>
 
 #define SLOT_US 2000
+/* The same while its devices have work, whose next piece comes after it. */
+#define SLOT_DEVICES_US 100
 
 static struct cpu_queue {
 	struct vcpu *vcpus; /* in a ring by their next members; NULL: none */
@@ -124,12 +126,8 @@ static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
 			if (vcpu->state != VCPU_PAUSED)
 				limit = earlier(limit,
 						vcpu->apic.timer_deadline);
-			if (vcpu->index == 0 && vcpu->vm->phase == PHASE_WAIT)
-				limit = earlier(limit, vcpu->vm->start_at);
-			if (vcpu->index == 0 &&
-			    vcpu->vm->state == MULL_VM_RUNNING)
-				limit = earlier(limit,
-						watchdog_deadline(vcpu->vm));
+			if (vcpu->index == 0)
+				limit = earlier(limit, vm_deadline(vcpu->vm));
 			vcpu = vcpu->next;
 		} while (vcpu != queue->vcpus);
 	}
@@ -185,10 +183,11 @@ static uint64_t entry_deadline(const struct cpu_queue *queue, struct vcpu *vcpu,
  * during an exit may be seen by no entry (Bochs ends none for it while the
  * guest's RFLAGS.IF is 0).
  */
-static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared)
+static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared,
+		uint64_t slot_us)
 {
 	uint64_t now = arch_time();
-	uint64_t slot_end = now + arch_time_khz() * SLOT_US / 1000;
+	uint64_t slot_end = now + arch_time_khz() * slot_us / 1000;
 	uint64_t limit = shared ? slot_end : ARCH_NO_DEADLINE;
 	struct vm_exit exit;
 
@@ -234,6 +233,21 @@ static bool work_on_vms(const struct cpu_queue *queue)
 	return more;
 }
 
+/* Of a VM whose home this is, and that runs. */
+static bool devices_have_work(const struct cpu_queue *queue)
+{
+	const struct vcpu *vcpu = queue->vcpus;
+
+	do {
+		if (vcpu->index == 0 &&
+		    atomic_load(&vcpu->vm->state) == MULL_VM_RUNNING &&
+		    atomic_load(&vcpu->vm->pci.work))
+			return true;
+		vcpu = vcpu->next;
+	} while (vcpu != queue->vcpus);
+	return false;
+}
+
 _Noreturn void cpu_loop(void)
 {
 	struct cpu_queue *queue = &queues[arch_cpu_index()];
@@ -260,7 +274,9 @@ _Noreturn void cpu_loop(void)
 			queue->worst_step = began;
 		vcpu = choose(queue, &runnable);
 		if (vcpu) {
-			run(queue, vcpu, runnable > 1 || more);
+			run(queue, vcpu, runnable > 1 || more,
+			    devices_have_work(queue) ? SLOT_DEVICES_US :
+						       SLOT_US);
 		} else if (!more) {
 			panic_running(NULL);
 			arch_set_deadline(

@@ -297,7 +297,6 @@ static void check_unknown(struct check *check, int vm)
 	uint32_t rest = it->flags & ~(uint32_t)MULL_VM_AUTOSTART;
 
 	rest |= it->vsock;
-	rest |= check_any_set(it->nics, sizeof it->nics);
 	rest |= check_any_set(it->reserved, sizeof it->reserved);
 	if (rest)
 		check_complain(
@@ -445,6 +444,7 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_devices(&check, vm);
 		check_shared(&check, vm);
 		check_watchdog(&check, vm);
+		check_networks(&check, vm);
 		check_unknown(&check, vm);
 		check_overlaps(&check, vm);
 		check_sharers(&check, vm);

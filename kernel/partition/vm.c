@@ -316,6 +316,7 @@ static void after_park(struct vm *vm)
 {
 	vm->restart = policy_of(vm) == MULL_END_RESTART ||
 		      (vm->ending == MULL_END_COMMAND && vm->restart);
+	vm_devices_close(vm);
 	begin_phase(vm, PHASE_ERASE);
 }
 
@@ -512,6 +513,19 @@ void vm_command(struct vm *vm, enum mull_command command)
 	ASSERT(vm->vcpu_count); /* else it has no home, and nobody obeys */
 	atomic_fetch_or(&vm->commands, 1u << command);
 	arch_kick(vm_home(vm));
+}
+
+uint64_t vm_deadline(const struct vm *vm)
+{
+	uint64_t watchdog;
+
+	if (vm->phase == PHASE_WAIT)
+		return vm->start_at;
+	if (vm->phase != PHASE_IDLE ||
+	    atomic_load(&vm->state) != MULL_VM_RUNNING)
+		return ARCH_NO_DEADLINE;
+	watchdog = watchdog_deadline(vm);
+	return watchdog < vm->pci.due ? watchdog : vm->pci.due;
 }
 
 static bool life_work(struct vm *vm)

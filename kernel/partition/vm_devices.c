@@ -3,19 +3,23 @@
 
 #include <mullion/arch.h>
 #include <mullion/bits.h>
+#include <mullion/description.h>
 #include <mullion/images.h>
 #include <mullion/page.h>
 #include <mullion/shared_port.h>
 #include <mullion/virtio_block.h>
 #include <mullion/virtio_console.h>
+#include <mullion/virtio_net.h>
 
 /* Where they are, so that a guest finds them again. */
 #define SLOT_ENTROPY 1
 #define SLOT_DISK 2
 #define SLOT_CONSOLE 6
+#define SLOT_NETWORK 8 /* and up */
 
 #define FLIGHT_PAGES pages_for(BLOCK_FLIGHTS * sizeof(struct block_flight))
 #define PAGES(type) ((sizeof(type) + PAGE_SIZE - 1) / PAGE_SIZE)
+#define RING_PAGES (PACKET_RING_BYTES / PAGE_SIZE)
 
 static uint32_t pages_for(uint64_t bytes)
 {
@@ -68,27 +72,6 @@ static enum error make_disks(struct vm *vm)
 		guest_pci_add(vm, &vm->disks[i]->device.function);
 	}
 	return ERR_NONE;
-}
-
-enum error vm_devices_make(struct vm *vm)
-{
-	struct virtio_console *console;
-	uint64_t unused;
-
-	guest_pci_add_bridge(vm);
-	console = page_alloc(PAGES(struct virtio_console));
-	if (!console)
-		return ERR_NO_MEMORY;
-	virtio_console_add(vm, console, SLOT_CONSOLE);
-	if (arch_random(&unused)) {
-		vm->entropy = page_alloc(PAGES(struct virtio_device));
-		if (!vm->entropy)
-			return ERR_NO_MEMORY;
-		virtio_add(vm, vm->entropy, &virtio_entropy, SLOT_ENTROPY);
-	}
-	if (shared_ports_make(vm) != ERR_NONE)
-		return ERR_NO_MEMORY;
-	return make_disks(vm);
 }
 
 enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
@@ -144,6 +127,79 @@ enum error vm_devices_start(struct vm *vm, const char **words)
 	return error;
 }
 
+static enum error make_console(struct vm *vm)
+{
+	struct virtio_console *console = page_alloc(
+		PAGES(struct virtio_console));
+
+	if (!console)
+		return ERR_NO_MEMORY;
+	virtio_console_add(vm, console, SLOT_CONSOLE);
+	return ERR_NONE;
+}
+
+static enum error make_entropy(struct vm *vm)
+{
+	uint64_t unused;
+
+	if (!arch_random(&unused))
+		return ERR_NONE;
+	vm->entropy = page_alloc(PAGES(struct virtio_device));
+	if (!vm->entropy)
+		return ERR_NO_MEMORY;
+	virtio_add(vm, vm->entropy, &virtio_entropy, SLOT_ENTROPY);
+	return ERR_NONE;
+}
+
+static enum error make_nic(struct vm *vm, uint32_t index)
+{
+	struct virtio_net *net = page_alloc(PAGES(struct virtio_net));
+	uint8_t mac[MAC_SIZE];
+
+	if (!net)
+		return ERR_NO_MEMORY;
+	vm->nics[index] = net;
+	net->port.ring.bytes = page_alloc(RING_PAGES);
+	if (!net->port.ring.bytes)
+		return ERR_NO_MEMORY;
+	mull_nic_mac(&vm->description, index, mac);
+	return virtio_net_add(vm, net, &vm->description.nics[index], mac,
+			      SLOT_NETWORK + index);
+}
+
+enum error vm_devices_make(struct vm *vm)
+{
+	enum error error;
+
+	guest_pci_add_bridge(vm);
+	error = make_console(vm);
+	if (!error)
+		error = make_entropy(vm);
+	if (!error)
+		error = shared_ports_make(vm);
+	if (!error)
+		error = make_disks(vm);
+	for (uint32_t i = 0; !error && i < mull_nic_count(&vm->description);
+	     i++)
+		error = make_nic(vm, i);
+	return error;
+}
+
+void vm_devices_close(struct vm *vm)
+{
+	for (uint32_t i = 0; i < MULL_NIC_MAX; i++)
+		if (vm->nics[i])
+			virtio_net_close(vm->nics[i]);
+}
+
+static void free_nic(struct virtio_net *net)
+{
+	virtio_net_remove(net);
+	if (net->port.ring.bytes)
+		page_free(net->port.ring.bytes, RING_PAGES);
+	page_free(net, PAGES(struct virtio_net));
+}
+
 void vm_devices_free(struct vm *vm)
 {
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
@@ -154,4 +210,7 @@ void vm_devices_free(struct vm *vm)
 		page_free(vm->console, PAGES(struct virtio_console));
 	if (vm->entropy)
 		page_free(vm->entropy, PAGES(struct virtio_device));
+	for (uint32_t i = 0; i < MULL_NIC_MAX; i++)
+		if (vm->nics[i])
+			free_nic(vm->nics[i]);
 }

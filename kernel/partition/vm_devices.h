@@ -21,6 +21,9 @@ void vm_devices_free_disk(struct virtio_block *disk);
 /* Gives it its medium, once its frames are there. */
 enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
 				 struct virtio_block *disk, const char **words);
+/* The guest has ended, and all its vCPUs have left it: nothing from outside
+ * comes in any more.  Home CPU, no lock. */
+void vm_devices_close(struct vm *vm);
 /* Those that were made. */
 void vm_devices_free(struct vm *vm);
 

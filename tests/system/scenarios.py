@@ -73,6 +73,14 @@ def vm(name, cpus, kernel, line, more=""):
            "cmdline: '%s'%s}\n" % (name, cpus, kernel, line, more)
 
 
+def on_network(name, cpu, role, networks):
+    """A stock kernel that does what guests/linux/network says."""
+    return "  %s: {memory: 192MiB, cpus: [%d], kernel: " \
+           "$kernels/cloud-amd64/vmlinuz, initrd: $demo, networks: %s,\n" \
+           "    cmdline: 'console=ttyS0 cryptomgr.notests " \
+           "mullion.run=mullion-network+%s'}\n" % (name, cpu, networks, role)
+
+
 # What no guest survives, one VM each; with the words that tell why.
 ENDINGS = {
     "code-in-mmio": r"code-in-mmio: crashed .*: .*0xd0000000",
@@ -221,6 +229,21 @@ SCENARIOS = (
         (of("mach", r"GNU Mach 1\.8"),
          of("mach", r"biosmem: 0*100000:0*4000000, available")),
         status=None),
+    # ---- networks ----------------------------------------------------------
+    # A file goes from one to the other, a foreign address is not heard, and
+    # who is on another switch hears nothing.
+    Scenario(
+        name="network",
+        vms=on_network("serve", 0, "serve;sleep+1000", "[lan]") +
+        on_network("use", 1, "use",
+                   "[{switch: lan, mac: '02:00:00:00:00:01'}]") +
+        on_network("outside", 2, "outside", "[{switch: wan, rate: 10Mbit}]"),
+        expect=(of("use", "PASS what it serves arrives as it was"),
+                of("use", "PASS with an address of its own choice it is not"),
+                of("use", "DONE 7 0"), of("outside", "DONE 3 0")),
+        expect_log=(r"use: powered off|use: stopped: powered off",
+                    r"outside: powered off|outside: stopped: powered off"),
+        never=(r"\| FAIL ",), status=None, seconds=2 * LINUX),
 
     # ---- hostile guests, each beside a neighbour --------------------------
     Scenario(

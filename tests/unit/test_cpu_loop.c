@@ -424,6 +424,23 @@ static void a_restart_that_waits_is_a_deadline(void **state)
 	assert_true(fake_deadline == ARCH_NO_DEADLINE);
 }
 
+static void so_is_the_work_of_a_device_by_time(void **state)
+{
+	(void)state;
+	make_vm(0, 2, true);
+	loop_on(home);
+	vm->pci.due = fake_time + 600;
+	loop_on(home);
+	assert_true(fake_deadline == ARCH_NO_DEADLINE); /* it does not run */
+	vm->state = MULL_VM_RUNNING;
+	loop_on(home);
+	assert_int_equal(fake_deadline, fake_time + 600);
+	fake_time = vm->pci.due;
+	loop_on(home);
+	assert_true(fake_deadline == ARCH_NO_DEADLINE);
+	vm->state = MULL_VM_STOPPED;
+}
+
 static void the_next_timer_is_the_deadline(void **state)
 {
 	static const enum exit_kind script[] = { EXIT_KIND_COUNT };
@@ -636,6 +653,7 @@ int main(void)
 		TEST(who_exits_all_the_time_does_not_keep_it_from_looking),
 		TEST(a_guest_that_ended_runs_no_more),
 		TEST(a_restart_that_waits_is_a_deadline),
+		TEST(so_is_the_work_of_a_device_by_time),
 		TEST(the_next_timer_is_the_deadline),
 		TEST(the_timer_of_one_that_ended_is_none),
 		TEST(a_halted_vcpu_wakes_by_its_timer),

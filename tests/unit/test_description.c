@@ -374,6 +374,58 @@ static void shared_memory(void **state)
 		   "asks of shared memory what this version does not know");
 }
 
+static void networks(void **state)
+{
+	static const uint8_t given[] = { 2, 0, 0, 0, 0, 1 };
+	uint8_t mac[6], again[6];
+
+	strcpy(vms[0].nics[0].network, "lan");
+	strcpy(vms[0].nics[1].network, "lan");
+	strcpy(vms[1].nics[0].network, "lan");
+	assert_int_equal(check(2), 0);
+	assert_int_equal(mull_nic_count(&vms[0]), 2);
+	mull_nic_mac(&vms[0], 0, mac);
+	assert_int_equal(mac[0], 2); /* local, and of one device */
+	mull_nic_mac(&vms[0], 1, again);
+	assert_memory_not_equal(mac, again, 6);
+	mull_nic_mac(&vms[1], 0, again);
+	assert_memory_not_equal(mac, again, 6);
+
+	memcpy(vms[0].nics[1].mac, given, 6);
+	memcpy(vms[1].nics[0].mac, given, 6);
+	expect_one(1, MULL_FIELD_NETWORKS,
+		   "has MAC 02:00:00:00:00:01 on network \"lan\", and so has "
+		   "vm \"web\"");
+	bad[1] = false;
+	story[0] = 0;
+	strcpy(vms[1].nics[0].network, "la"); /* which is another one */
+	assert_int_equal(check(2), 0);
+	memcpy(vms[0].nics[0].mac, given, 6);
+	expect_one(0, MULL_FIELD_NETWORKS,
+		   "has MAC 02:00:00:00:00:01 twice on network \"lan\"");
+	fresh(state);
+	strcpy(vms[1].nics[0].network, "lan");
+	vms[1].nics[0].mac[0] = 3;
+	expect_one(1, MULL_FIELD_NETWORKS,
+		   "MAC 03:00:00:00:00:00 is that of a group");
+	fresh(state);
+	strcpy(vms[0].nics[0].network, "Lan");
+	expect_one(0, MULL_FIELD_NETWORKS,
+		   "the name of network 1 is not 1 to 15 of a-z, 0-9 and -");
+	fresh(state);
+	memset(vms[0].nics[0].network, 'a', MULL_LABEL_MAX);
+	assert_int_equal(check(2), 1);
+	fresh(state);
+	strcpy(vms[0].nics[1].network, "lan");
+	expect_one(0, MULL_FIELD_NETWORKS, "network 1 has no name");
+	fresh(state);
+	strcpy(vms[0].nics[0].network, "lan");
+	vms[0].nics[0].reserved = 1;
+	expect_one(0, MULL_FIELD_NETWORKS,
+		   "network \"lan\" asks for something that this version does "
+		   "not know");
+}
+
 /* The first VM is bad, so the second may have its name, CPUs and memory. */
 static void bad_ones_take_nothing(void **state)
 {
@@ -477,6 +529,7 @@ int main(void)
 		cmocka_unit_test_setup(modules, fresh_with_modules),
 		cmocka_unit_test_setup(texts_and_policies, fresh),
 		cmocka_unit_test_setup(shared_memory, fresh),
+		cmocka_unit_test_setup(networks, fresh),
 		cmocka_unit_test_setup(bad_ones_take_nothing, fresh),
 		cmocka_unit_test_setup(known_bad_ones_are_passed_over, fresh),
 		cmocka_unit_test_setup(machine_mistakes, fresh),

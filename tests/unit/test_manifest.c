@@ -138,6 +138,11 @@ static void every_word_is_understood(void **state)
 			"  on-reset: stop\n"
 			"  on-crash: restart\n"
 			"  console: 128KiB\n"
+			"  networks:\n"
+			"  - lan\n"
+			"  - switch: wan\n"
+			"    mac: '02:00:00:00:0a:FF'\n"
+			"    rate: 10Mbit\n"
 			"  shared:\n"
 			"  - {name: ring, size: 64KiB, write: true}\n"
 			"  - {name: log, size: 4096, write: false}\n"
@@ -171,6 +176,11 @@ static void every_word_is_understood(void **state)
 	assert_int_equal(vm->shared[1].size, 4096);
 	assert_int_equal(vm->shared[1].flags, 0);
 	assert_string_equal(vm->shared[2].name, "");
+	assert_string_equal(vm->nics[0].network, "lan");
+	assert_string_equal(vm->nics[1].network, "wan");
+	assert_memory_equal(vm->nics[1].mac, "\2\0\0\0\x0a\xff", 6);
+	assert_int_equal(vm->nics[1].rate, 10000);
+	assert_string_equal(vm->nics[2].network, "");
 }
 
 static void defaults_and_a_map_of_vms(void **state)
@@ -305,6 +315,48 @@ static void mistakes_in_values(void **state)
 					   "but its type is given as elf" },
 		{ "kernel: sdk, initrd: initrd",
 		  "an initrd is of no use to a guest of Mullion's own" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+		expect_vm_mistake(rows[i].word, rows[i].words);
+}
+
+static void mistakes_in_networks(void **state)
+{
+	static const struct {
+		const char *word, *words;
+	} rows[] = {
+		{ "networks: lan",
+		  "networks is not a list of switches such as [lan]" },
+		{ "networks: ['']", "a network's name is not 1 to 15 letters: "
+				    "\"\"" },
+		{ "networks: [abcdefghijklmnop]",
+		  "a network's name is not 1 to 15 letters: "
+		  "\"abcdefghijklmnop\"" },
+		{ "networks: [Lan]", "the name of network 1 is not 1 to 15 of "
+				     "a-z, 0-9 and -" },
+		{ "networks: [[lan]]", "networks is not a text" },
+		{ "networks: [{mac: '02:00:00:00:00:01'}]",
+		  "a network has no switch" },
+		{ "networks: [{switch: a, mac: '02:00:00:00:00'}]",
+		  "mac is not an address such as 02:00:00:00:00:01" },
+		{ "networks: [{switch: a, mac: '2:0:0:0:0:1'}]",
+		  "mac is not an address such as 02:00:00:00:00:01" },
+		{ "networks: [{switch: a, mac: '00:00:00:00:00:00'}]",
+		  "mac is not an address such as 02:00:00:00:00:01" },
+		{ "networks: [{switch: a, mac: 'ff:ff:ff:ff:ff:ff'}]",
+		  "MAC ff:ff:ff:ff:ff:ff is that of a group" },
+		{ "networks: [{switch: a, rate: 10}]",
+		  "rate is not a rate such as 10Mbit (kbit, Mbit or Gbit)" },
+		{ "networks: [{switch: a, rate: 0Mbit}]",
+		  "rate is not a rate such as 10Mbit (kbit, Mbit or Gbit)" },
+		{ "networks: [{switch: a, rate: 5000Gbit}]",
+		  "rate is not a rate such as 10Mbit (kbit, Mbit or Gbit)" },
+		{ "networks: [{switch: a, speed: 1}]",
+		  "unknown word \"speed\" in a network" },
+		{ "networks: [a, b, c, d, e]",
+		  "networks has more than 4 entries" },
 	};
 
 	(void)state;
@@ -574,6 +626,7 @@ int main(void)
 		cmocka_unit_test_teardown(mistakes_in_modules, forget),
 		cmocka_unit_test_teardown(kernels_are_recognized, forget),
 		cmocka_unit_test_teardown(modules_stand_in_their_order, forget),
+		cmocka_unit_test_teardown(mistakes_in_networks, forget),
 		cmocka_unit_test_teardown(mistakes_of_the_machine, forget),
 		cmocka_unit_test_teardown(all_mistakes_by_line, forget),
 		cmocka_unit_test_teardown(shared_cpus_are_a_word_away, forget),

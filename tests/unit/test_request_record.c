@@ -323,6 +323,39 @@ static void stats_add_up(void **unused)
 	fake_cpu_count = 1;
 }
 
+static void count_slot(const struct pci_function *function,
+		       struct mull_device_stats *stats)
+{
+	stats->chains = 100 + function->slot;
+}
+
+static void devices_tell_what_they_count(void **unused)
+{
+	static const struct pci_operations counting = { .stats = count_slot };
+	static const struct pci_operations silent;
+	static struct pci_function functions[12];
+	const struct mull_device_stats *stats = (void *)answer.data;
+
+	(void)unused;
+	for (uint32_t i = 0; i < 12; i++) {
+		functions[i].slot = 2 * i;
+		functions[i].operations = i ? &counting : &silent;
+		guests[0].pci.functions[2 * i] = &functions[i];
+	}
+	assert_int_equal(ask(MULL_COMMAND_DEVICE_STATS, 0, 0), ERR_NONE);
+	assert_int_equal(answer.length, 6 * sizeof *stats);
+	assert_int_equal(answer.reply.value, 14); /* more did not fit */
+	assert_int_equal(stats[0].slot, 2);
+	assert_int_equal(stats[0].chains, 102);
+	assert_int_equal(ask(MULL_COMMAND_DEVICE_STATS, 0, 14), ERR_NONE);
+	assert_int_equal(answer.length, 5 * sizeof *stats);
+	assert_int_equal(answer.reply.value, 0);
+	assert_int_equal(stats[4].slot, 22);
+	assert_int_equal(ask(MULL_COMMAND_DEVICE_STATS, 0, 33),
+			 ERR_BAD_REQUEST);
+	memset(&guests[0].pci, 0, sizeof guests[0].pci);
+}
+
 static void the_list_tells_all_at_once(void **unused)
 {
 	const struct mull_vm_status *status = (void *)answer.data;
@@ -452,6 +485,7 @@ int main(void)
 		TEST(the_ledger_has_the_phases),
 		TEST(info_tells_of_the_machine),
 		TEST(stats_add_up),
+		TEST(devices_tell_what_they_count),
 		TEST(the_list_tells_all_at_once),
 		TEST(trace_is_asked_for_and_limited),
 		TEST(four_floods_delay_no_reply),

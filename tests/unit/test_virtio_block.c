@@ -206,14 +206,14 @@ static void it_says_what_it_is(void **state)
 	assert_int_equal(guest_pci_read(&vm, gpa(ecam()), 4), 0x10421af4);
 	assert_int_equal(get(0x2000, 4), SECTORS);
 	assert_int_equal(get(0x2004, 4), 0);
-	assert_int_equal(get(0x2008, 4), FRAME_SIZE / 2);
-	assert_int_equal(get(0x200c, 4), 62); /* segments */
+	assert_int_equal(get(0x2008, 4), 0);
+	assert_int_equal(get(0x200c, 4), 126); /* segments */
 	assert_int_equal(get(0x2014, 4), 512);
 	set(0, 4, 0);
-	assert_int_equal(get(4, 4) & 0xffffff, 0x246); /* not read only */
+	assert_int_equal(get(4, 4) & 0xffffff, 0x244); /* not read only */
 	make(MULL_DISK_READ_ONLY);
 	set(0, 4, 0);
-	assert_int_equal(get(4, 4) & 0xffffff, 0x266);
+	assert_int_equal(get(4, 4) & 0xffffff, 0x264);
 }
 
 static void it_has_an_id(void **state)

@@ -257,6 +257,31 @@ static void a_driver_may_say_from_where_on(void **state)
 
 /* ---- bytes --------------------------------------------------------------- */
 
+static void several_are_given_as_one(void **state)
+{
+	struct virtio_given given[2];
+	gpa_t at;
+
+	(void)state;
+	describe(0, 0x8000, 3, WRITE, 0);
+	describe(1, 0x9000, 2, WRITE | NEXT, 2);
+	describe(2, 0xa000, 2, WRITE, 0);
+	make_available(0);
+	make_available(1);
+	assert_int_equal(take(), ERR_NONE);
+	given[0] = (struct virtio_given){ chain.token, 3 };
+	assert_int_equal(take(), ERR_NONE);
+	assert_int_equal(virtio_chain_place(&chain, 3, &at), ERR_NONE);
+	assert_int_equal(at.value, 0xa001);
+	assert_int_equal(virtio_chain_place(&chain, 4, &at), ERR_BAD_ADDRESS);
+	assert_int_equal(take(), ERR_NOT_FOUND);
+	given[1] = (struct virtio_given){ chain.token, 4 };
+	assert_int_equal(virtqueue_give_all(&queue, given, 2), ERR_NONE);
+	assert_int_equal(used_count(), 2);
+	assert_int_equal(used_id(1), 1);
+	assert_int_equal(used_length(1), 4);
+}
+
 static void bytes_go_over_the_edges_of_segments(void **state)
 {
 	char bytes[16] = "";
@@ -309,6 +334,7 @@ int main(void)
 		TEST(it_asks_for_a_notification_when_it_has_all),
 		TEST(a_driver_may_want_no_interrupts),
 		TEST(a_driver_may_say_from_where_on),
+		TEST(several_are_given_as_one),
 		TEST(bytes_go_over_the_edges_of_segments),
 	};
 

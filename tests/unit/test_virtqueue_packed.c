@@ -158,6 +158,39 @@ static void chains_come_back_in_any_order(void **state)
 	assert_int_equal(queue.taken, 3);
 }
 
+/* Over the end of the ring; and one chain that takes two places. */
+static void several_come_back_as_one(void **state)
+{
+	struct virtio_given given[3];
+
+	(void)state;
+	for (uint16_t i = 0; i < QUEUE_SIZE - 2; i++) {
+		offer(0x8000, 4, i, WRITE);
+		take();
+		give(4);
+	}
+	offer(0x8000, 4, 10, WRITE);
+	offer(0x9000, 4, 11, WRITE | NEXT);
+	offer(0xa000, 4, 11, WRITE); /* behind the wrap */
+	offer(0xb000, 4, 12, WRITE);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(take(), ERR_NONE);
+		assert_int_equal(chain.token.id, 10 + i);
+		given[i] = (struct virtio_given){ chain.token, 4 };
+	}
+	assert_int_equal(virtqueue_give_all(&queue, given, 3), ERR_NONE);
+	assert_int_equal(flags_at(QUEUE_SIZE - 2) & (USED | AVAILABLE),
+			 USED | AVAILABLE);
+	assert_int_equal(flags_at(QUEUE_SIZE - 1) & (USED | AVAILABLE),
+			 USED | AVAILABLE);
+	assert_int_equal(flags_at(1) & (USED | AVAILABLE), 0);
+	assert_int_equal(get_16(DESCRIPTORS + 16 + 12), 12);
+	offer(0x8000, 4, 13, WRITE);
+	assert_int_equal(take(), ERR_NONE);
+	give(4);
+	assert_int_equal(flags_at(2) & (USED | AVAILABLE), 0);
+}
+
 static void an_indirect_table_is_a_chain(void **state)
 {
 	(void)state;
@@ -318,6 +351,7 @@ int main(void)
 		TEST(places_wrap),
 		TEST(a_chain_that_is_put_back_comes_again),
 		TEST(chains_come_back_in_any_order),
+		TEST(several_come_back_as_one),
 		TEST(an_indirect_table_is_a_chain),
 		TEST(rings_that_lie_are_told),
 		TEST(tables_that_lie_are_told),

@@ -2,6 +2,7 @@
 #include "vm_life.h"
 
 #include <mullion/guest.h>
+#include <mullion/virtio_net.h>
 #include <pthread.h>
 
 /* ---- making and starting ------------------------------------------------- */
@@ -17,6 +18,42 @@ static void a_new_vm_rests(void **state)
 	assert_int_equal(vm->vcpus[1]->cpu, 1);
 	assert_false(vm_work(vm));
 	assert_int_equal(frame_owner_of(1), FRAME_HYPERVISOR);
+}
+
+static void its_networks_close_when_it_ends(void **state)
+{
+	struct mull_vm *description = describe(1, 1);
+
+	(void)state;
+	strcpy(description->nics[0].network, "lan");
+	vm = vm_create(description, 1, NULL);
+	start();
+	assert_int_equal(vm->state, MULL_VM_RUNNING);
+	vm->nics[0]->port.open = true; /* its driver has come */
+	vm_end(vm, MULL_END_POWEROFF, 0, "off");
+	work();
+	obey_all();
+	work();
+	assert_false(vm->nics[0]->port.open);
+	vm_destroy(vm);
+}
+
+static void its_networks_are_made_and_freed(void **state)
+{
+	uint64_t pages = pages_in_use();
+	struct mull_vm *description = describe(1, 1);
+
+	(void)state;
+	strcpy(description->nics[0].network, "lan");
+	strcpy(description->nics[1].network, "lan");
+	assert_non_null(vm_create(description, 1, NULL));
+	assert_non_null(vms[1]->nics[0]);
+	assert_ptr_equal(vms[1]->pci.functions[9],
+			 (struct pci_function *)vms[1]->nics[1]);
+	assert_null(vms[1]->nics[2]);
+	assert_true(pages_in_use() - pages > 2 * 64);
+	vm_destroy(vms[1]);
+	assert_int_equal(pages_in_use(), pages);
 }
 
 static void nothing_stays_of_a_vm_that_cannot_be_made(void **state)
@@ -389,6 +426,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_vm_rests),
+		TEST(its_networks_close_when_it_ends),
+		TEST(its_networks_are_made_and_freed),
 		TEST(nothing_stays_of_a_vm_that_cannot_be_made),
 		TEST(the_largest_console_can_be_made),
 		TEST(it_starts_in_zeroed_memory),

@@ -218,6 +218,18 @@ int mull_cpu_stats(struct mull *mull, struct mull_cpu_stats stats[MULL_CPU_MAX],
 			     MULL_CPU_MAX, count);
 }
 
+int mull_device_stats(struct mull *mull, uint32_t vm,
+		      struct mull_device_stats stats[MULL_DEVICE_MAX],
+		      size_t *count)
+{
+	int error = mull_ask_list_of(mull, MULL_COMMAND_DEVICE_STATS, vm, stats,
+				     sizeof *stats, MULL_DEVICE_MAX, count);
+
+	for (size_t i = 0; i < *count; i++)
+		mull_clean(stats[i].network, sizeof stats[i].network);
+	return error;
+}
+
 int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 		size_t room, size_t *count, uint64_t *first_number)
 {

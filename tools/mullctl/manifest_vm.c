@@ -338,6 +338,7 @@ static const struct word vm_words[] = {
 	{ "console", MULL_FIELD_CONSOLE, take_console },
 	{ "shared", MULL_FIELD_SHARED, take_shared },
 	{ "watchdog", MULL_FIELD_WATCHDOG, take_watchdog },
+	{ "networks", MULL_FIELD_NETWORKS, take_networks },
 	{ NULL, 0, NULL },
 };
 

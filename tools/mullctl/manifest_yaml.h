@@ -19,6 +19,7 @@ struct reader {
 	uint32_t disk;		     /* the one that is read */
 	bool access_said;	     /* of it */
 	uint32_t shared;	     /* which of its memories is read */
+	struct mull_nic *nic;	     /* of this VM, the one that is read */
 };
 
 /* One word that may stand in a mapping; names end with a NULL name. */
@@ -43,6 +44,9 @@ void take_modules(struct reader *reader, const struct word *word,
 /* "disks" of a VM: a list (manifest_disks.c). */
 void take_disks(struct reader *reader, const struct word *word,
 		yaml_node_t *value);
+/* Its "networks" (manifest_networks.c). */
+void take_networks(struct reader *reader, const struct word *word,
+		   yaml_node_t *value);
 /* Where a file of the manifest is, relative to it; @there: one of the
  * hypervisor's images, where it has that name.  NULL: it is, or there is no
  * name after a complaint. */

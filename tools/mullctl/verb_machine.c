@@ -4,6 +4,7 @@
 #include <mullion/vm_exit.h>
 #include <string.h>
 
+#include "put_devices.h"
 #include "remote.h"
 #include "texts.h"
 #include "work.h"
@@ -71,6 +72,8 @@ static enum status show_stats(struct mull *mull,
 	error = mull_vm_stats(mull, vm->number, MULL_ALL_VCPUS, &stats);
 	if (!error)
 		put_stats(output, &stats);
+	if (!error)
+		error = put_device_stats(mull, vm->number, output);
 	return remote_status(mull, error);
 }
 

@@ -125,8 +125,8 @@ const struct verb verbs[] = {
 	  "with what comes.",
 	  verb_events, true },
 	{ "stats", "[VM]", 0, 1, "count exits, interrupts and time",
-	  "Of a VM: by the reason of the exit. Without one: of the "
-	  "processors.",
+	  "Of a VM: by the reason of the exit, and what its devices and "
+	  "networks do. Without one: of the processors.",
 	  verb_stats, true },
 	{ "top", "", 0, 0, "watch the machine and its VMs",
 	  "What each VM does, once a second: 100 % is one processor. Arrows "

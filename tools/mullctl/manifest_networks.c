@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* The word "networks" of a VM. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "manifest_yaml.h"
+
+static void take_switch(struct reader *reader, const struct word *word,
+			yaml_node_t *value)
+{
+	const char *text = yaml_text(reader, word, value);
+
+	if (!text)
+		return;
+	if (!*text || strlen(text) >= MULL_LABEL_MAX)
+		manifest_complain(reader->manifest, reader->vm,
+				  yaml_line(value), word->field,
+				  "a network's name is not 1 to %d letters: "
+				  "\"%.40s\"",
+				  MULL_LABEL_MAX - 1, text);
+	else
+		memcpy(reader->nic->network, text, strlen(text));
+}
+
+/* "02:00:00:00:00:01" */
+static bool parse_mac(const char *text, uint8_t mac[6])
+{
+	for (int i = 0; i < 6; i++) {
+		char *end;
+
+		if (!isxdigit((unsigned char)text[0]) ||
+		    !isxdigit((unsigned char)text[1]))
+			return false;
+		mac[i] = (uint8_t)strtoul(text, &end, 16);
+		if (end != text + 2 || *end != (i < 5 ? ':' : 0))
+			return false;
+		text += 3;
+	}
+	return true;
+}
+
+static void take_mac(struct reader *reader, const struct word *word,
+		     yaml_node_t *value)
+{
+	static const uint8_t none[6];
+	const char *text = yaml_text(reader, word, value);
+
+	if (text && (!parse_mac(text, reader->nic->mac) ||
+		     !memcmp(reader->nic->mac, none, sizeof none)))
+		yaml_wrong(reader, word, value,
+			   "an address such as 02:00:00:00:00:01");
+}
+
+/* "10Mbit", a second; in kbit. */
+static bool parse_rate(const char *text, uint32_t *kbits)
+{
+	static const struct {
+		const char *name;
+		uint64_t kbits;
+	} units[] = { { "kbit", 1 }, { "Mbit", 1000 }, { "Gbit", 1000000 } };
+	char *end;
+	uint64_t number = strtoull(text, &end, 10);
+
+	if (!isdigit((unsigned char)*text) || number > UINT32_MAX)
+		return false;
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+		if (strcasecmp(end, units[i].name) != 0)
+			continue;
+		number *= units[i].kbits;
+		*kbits = (uint32_t)number;
+		return number && number <= UINT32_MAX;
+	}
+	return false;
+}
+
+static void take_rate(struct reader *reader, const struct word *word,
+		      yaml_node_t *value)
+{
+	const char *text = yaml_text(reader, word, value);
+
+	if (text && !parse_rate(text, &reader->nic->rate))
+		yaml_wrong(reader, word, value,
+			   "a rate such as 10Mbit (kbit, Mbit or Gbit)");
+}
+
+static const struct word network_words[] = {
+	{ "switch", MULL_FIELD_NETWORKS, take_switch },
+	{ "mac", MULL_FIELD_NETWORKS, take_mac },
+	{ "rate", MULL_FIELD_NETWORKS, take_rate },
+	{ NULL, 0, NULL },
+};
+
+/* A switch's name, or a mapping that has it. */
+static void take_network(struct reader *reader, const struct word *word,
+			 yaml_node_t *value)
+{
+	const size_t said = reader->manifest->mistakes.count;
+
+	if (value->type != YAML_MAPPING_NODE)
+		take_switch(reader, word, value);
+	else
+		yaml_take_words(reader, value, network_words, "a network");
+	if (!reader->nic->network[0] &&
+	    reader->manifest->mistakes.count == said)
+		manifest_complain(reader->manifest, reader->vm,
+				  yaml_line(value), word->field,
+				  "a network has no switch");
+}
+
+void take_networks(struct reader *reader, const struct word *word,
+		   yaml_node_t *value)
+{
+	struct mull_vm *vm = &reader->manifest->vms[reader->vm];
+	struct manifest_place *place = &reader->manifest->places[reader->vm];
+	yaml_node_item_t *item;
+	size_t count = 0;
+
+	if (value->type != YAML_SEQUENCE_NODE) {
+		yaml_wrong(reader, word, value,
+			   "a list of switches such as [lan]");
+		return;
+	}
+	for (item = value->data.sequence.items.start;
+	     item < value->data.sequence.items.top; item++) {
+		if (count == MULL_NIC_MAX) {
+			manifest_complain(reader->manifest, reader->vm,
+					  yaml_line(value), word->field,
+					  "networks has more than %d entries",
+					  MULL_NIC_MAX);
+			break;
+		}
+		reader->nic = &vm->nics[count++];
+		take_network(reader, word, yaml_node(reader, *item));
+	}
+	reader->nic = NULL;
+	place->lines[word->field] = yaml_line(value);
+}
