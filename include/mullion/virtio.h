@@ -85,6 +85,8 @@ void virtio_give_back(struct vm *vm, struct virtio_device *device,
 		      uint32_t written);
 /* A chain is not as the device's own protocol has it: the device is broken. */
 void virtio_break(struct vm *vm, struct virtio_device *device, const char *why);
+/* Whether it is, and waits for its reset. */
+bool virtio_is_broken(const struct virtio_device *device);
 /* There is something for @queue besides what its driver notifies of. */
 void virtio_wake(struct vm *vm, struct virtio_device *device, uint32_t queue);
 

@@ -140,6 +140,11 @@ void virtio_break(struct vm *vm, struct virtio_device *device, const char *why)
 	msix_raise(vm, &device->function, device->config_vector);
 }
 
+bool virtio_is_broken(const struct virtio_device *device)
+{
+	return device->status & STATUS_NEEDS_RESET;
+}
+
 static void write_status(struct vm *vm, struct virtio_device *device,
 			 uint32_t value)
 {

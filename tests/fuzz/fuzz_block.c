@@ -240,7 +240,8 @@ static void step(void)
 	slot = what / 8 % 4 == 3;
 	switch (what % 8) {
 	case 0:
-		set_up(VERSION_1 | (uint64_t)(what / 32 % 4) << 28);
+		set_up(VERSION_1 | (uint64_t)(what / 32 % 4) << 28 |
+		       (uint64_t)(what / 128) << 34);
 		break;
 	case 1:
 		any_descriptor();

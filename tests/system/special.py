@@ -196,6 +196,7 @@ TESTS = {
     "agent": Special(agents.agent, backends=("svm", "vmx")),
     "images": Special(uploads.images),
     "disks-linux": Special(memory_disks.linux_disks),
+    "disks-lives": Special(memory_disks.disk_lives, vmx_too=True),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.

@@ -488,30 +488,66 @@ static void a_long_request_is_done_in_pieces(void **state)
 	(void)state;
 	offer(IN, 1, KIB(192));
 	make_available(0); /* the same once more */
-	assert_int_equal(count_steps(), 1 + 3);
+	assert_int_equal(count_steps(), 2);
 	expect_image(1, KIB(192));
-	memset(ram + DATA, 0, KIB(192));
 	work();
 	assert_int_equal(used_count(), 2);
 	expect_image(1, KIB(192));
 
+	/* By blocks now, of which the first and the last are parts. */
 	fresh(state);
 	memset(ram + DATA, 0xaa, KIB(192));
 	offer(OUT, 1, KIB(192));
-	/* 49 blocks, of which the first and the last are parts. */
-	assert_int_equal(count_steps(), 1 + 4);
+	assert_in_range(count_steps(), 3, 8);
 	memset(ram + DATA, 0, KIB(192));
 	set_up(VERSION_1);
 	offer(IN, 1, KIB(192));
-	assert_int_equal(count_steps(), 1 + 4);
+	assert_in_range(count_steps(), 3, 8);
 	expect_bytes(0, 0xaa, KIB(192));
+}
+
+/* The guest may have its slot behind each step. */
+static void short_requests_are_done_together(void **state)
+{
+	(void)state;
+	offer(IN, 1, KIB(4));
+	make_available(0);
+	make_available(0);
+	guest_pci_work(&vm);
+	assert_int_equal(used_count(), 3);
+	/* But not without end. */
+	for (int i = 0; i < QUEUE_SIZE - 1; i++)
+		make_available(0);
+	notify();
+	guest_pci_work(&vm);
+	assert_in_range(used_count(), 3 + 2, 3 + QUEUE_SIZE - 2);
+	work();
+	assert_int_equal(used_count(), 3 + QUEUE_SIZE - 1);
+}
+
+/* Whose walk alone costs as much as a step may. */
+static void a_long_chain_is_only_taken_at_first(void **state)
+{
+	(void)state;
+	put_header(IN, 0);
+	describe_at(INDIRECT, 0, HEADER, 16, NEXT, 1);
+	for (uint16_t i = 1; i < 127; i++)
+		describe_at(INDIRECT, i, DATA + (i - 1) * 512, 512,
+			    NEXT | WRITE, i + 1);
+	describe_at(INDIRECT, 127, STATUS_AT, 1, WRITE, 0);
+	describe(0, INDIRECT, 128 * 16, IN_TABLE, 0);
+	make_available(0);
+	notify();
+	assert_true(guest_pci_work(&vm));
+	assert_int_equal(ram[DATA + 1], 0);
+	assert_int_equal(finish(), OK);
+	expect_image(0, 126 * 512);
 }
 
 static void a_reset_ends_a_long_request(void **state)
 {
 	(void)state;
 	offer(IN, 0, KIB(192));
-	guest_pci_work(&vm);
 	assert_true(guest_pci_work(&vm));
 	set(STATUS, 1, 0);
 	memset(ram + DATA, 0xaa, KIB(192));
@@ -583,6 +619,8 @@ int main(void)
 		TEST(a_request_has_a_status),
 		TEST(data_are_in_memory),
 		TEST(a_long_request_is_done_in_pieces),
+		TEST(short_requests_are_done_together),
+		TEST(a_long_chain_is_only_taken_at_first),
 		TEST(a_reset_ends_a_long_request),
 		TEST(a_reset_keeps_what_was_written),
 		TEST(a_full_room_is_told_once),
