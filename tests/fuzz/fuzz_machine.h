@@ -5,6 +5,7 @@
 #define FUZZ_MACHINE_H
 
 #include <arch/fake/fake.h>
+#include <mullion/block.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/frame_pool.h>
 #include <mullion/log.h>
@@ -86,11 +87,54 @@ void load_begin(struct load *load, const struct load_request *request)
 	load->start.rip = 0x1000;
 }
 
+void load_begin_disk(struct load *load, const struct mull_vm *of,
+		     uint32_t index, struct load_image its)
+{
+	(void)load;
+	(void)of;
+	(void)index;
+	(void)its;
+	abort(); /* no disk comes */
+}
+
 enum error load_step(struct load *load, bool *done)
 {
 	(void)load;
 	*done = true;
 	return ERR_NONE;
+}
+
+/* The machine has no disks. */
+enum error block_take(const char *name, bool write,
+		      struct block_partition **partition, const char **words)
+{
+	(void)name;
+	(void)write;
+	(void)partition;
+	*words = "there is none";
+	return ERR_NOT_FOUND;
+}
+
+void block_give(struct block_partition *partition)
+{
+	(void)partition;
+	abort();
+}
+
+void block_send(struct block_request *request)
+{
+	(void)request;
+	abort();
+}
+
+bool block_poll(void)
+{
+	return false;
+}
+
+uint64_t block_deadline(void)
+{
+	return ARCH_NO_DEADLINE;
 }
 
 /* Without the fake's mapping, which takes longer than all else here. */
