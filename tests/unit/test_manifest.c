@@ -249,23 +249,6 @@ static void mistakes_in_values(void **state)
 		{ "console: big", "console is not a size such as 512MiB" },
 		{ "console: 99GiB", "console of 4294967295 bytes is not a "
 				    "power of two from 4 KiB to 2 MiB" },
-		{ "shared: ring", "shared is not a list such as "
-				  "[{name: ring, size: 64KiB}]" },
-		{ "shared: [ring]",
-		  "shared is not a mapping of words to values" },
-		{ "shared: [{size: 64KiB}]", "a shared memory has no name" },
-		{ "shared: [{name: abcdefghijklmnop, size: 4KiB}]",
-		  "name is not 1 to 15 letters" },
-		{ "shared: [{name: ring}]",
-		  "shared memory \"ring\" of 0 bytes is not a power of two "
-		  "from 4 KiB to 64 MiB" },
-		{ "shared: [{name: ring, size: 4KiB, writes: true}]",
-		  "unknown word \"writes\" in shared (did you mean "
-		  "\"write\"?)" },
-		{ "shared: [{name: a, size: 4KiB}, {name: b, size: 4KiB}, "
-		  "{name: c, size: 4KiB}, {name: d, size: 4KiB}, "
-		  "{name: e, size: 4KiB}]",
-		  "shared has more than 4 entries" },
 		{ "cmdline: [a]", "cmdline is not a text" },
 		{ "cmdline: \"a\\0b\"", "cmdline is not a text" },
 		{ "cmdline: \"a\\nb\"",
@@ -309,6 +292,35 @@ static void mistakes_in_values(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+		expect_vm_mistake(rows[i].word, rows[i].words);
+}
+
+static void mistakes_in_shared_memory(void **state)
+{
+	static const struct {
+		const char *word, *words;
+	} rows[] = {
+		{ "shared: ring", "shared is not a list such as "
+				  "[{name: ring, size: 64KiB}]" },
+		{ "shared: [ring]",
+		  "shared is not a mapping of words to values" },
+		{ "shared: [{size: 64KiB}]", "a shared memory has no name" },
+		{ "shared: [{name: abcdefghijklmnop, size: 4KiB}]",
+		  "name is not 1 to 15 letters" },
+		{ "shared: [{name: ring}]",
+		  "shared memory \"ring\" of 0 bytes is not a power of two "
+		  "from 4 KiB to 64 MiB" },
+		{ "shared: [{name: ring, size: 4KiB, writes: true}]",
+		  "unknown word \"writes\" in shared (did you mean "
+		  "\"write\"?)" },
+		{ "shared: [{name: a, size: 4KiB}, {name: b, size: 4KiB}, "
+		  "{name: c, size: 4KiB}, {name: d, size: 4KiB}, "
+		  "{name: e, size: 4KiB}]",
+		  "shared has more than 4 entries" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		expect_vm_mistake(rows[i].word, rows[i].words);
 }
 
@@ -571,6 +583,7 @@ int main(void)
 		cmocka_unit_test_teardown(files_lie_beside_the_manifest,
 					  forget),
 		cmocka_unit_test_teardown(mistakes_in_values, forget),
+		cmocka_unit_test_teardown(mistakes_in_shared_memory, forget),
 		cmocka_unit_test_teardown(mistakes_in_modules, forget),
 		cmocka_unit_test_teardown(kernels_are_recognized, forget),
 		cmocka_unit_test_teardown(modules_stand_in_their_order, forget),
