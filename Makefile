@@ -212,11 +212,12 @@ test-all: setup ## the same, and what takes longer
 	@tests/system/run.py --build $(B) --all
 
 # ---- measuring -------------------------------------------------------------
-bench: setup ## count instructions: exits on both back ends, a boot of Linux
+bench: setup ## count instructions: exits and requests on both back ends, a boot of Linux
 	@$(again) all $(B)/demo.cpio.gz
 	@rm -f $(B)/bench.json
 	@tests/bench/exits.py
 	@tests/bench/packets.py
+	@tests/bench/disk_requests.py
 	@tests/bench/boot_cost.py
 
 # ---- lint ------------------------------------------------------------------

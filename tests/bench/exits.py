@@ -63,8 +63,7 @@ def run(back_end, text):
 
 
 def measure(back_end, mitigations, cpus):
-    """With one CPU most of them; with two the interrupt from one to the
-    other."""
+    """With one CPU most of them; with two what one interrupts the other by."""
     return run(back_end, MANIFEST % (mitigations, cpus, BUILD,
                                      BACK_ENDS[back_end][0]))
 

@@ -87,7 +87,6 @@ void load_begin(struct load *load, const struct load_request *request)
 	load->start.rip = 0x1000;
 }
 
-/* The machine has no disks, and none comes to a VM. */
 void load_begin_disk(struct load *load, const struct mull_vm *of,
 		     uint32_t index, struct load_image its)
 {
@@ -95,16 +94,24 @@ void load_begin_disk(struct load *load, const struct mull_vm *of,
 	(void)of;
 	(void)index;
 	(void)its;
-	abort();
+	abort(); /* no disk comes */
 }
 
+enum error load_step(struct load *load, bool *done)
+{
+	(void)load;
+	*done = true;
+	return ERR_NONE;
+}
+
+/* The machine has no disks. */
 enum error block_take(const char *name, bool write,
 		      struct block_partition **partition, const char **words)
 {
 	(void)name;
 	(void)write;
 	(void)partition;
-	*words = "there is no such partition";
+	*words = "there is none";
 	return ERR_NOT_FOUND;
 }
 
@@ -120,11 +127,14 @@ void block_send(struct block_request *request)
 	abort();
 }
 
-enum error load_step(struct load *load, bool *done)
+bool block_poll(void)
 {
-	(void)load;
-	*done = true;
-	return ERR_NONE;
+	return false;
+}
+
+uint64_t block_deadline(void)
+{
+	return ARCH_NO_DEADLINE;
 }
 
 /* Without the fake's mapping, which takes longer than all else here. */

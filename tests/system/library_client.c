@@ -326,6 +326,42 @@ static void images(struct mull *mull)
 	say(!mull_delete_image(mull, number), "mull_delete_image");
 }
 
+/* "short" has ended, and image 0 is its kernel. */
+static void disks(struct mull *mull)
+{
+	static struct mull_disk_status list[MULL_DISK_MAX];
+	struct mull_disk disk = { .kind = MULL_DISK_MEMORY,
+				  .flags = MULL_DISK_READ_ONLY };
+	struct mull_vm_status vm;
+	uint32_t number;
+	size_t count;
+
+	say(!mull_find(mull, "short", &vm) &&
+		    !mull_disks(mull, vm.number, list, &count) && !count,
+	    "mull_disks");
+	say(mull_plug(mull, vm.number, &disk, &number) == ERR_BAD_REQUEST &&
+		    strstr(mull_words(mull), "another kind"),
+	    "mull_plug refuses a kernel as a disk");
+	say(mull_unplug(mull, vm.number, 0) == ERR_NOT_FOUND,
+	    "mull_unplug knows of no disk");
+}
+
+/* "steady" has no port for an agent, or nobody who listens there. */
+static void streams(struct mull *mull, uint32_t vm)
+{
+	struct mull_answer answer;
+	char line[256];
+	size_t taken;
+
+	say(mull_stream_send(mull, vm, MULL_STREAM_AGENT, "x", 1, &taken) &&
+		    strlen(mull_words(mull)) > 10,
+	    "mull_stream_send");
+	say(mull_stream_read(mull, vm, 99, 0, &answer), "mull_stream_read");
+	say(mull_agent(mull, vm, "{\"execute\":\"guest-ping\"}", 5, line,
+		       sizeof line),
+	    "mull_agent");
+}
+
 int main(int count, char **words)
 {
 	struct heard heard = { 0 };
@@ -354,6 +390,8 @@ int main(int count, char **words)
 	audits(mull);
 	asks(mull, &heard);
 	consoles(mull, &heard);
+	disks(mull);
+	streams(mull, heard.steady);
 	lives(mull, &heard);
 	makes(mull);
 	images(mull);

@@ -164,11 +164,26 @@ def show_tells(tool, checks):
                  and shown[0]["image"] == shown[1]["image"],
                  "show tells of the disks: %s" % shown)
     table, _ = tool.run("show", "one")
-    checks.check(re.search(r"^DISK +IMAGE +ACCESS +ROOM\n0 +\d+ +private +4 MiB"
-                           r"\n1 +\d+ +read-only +0 bytes", table, re.M),
+    checks.check(re.search(r"^DISK +MEDIUM +ACCESS +ROOM\n0 +image \d+ +private "
+                           r"+4 MiB\n1 +image \d+ +read-only +0 bytes", table, re.M),
                  "as a table, too")
     yaml, _ = tool.run("show", "one", "-o", "yaml")
     checks.check('disks:\n  - disk: 0' in yaml, "and as YAML")
+
+
+def come_and_go(tool, checks, lives):
+    """While nobody runs who would have to let go of them."""
+    tool.run("stop", "one", "--force")
+    tool.run("detach", "one", "0")
+    shown = tool.json("show", "one")["disks"]
+    checks.check([disk["disk"] for disk in shown] == [1],
+                 "the other disk is still shown: %s" % shown)
+    table, _ = tool.run("attach", "one", "base.img")
+    checks.check(re.search(r"^Disk: +0$", table, re.M),
+                 "a disk of the package's image comes")
+    tool.run("start", "one", "--wait")
+    lives.wait("one", 1, "and begins as its image")
+    lives.wait("one", 2, "and is kept")
 
 
 def lives_as_made(tool, checks, image, seconds):
@@ -231,8 +246,10 @@ def disk_lives(setup, back_end, checks):
     tool = Tool(setup, checks, address)
     seconds = SECONDS * back_end.patience
     try:
-        restarts_keep(tool, Lives(process, checks, seconds))
+        lives = Lives(process, checks, seconds)
+        restarts_keep(tool, lives)
         show_tells(tool, checks)
+        come_and_go(tool, checks, lives)
         made_later(tool, checks, seconds, folder)
     finally:
         process.stop()

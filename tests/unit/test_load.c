@@ -186,7 +186,7 @@ static void missing_images_are_named(void **state)
 static struct mull_image disk_records[2];
 static const uint8_t disk_bytes[2][3072] = { "root", "data" };
 
-/* Loads with disks of images 3 and 4, and 3 again; steps for them alone. */
+/* Loads with disks 0, 2 and 3 of images 3 and 4, and 3 again. */
 static enum error run_with_disks(uint32_t *steps)
 {
 	struct load_request request = {
@@ -202,9 +202,11 @@ static enum error run_with_disks(uint32_t *steps)
 	assert_int_equal(run(99), ERR_BAD_IMAGE); /* makes the record */
 	guest.kernel.kind = MULL_IMAGE_BZIMAGE;
 	for (uint32_t i = 0; i < 3; i++) {
-		guest.vm.disks[i].kind = MULL_DISK_MEMORY;
-		guest.vm.disks[i].image = 3 + i % 2;
-		request.disks[i] = (struct load_image){
+		uint32_t disk = i ? i + 1 : 0; /* one was detached */
+
+		guest.vm.disks[disk].kind = MULL_DISK_MEMORY;
+		guest.vm.disks[disk].image = 3 + i % 2;
+		request.disks[disk] = (struct load_image){
 			.record = &disk_records[i % 2],
 			.bytes = disk_bytes[i % 2],
 		};
@@ -235,7 +237,7 @@ static void disks_are_hashed_once(void **state)
 	make_disk_records();
 	disk_records[1].sha256[0] ^= 1;
 	assert_int_equal(run_with_disks(&first), ERR_BAD_HASH);
-	assert_string_equal(guest.load.words, "disk 1: the SHA-256 does not "
+	assert_string_equal(guest.load.words, "disk 2: the SHA-256 does not "
 					      "match the package's");
 	assert_true(image_is_verified(3));
 	assert_false(image_is_verified(4));

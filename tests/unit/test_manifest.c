@@ -114,6 +114,22 @@ static void expect_machine_mistake(const char *words, const char *expected)
 	free(line);
 }
 
+static void expect_devices(const struct mull_vm *vm)
+{
+	assert_string_equal(vm->shared[0].name, "ring");
+	assert_int_equal(vm->shared[0].size, KIB(64));
+	assert_int_equal(vm->shared[0].flags, MULL_SHARED_WRITE);
+	assert_string_equal(vm->shared[1].name, "log");
+	assert_int_equal(vm->shared[1].size, 4096);
+	assert_int_equal(vm->shared[1].flags, 0);
+	assert_string_equal(vm->shared[2].name, "");
+	assert_string_equal(vm->nics[0].network, "lan");
+	assert_string_equal(vm->nics[1].network, "wan");
+	assert_memory_equal(vm->nics[1].mac, "\2\0\0\0\x0a\xff", 6);
+	assert_int_equal(vm->nics[1].rate, 10000);
+	assert_string_equal(vm->nics[2].network, "");
+}
+
 static void every_word_is_understood(void **state)
 {
 	const struct mull_vm *vm;
@@ -169,18 +185,7 @@ static void every_word_is_understood(void **state)
 	assert_int_equal(vm->on_reset, MULL_END_STOP);
 	assert_int_equal(vm->on_crash, MULL_END_RESTART);
 	assert_int_equal(vm->console_size, KIB(128));
-	assert_string_equal(vm->shared[0].name, "ring");
-	assert_int_equal(vm->shared[0].size, KIB(64));
-	assert_int_equal(vm->shared[0].flags, MULL_SHARED_WRITE);
-	assert_string_equal(vm->shared[1].name, "log");
-	assert_int_equal(vm->shared[1].size, 4096);
-	assert_int_equal(vm->shared[1].flags, 0);
-	assert_string_equal(vm->shared[2].name, "");
-	assert_string_equal(vm->nics[0].network, "lan");
-	assert_string_equal(vm->nics[1].network, "wan");
-	assert_memory_equal(vm->nics[1].mac, "\2\0\0\0\x0a\xff", 6);
-	assert_int_equal(vm->nics[1].rate, 10000);
-	assert_string_equal(vm->nics[2].network, "");
+	expect_devices(vm);
 }
 
 static void defaults_and_a_map_of_vms(void **state)
@@ -259,23 +264,6 @@ static void mistakes_in_values(void **state)
 		{ "console: big", "console is not a size such as 512MiB" },
 		{ "console: 99GiB", "console of 4294967295 bytes is not a "
 				    "power of two from 4 KiB to 2 MiB" },
-		{ "shared: ring", "shared is not a list such as "
-				  "[{name: ring, size: 64KiB}]" },
-		{ "shared: [ring]",
-		  "shared is not a mapping of words to values" },
-		{ "shared: [{size: 64KiB}]", "a shared memory has no name" },
-		{ "shared: [{name: abcdefghijklmnop, size: 4KiB}]",
-		  "name is not 1 to 15 letters" },
-		{ "shared: [{name: ring}]",
-		  "shared memory \"ring\" of 0 bytes is not a power of two "
-		  "from 4 KiB to 64 MiB" },
-		{ "shared: [{name: ring, size: 4KiB, writes: true}]",
-		  "unknown word \"writes\" in shared (did you mean "
-		  "\"write\"?)" },
-		{ "shared: [{name: a, size: 4KiB}, {name: b, size: 4KiB}, "
-		  "{name: c, size: 4KiB}, {name: d, size: 4KiB}, "
-		  "{name: e, size: 4KiB}]",
-		  "shared has more than 4 entries" },
 		{ "cmdline: [a]", "cmdline is not a text" },
 		{ "cmdline: \"a\\0b\"", "cmdline is not a text" },
 		{ "cmdline: \"a\\nb\"",
@@ -361,6 +349,35 @@ static void mistakes_in_networks(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+		expect_vm_mistake(rows[i].word, rows[i].words);
+}
+
+static void mistakes_in_shared_memory(void **state)
+{
+	static const struct {
+		const char *word, *words;
+	} rows[] = {
+		{ "shared: ring", "shared is not a list such as "
+				  "[{name: ring, size: 64KiB}]" },
+		{ "shared: [ring]",
+		  "shared is not a mapping of words to values" },
+		{ "shared: [{size: 64KiB}]", "a shared memory has no name" },
+		{ "shared: [{name: abcdefghijklmnop, size: 4KiB}]",
+		  "name is not 1 to 15 letters" },
+		{ "shared: [{name: ring}]",
+		  "shared memory \"ring\" of 0 bytes is not a power of two "
+		  "from 4 KiB to 64 MiB" },
+		{ "shared: [{name: ring, size: 4KiB, writes: true}]",
+		  "unknown word \"writes\" in shared (did you mean "
+		  "\"write\"?)" },
+		{ "shared: [{name: a, size: 4KiB}, {name: b, size: 4KiB}, "
+		  "{name: c, size: 4KiB}, {name: d, size: 4KiB}, "
+		  "{name: e, size: 4KiB}]",
+		  "shared has more than 4 entries" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		expect_vm_mistake(rows[i].word, rows[i].words);
 }
 
@@ -623,6 +640,7 @@ int main(void)
 		cmocka_unit_test_teardown(files_lie_beside_the_manifest,
 					  forget),
 		cmocka_unit_test_teardown(mistakes_in_values, forget),
+		cmocka_unit_test_teardown(mistakes_in_shared_memory, forget),
 		cmocka_unit_test_teardown(mistakes_in_modules, forget),
 		cmocka_unit_test_teardown(kernels_are_recognized, forget),
 		cmocka_unit_test_teardown(modules_stand_in_their_order, forget),

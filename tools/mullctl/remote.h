@@ -49,4 +49,7 @@ bool remote_sane(const struct mull_vm_status *vm);
 bool remote_timeout(const struct options *options, double otherwise,
 		    double *seconds);
 
+/* What a disk is made of, and who may write it (verb_disks.c). */
+void remote_put_medium(struct output *output, const struct mull_disk *disk);
+
 #endif

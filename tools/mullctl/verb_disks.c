@@ -29,18 +29,34 @@ static const char *state_word(uint32_t state)
 	return "unknown";
 }
 
+void remote_put_medium(struct output *output, const struct mull_disk *disk)
+{
+	bool partition = disk->kind == MULL_DISK_PARTITION;
+	char text[MULL_PARTITION_MAX + 16];
+
+	if (output->form == OUTPUT_TABLE) {
+		if (partition)
+			snprintf(text, sizeof text, "partition %.*s",
+				 MULL_PARTITION_MAX, disk->partition);
+		else
+			snprintf(text, sizeof text, "image %u", disk->image);
+		output_text(output, "medium", text);
+	} else if (partition) {
+		output_text(output, "partition", disk->partition);
+	} else {
+		output_number(output, "image", disk->image);
+	}
+	output_text(output, "access",
+		    disk->flags & MULL_DISK_READ_ONLY ? "read-only" :
+		    disk->flags & MULL_DISK_PRIVATE   ? "private" :
+							"read-write");
+}
+
 static void put_disk(struct output *output, const struct mull_disk_status *it)
 {
 	output_number(output, "disk", it->number);
 	output_text(output, "state", state_word(it->state));
-	output_text(output, "access",
-		    it->disk.flags & MULL_DISK_READ_ONLY ? "read-only" :
-		    it->disk.flags & MULL_DISK_PRIVATE	 ? "private" :
-							   "read-write");
-	if (it->disk.kind == MULL_DISK_PARTITION)
-		output_text(output, "partition", it->disk.partition);
-	else
-		output_number(output, "image", it->disk.image);
+	remote_put_medium(output, &it->disk);
 	output_size(output, "size", it->size);
 	output_size(output, "room", it->room * 4096);
 	output_size(output, "used", it->used * 4096);

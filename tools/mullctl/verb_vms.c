@@ -59,26 +59,24 @@ static const char *policy_word(uint32_t policy)
 	return policy == MULL_END_RESTART ? "restart" : "stop";
 }
 
+/* Any of them may have been detached. */
 static void put_disks(struct output *output, const struct mull_vm *vm)
 {
-	if (vm->disks[0].kind == MULL_DISK_NONE)
+	uint32_t first = 0;
+
+	while (first < MULL_DISK_MAX && vm->disks[first].kind == MULL_DISK_NONE)
+		first++;
+	if (first == MULL_DISK_MAX)
 		return;
 	output_list_begin(output, "disks");
-	for (uint32_t i = 0; i < MULL_DISK_MAX; i++) {
+	for (uint32_t i = first; i < MULL_DISK_MAX; i++) {
 		const struct mull_disk *disk = &vm->disks[i];
 
 		if (disk->kind == MULL_DISK_NONE)
 			continue;
 		output_row_begin(output);
 		output_number(output, "disk", i);
-		if (disk->kind == MULL_DISK_MEMORY)
-			output_number(output, "image", disk->image);
-		else
-			output_text(output, "partition", disk->partition);
-		output_text(output, "access",
-			    disk->flags & MULL_DISK_READ_ONLY ? "read-only" :
-			    disk->flags & MULL_DISK_PRIVATE   ? "private" :
-								"read-write");
+		remote_put_medium(output, disk);
 		output_size(output, "room", disk->room);
 		output_row_end(output);
 	}
