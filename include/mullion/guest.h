@@ -40,6 +40,15 @@
 #define MULL_GUEST_PCI_EJECT 0x606
 #define MULL_GUEST_S5_TYPE 5 /* SLP_TYP that means power-off */
 
+/* Of a guest with `platform: pc`, instead of the four from SLEEP_CONTROL on:
+ * ACPI's fixed registers; their interrupt is EVENT_GSI, as a level. */
+#define MULL_GUEST_PC_POWER 0x600
+#define MULL_GUEST_PC_POWER_LAST 0x63f
+#define MULL_GUEST_PC_CONTROL 0x604
+#define MULL_GUEST_PC_TIMER 0x608
+#define MULL_GUEST_PC_RESET 0xcf9
+#define MULL_GUEST_PC_RESET_VALUE 0x06
+
 /* CPUID leaves. */
 #define MULL_CPUID_KVM 0x40000000     /* "KVMKVMKVM" */
 #define MULL_CPUID_MULLION 0x40000100 /* "MullionMull"; EAX = highest leaf */

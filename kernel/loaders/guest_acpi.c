@@ -71,14 +71,44 @@ struct __attribute__((packed)) madt_local_nmi {
 	uint8_t lint;
 };
 
-/* The local APICs come last, since their number varies. */
+struct __attribute__((packed)) madt_override {
+	uint8_t type, length;
+	uint8_t bus, source;
+	uint32_t gsi;
+	uint16_t flags;
+};
+
+#define MADT_HAS_8259 1
+#define OVERRIDE_LEVEL_HIGH 0x000d /* "MPS INTI Flags" */
+
+/* A legacy PC's timer, and its system control interrupt. */
+static const struct madt_override overrides[] = {
+	{ .type = 2, .length = 10, .source = 0, .gsi = 2 },
+	{ .type = 2,
+	  .length = 10,
+	  .source = MULL_GUEST_EVENT_GSI,
+	  .gsi = MULL_GUEST_EVENT_GSI,
+	  .flags = OVERRIDE_LEVEL_HIGH },
+};
+
+/* What varies in number comes last: the local APICs, a PC's overrides. */
 struct __attribute__((packed)) madt {
 	struct acpi_header header;
 	uint32_t local_apic;
 	uint32_t flags;
 	struct madt_io_apic io_apic;
 	struct madt_local_nmi local_nmi;
-	struct madt_local_apic local_apics[MULL_VCPU_MAX];
+	uint8_t more[MULL_VCPU_MAX * sizeof(struct madt_local_apic) +
+		     sizeof overrides];
+};
+
+/* ACPI 6.3, "Firmware ACPI Control Structure (FACS)": nothing in it. */
+struct __attribute__((packed)) facs {
+	char signature[4];
+	uint32_t length;
+	uint8_t zero[24];
+	uint8_t version;
+	uint8_t zero_too[31];
 };
 
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI");
@@ -87,9 +117,13 @@ _Static_assert(sizeof(struct mcfg) == 60, "PCI");
 _Static_assert(offsetof(struct madt, io_apic) == 44, "ACPI");
 _Static_assert(sizeof(struct madt_local_apic) == 8, "ACPI");
 _Static_assert(sizeof(struct madt_io_apic) == 12, "ACPI");
+_Static_assert(sizeof(struct madt_override) == 10, "ACPI");
+_Static_assert(sizeof(struct facs) == 64, "ACPI");
+_Static_assert(sizeof guest_fadt == sizeof guest_fadt_pc, "one or the other");
 _Static_assert(sizeof(struct madt_local_nmi) == 6, "ACPI");
 
 /* ACPI 6.3, "FADT Format". */
+#define FADT_FACS 36
 #define FADT_DSDT 40
 #define FADT_X_DSDT 140
 
@@ -98,8 +132,12 @@ _Static_assert(sizeof(struct madt_local_nmi) == 6, "ACPI");
 #define XSDT_AT (RSDP_AT + UP(sizeof(struct rsdp)))
 #define FADT_AT (XSDT_AT + UP(sizeof(struct xsdt)))
 #define DSDT_AT (FADT_AT + UP(sizeof guest_fadt))
-#define MCFG_AT (DSDT_AT + UP(sizeof guest_dsdt))
-#define MADT_AT (MCFG_AT + UP(sizeof(struct mcfg)))
+#define DSDT_MAX \
+	(sizeof guest_dsdt > sizeof guest_dsdt_pc ? sizeof guest_dsdt : \
+						    sizeof guest_dsdt_pc)
+#define MCFG_AT (DSDT_AT + UP(DSDT_MAX))
+#define FACS_AT (MCFG_AT + UP(sizeof(struct mcfg)))
+#define MADT_AT (FACS_AT + UP(sizeof(struct facs)))
 
 /* Where a PC's firmware begins: SDM 325462, "First Instruction Executed". */
 #define RESET_VECTOR (MIB(1) - 16)
@@ -166,13 +204,23 @@ static enum error write_xsdt(const struct guest_memory *memory)
 	return write_table(memory, XSDT_AT, &xsdt, sizeof xsdt);
 }
 
-static enum error write_fadt(const struct guest_memory *memory)
+static enum error write_facs(const struct guest_memory *memory)
 {
-	const uint32_t dsdt = DSDT_AT;
+	struct facs facs = { .length = sizeof facs, .version = 2 };
+
+	memcpy(facs.signature, "FACS", sizeof facs.signature);
+	return guest_write(memory, gpa(FACS_AT), &facs, sizeof facs);
+}
+
+static enum error write_fadt(const struct guest_memory *memory, bool pc)
+{
+	const uint32_t dsdt = DSDT_AT, facs = FACS_AT;
 	const uint64_t x_dsdt = DSDT_AT;
 	uint8_t fadt[sizeof guest_fadt];
 
-	memcpy(fadt, guest_fadt, sizeof fadt);
+	memcpy(fadt, pc ? guest_fadt_pc : guest_fadt, sizeof fadt);
+	if (pc)
+		memcpy(fadt + FADT_FACS, &facs, sizeof facs);
 	memcpy(fadt + FADT_DSDT, &dsdt, sizeof dsdt);
 	memcpy(fadt + FADT_X_DSDT, &x_dsdt, sizeof x_dsdt);
 	return write_table(memory, FADT_AT, fadt, sizeof fadt);
@@ -186,17 +234,21 @@ static enum error write_mcfg(const struct guest_memory *memory)
 	return write_table(memory, MCFG_AT, &mcfg, sizeof mcfg);
 }
 
+static void append(struct madt *madt, const void *entry, uint32_t size)
+{
+	memcpy((uint8_t *)madt + madt->header.length, entry, size);
+	madt->header.length += size;
+}
+
 /* Local APICs have ids 0..n-1 and the I/O APIC the next one, so that no two
  * share an id, as old kernels demand.  Without a PIC nothing is overridden. */
 static enum error write_madt(const struct guest_memory *memory,
-			     uint32_t vcpu_count)
+			     uint32_t vcpu_count, bool pc)
 {
-	uint32_t length = (uint32_t)(offsetof(struct madt, local_apics) +
-				     vcpu_count *
-					     sizeof(struct madt_local_apic));
 	struct madt madt = {
-		.header = make_header("APIC", 5, length),
+		.header = make_header("APIC", 5, offsetof(struct madt, more)),
 		.local_apic = MULL_GUEST_LOCAL_APIC,
+		.flags = pc ? MADT_HAS_8259 : 0,
 		.io_apic = { .type = 1,
 			     .length = sizeof madt.io_apic,
 			     .id = (uint8_t)vcpu_count,
@@ -207,14 +259,19 @@ static enum error write_madt(const struct guest_memory *memory,
 			       .lint = 1 },
 	};
 
-	for (uint32_t i = 0; i < vcpu_count; i++)
-		madt.local_apics[i] = (struct madt_local_apic){
-			.length = sizeof madt.local_apics[i],
+	for (uint32_t i = 0; i < vcpu_count; i++) {
+		const struct madt_local_apic local_apic = {
+			.length = sizeof local_apic,
 			.uid = (uint8_t)i,
 			.id = (uint8_t)i,
 			.flags = 1, /* enabled */
 		};
-	return write_table(memory, MADT_AT, &madt, length);
+
+		append(&madt, &local_apic, sizeof local_apic);
+	}
+	if (pc)
+		append(&madt, overrides, sizeof overrides);
+	return write_table(memory, MADT_AT, &madt, madt.header.length);
 }
 
 /*
@@ -238,18 +295,21 @@ static enum error write_reset_vector(const struct guest_memory *memory)
 }
 
 enum error guest_acpi_write(const struct guest_memory *memory,
-			    uint32_t vcpu_count)
+			    uint32_t vcpu_count, bool pc)
 {
 	enum error error = ERR_NONE;
 
 	if (vcpu_count == 0 || vcpu_count > MULL_VCPU_MAX)
 		return ERR_BAD_REQUEST;
-	error = guest_write(memory, gpa(DSDT_AT), guest_dsdt,
-			    sizeof guest_dsdt);
+	error = guest_write(memory, gpa(DSDT_AT),
+			    pc ? guest_dsdt_pc : guest_dsdt,
+			    pc ? sizeof guest_dsdt_pc : sizeof guest_dsdt);
+	if (!error && pc)
+		error = write_facs(memory);
 	if (!error)
-		error = write_fadt(memory);
+		error = write_fadt(memory, pc);
 	if (!error)
-		error = write_madt(memory, vcpu_count);
+		error = write_madt(memory, vcpu_count, pc);
 	if (!error)
 		error = write_mcfg(memory);
 	if (!error)

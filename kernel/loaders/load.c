@@ -221,7 +221,8 @@ static enum error acpi_step(struct load *load)
 {
 	next_phase(load_work(load));
 	return guest_acpi_write(load->request.memory,
-				load->request.vm->vcpu_count);
+				load->request.vm->vcpu_count,
+				load->request.vm->flags & MULL_VM_PLATFORM_PC);
 }
 
 static enum error kernel_tables_step(struct load *load)

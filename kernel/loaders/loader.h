@@ -84,9 +84,10 @@ enum error elf64_write_tables(struct load *load);
 enum error long_mode_write(const struct guest_memory *memory,
 			   struct guest_start *start);
 
-/* RSDP at MULL_GUEST_ACPI_AREA, and the tables that it leads to; and code that
- * resets the VM where a PC's firmware begins. */
+/* RSDP at MULL_GUEST_ACPI_AREA, and the tables that it leads to, those of a
+ * legacy PC with @pc; and code that resets the VM where a PC's firmware
+ * begins. */
 enum error guest_acpi_write(const struct guest_memory *memory,
-			    uint32_t vcpu_count);
+			    uint32_t vcpu_count, bool pc);
 
 #endif

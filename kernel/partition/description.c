@@ -266,7 +266,8 @@ static void check_console(struct check *check, int vm)
 static void check_unknown(struct check *check, int vm)
 {
 	const struct mull_vm *it = &check->vms[vm];
-	uint32_t rest = it->flags & ~(uint32_t)MULL_VM_AUTOSTART;
+	const uint32_t known = MULL_VM_AUTOSTART | MULL_VM_PLATFORM_PC;
+	uint32_t rest = it->flags & ~known;
 
 	rest |= it->watchdog | it->vsock;
 	rest |= check_any_set(it->nics, sizeof it->nics);

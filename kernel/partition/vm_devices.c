@@ -5,6 +5,7 @@
 #include <mullion/bits.h>
 #include <mullion/images.h>
 #include <mullion/page.h>
+#include <mullion/pc.h>
 #include <mullion/virtio_block.h>
 
 /* Where they are, so that a guest finds them again. */
@@ -72,6 +73,9 @@ enum error vm_devices_make(struct vm *vm)
 	uint64_t unused;
 
 	guest_pci_add_bridge(vm);
+	if (vm->description.flags & MULL_VM_PLATFORM_PC &&
+	    pc_make(vm) != ERR_NONE)
+		return ERR_NO_MEMORY;
 	if (arch_random(&unused)) {
 		vm->entropy = page_alloc(PAGES(struct virtio_device));
 		if (!vm->entropy)

@@ -187,6 +187,16 @@ static void take_autostart(struct reader *reader, const struct word *word,
 		this_vm(reader)->flags &= ~(uint32_t)MULL_VM_AUTOSTART;
 }
 
+static void take_platform(struct reader *reader, const struct word *word,
+			  yaml_node_t *value)
+{
+	static const char *const platforms[] = { "pc", NULL };
+	uint32_t index;
+
+	if (yaml_choice(reader, word, value, platforms, &index))
+		this_vm(reader)->flags |= MULL_VM_PLATFORM_PC;
+}
+
 static void take_policy(struct reader *reader, const struct word *word,
 			yaml_node_t *value)
 {
@@ -226,6 +236,7 @@ static const struct word vm_words[] = {
 	{ "disks", MULL_FIELD_DISKS, take_disks },
 	{ "cmdline", MULL_FIELD_COMMAND_LINE, take_command_line },
 	{ "autostart", MULL_FIELD_FLAGS, take_autostart },
+	{ "platform", MULL_FIELD_FLAGS, take_platform },
 	{ "on-poweroff", MULL_FIELD_POLICY, take_policy },
 	{ "on-reset", MULL_FIELD_POLICY, take_policy },
 	{ "on-crash", MULL_FIELD_POLICY, take_policy },

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The legacy PC (`platform: pc`): interrupt controllers, timer, clock,
+ * keyboard controller, and ACPI with fixed registers.  A VM that did not ask
+ * for it has vm->pc NULL, and none of this in its way.
+ */
+#ifndef MULLION_PC_H
+#define MULLION_PC_H
+
+#include <mullion/error.h>
+#include <mullion/guest_pci.h>
+#include <mullion/pic.h>
+#include <mullion/pit.h>
+#include <mullion/rtc.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vm;
+struct vcpu;
+
+/* The 8042 without a keyboard. */
+struct i8042 {
+	uint8_t command; /* whose data byte comes next; 0: none */
+	uint8_t mode;	 /* its "command byte" */
+	uint8_t answer;
+	bool has_answer;
+};
+
+/* ACPI 6.3, "PM1 Event Grouping", "PM1 Control Grouping" and "Power Management
+ * Timer": fixed registers, always in ACPI mode. */
+struct pc_power {
+	uint16_t status, enable, control;
+	uint64_t looked; /* ticks of the timer up to which status is known */
+};
+
+struct pc {
+	struct pic pic;
+	struct pit pit;
+	struct rtc rtc;
+	struct i8042 i8042;
+	struct pc_power power;
+	uint8_t port_61, port_92;
+	struct pci_function isa_bridge;
+};
+
+/* For a VM that is being made; its description asks for it. */
+enum error pc_make(struct vm *vm);
+void pc_free(struct vm *vm);
+/* Power-on state.  Lock held, as for all below if nothing else is said. */
+void pc_reset(struct vm *vm);
+
+/* Ports that the other devices do not answer, and those where theirs differ;
+ * where nothing is, ones. */
+uint32_t pc_port_read(struct vm *vm, uint16_t port, uint32_t size);
+void pc_port_write(struct vm *vm, uint16_t port, uint32_t size, uint32_t value);
+
+/* The I/O APIC's input @pin has changed: what comes there comes to the
+ * interrupt controllers, too. */
+void pc_set_line(struct vm *vm, uint32_t pin, bool high);
+void pc_press_button(struct vm *vm);
+
+/* What is due by vm->deadline; home CPU, no lock. */
+void pc_work(struct vm *vm);
+
+/* The vector that the interrupt controllers have for @vcpu, or PIC_NONE.
+ * Own CPU, no lock. */
+int pc_take_interrupt(struct vcpu *vcpu);
+/* Whether they reach @vcpu now.  Own CPU, no lock. */
+bool pc_reaches(struct vcpu *vcpu);
+
+#endif
