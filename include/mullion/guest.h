@@ -19,6 +19,12 @@
 #define MULL_GUEST_IO_APIC_PINS 24
 /* RSDP first, tables behind; at the end, code that resets; to 1 MiB. */
 #define MULL_GUEST_ACPI_AREA 0xe0000
+#define MULL_GUEST_ACPI_SIZE 0x10000
+#define MULL_GUEST_RSDP_SIZE 36
+/* Firmware puts configuration space there; its guests' RAM below 4 GiB, with
+ * the tables in its last MULL_GUEST_ACPI_SIZE bytes, ends before. */
+#define MULL_GUEST_PC_ECAM 0xb0000000
+#define MULL_GUEST_PC_ECAM_SIZE 0x10000000
 
 /* Ports and global system interrupts. */
 #define MULL_GUEST_UART_PORT 0x3f8     /* 8 ports, a 16550A */

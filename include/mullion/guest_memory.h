@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUEST_REGION_MAX 2 /* below and above the hole under 4 GiB */
+#define GUEST_REGION_MAX 3 /* below and above the hole, firmware at its end */
 
 /* A run of guest RAM; each of its 2 MiB pages may be any host frame. */
 struct guest_region {

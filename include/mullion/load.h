@@ -39,6 +39,7 @@ void image_read(const struct load_image *image, uint64_t at, void *to,
 
 /* How vCPU 0 begins: 64-bit mode, flat segments, CR0.PG on, CR3 = @cr3. */
 struct guest_start {
+	bool at_reset; /* firmware: the processor as at power-on, and no more */
 	uint64_t rip, rsp, rdi, rsi, cr3;
 	uint64_t gdt_base; /* guest-physical, entries below */
 	uint32_t gdt_limit;
@@ -55,6 +56,13 @@ struct load_request {
 		memory_high; /* bytes of RAM below and above 4 GiB */
 	uint64_t tsc_khz;
 };
+
+/*
+ * firmware_room - bytes below 4 GiB that @image takes, whole frames
+ *
+ * 0: it is no firmware, or none that can be loaded.
+ */
+uint64_t firmware_room(const struct load_image *image);
 
 #define LOAD_STATE_SIZE 512
 

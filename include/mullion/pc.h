@@ -8,6 +8,7 @@
 #define MULLION_PC_H
 
 #include <mullion/error.h>
+#include <mullion/fw_cfg.h>
 #include <mullion/guest_pci.h>
 #include <mullion/pic.h>
 #include <mullion/pit.h>
@@ -39,6 +40,7 @@ struct pc {
 	struct rtc rtc;
 	struct i8042 i8042;
 	struct pc_power power;
+	struct fw_cfg fw_cfg;
 	uint8_t port_61, port_92;
 	struct pci_function isa_bridge;
 };

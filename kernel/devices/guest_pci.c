@@ -176,14 +176,20 @@ void guest_pci_reset(struct vm *vm)
 	vm->pci.may_go = 0;
 }
 
-static bool is_ecam(gpa_t at)
+static bool is_ecam(const struct vm *vm, gpa_t at)
 {
-	return at.value - MULL_GUEST_ECAM < MULL_GUEST_ECAM_SIZE;
+	return at.value - MULL_GUEST_ECAM < MULL_GUEST_ECAM_SIZE ||
+	       (vm->pci.ecam &&
+		at.value - vm->pci.ecam < MULL_GUEST_PC_ECAM_SIZE);
 }
 
-bool guest_pci_is_at(gpa_t at)
+bool guest_pci_is_at(const struct vm *vm, gpa_t at)
 {
-	return is_ecam(at) ||
+	if (vm->pci.bars_anywhere &&
+	    at.value - MULL_GUEST_MMIO_START <
+		    MULL_GUEST_IO_APIC - MULL_GUEST_MMIO_START)
+		return true;
+	return is_ecam(vm, at) ||
 	       at.value - MULL_GUEST_PCI_MEMORY < MULL_GUEST_PCI_MEMORY_SIZE;
 }
 
@@ -191,9 +197,15 @@ bool guest_pci_is_at(gpa_t at)
  * function 0 are not there. */
 static struct pci_function *of_config(const struct vm *vm, gpa_t at)
 {
-	uint64_t number = (at.value - MULL_GUEST_ECAM) >> 12;
+	uint64_t number = at.value - MULL_GUEST_ECAM;
 
-	return number % 8 ? NULL : vm->pci.functions[number / 8];
+	if (number >= MULL_GUEST_ECAM_SIZE)
+		number = at.value - vm->pci.ecam;
+	number >>= 12;
+	/* Other buses are empty, too. */
+	return number % 8 || number / 8 >= PCI_SLOTS ?
+		       NULL :
+		       vm->pci.functions[number / 8];
 }
 
 /* The first that decodes it: where the guest has put one BAR over another,
@@ -218,13 +230,13 @@ static struct pci_function *of_memory(const struct vm *vm, gpa_t at,
 static uint32_t read_word(struct vm *vm, gpa_t at, uint32_t size)
 {
 	uint32_t offset = at.value & 0xfff;
-	struct pci_function *function = is_ecam(at) ?
+	struct pci_function *function = is_ecam(vm, at) ?
 						of_config(vm, at) :
 						of_memory(vm, at, &offset);
 
 	if (!function)
 		return ~0u;
-	return is_ecam(at) ?
+	return is_ecam(vm, at) ?
 		       read_config(vm, function, offset, size) :
 		       function->operations->read(vm, function, offset, size);
 }
@@ -232,13 +244,13 @@ static uint32_t read_word(struct vm *vm, gpa_t at, uint32_t size)
 static void write_word(struct vm *vm, gpa_t at, uint32_t size, uint32_t value)
 {
 	uint32_t offset = at.value & 0xfff;
-	struct pci_function *function = is_ecam(at) ?
+	struct pci_function *function = is_ecam(vm, at) ?
 						of_config(vm, at) :
 						of_memory(vm, at, &offset);
 
 	if (!function)
 		return;
-	if (is_ecam(at))
+	if (is_ecam(vm, at))
 		write_config(vm, function, offset, size, value);
 	else
 		function->operations->write(vm, function, offset, size, value);

@@ -31,6 +31,7 @@
 #define SYSTEM_A_RESET BIT(0)
 
 #define RESET_CONTROL_CPU BIT(2)
+#define PORT_FW_CFG 0x510
 
 /* ---- lines --------------------------------------------------------------- */
 
@@ -239,6 +240,19 @@ static void write_reset(struct vm *vm, uint16_t port, uint8_t value)
 		       "the guest asked for a reset by port 0xcf9");
 }
 
+static uint8_t read_fw_cfg(struct vm *vm, uint16_t port)
+{
+	(void)port;
+	return fw_cfg_next(vm);
+}
+
+static void write_nothing(struct vm *vm, uint16_t port, uint8_t value)
+{
+	(void)vm;
+	(void)port;
+	(void)value;
+}
+
 static const struct pc_port {
 	uint16_t first, last;
 	uint8_t (*read)(struct vm *vm, uint16_t port);
@@ -253,6 +267,7 @@ static const struct pc_port {
 	{ PORT_SYSTEM_A, PORT_SYSTEM_A, read_system_a, write_system_a },
 	{ 0xa0, 0xa1, read_pic, write_pic },
 	{ 0x4d0, 0x4d1, read_pic, write_pic },
+	{ PORT_FW_CFG + 1, PORT_FW_CFG + 1, read_fw_cfg, write_nothing },
 	{ MULL_GUEST_PC_POWER, MULL_GUEST_PC_POWER_LAST, read_power,
 	  write_power },
 	{ MULL_GUEST_PC_RESET, MULL_GUEST_PC_RESET, read_reset, write_reset },
@@ -283,6 +298,10 @@ uint32_t pc_port_read(struct vm *vm, uint16_t port, uint32_t size)
 
 void pc_port_write(struct vm *vm, uint16_t port, uint32_t size, uint32_t value)
 {
+	if (port == PORT_FW_CFG && size == 2) { /* the only wide one */
+		fw_cfg_select(vm, (uint16_t)value);
+		return;
+	}
 	for (uint32_t i = 0; i < size; i++) {
 		uint16_t at = (uint16_t)(port + i);
 		const struct pc_port *found = find(at);
@@ -297,7 +316,10 @@ void pc_port_write(struct vm *vm, uint16_t port, uint32_t size, uint32_t value)
 enum error pc_make(struct vm *vm)
 {
 	vm->pc = page_alloc(PC_PAGES);
-	return vm->pc ? ERR_NONE : ERR_NO_MEMORY;
+	if (!vm->pc)
+		return ERR_NO_MEMORY;
+	pc_chipset_add(vm);
+	return ERR_NONE;
 }
 
 void pc_free(struct vm *vm)
@@ -313,9 +335,10 @@ void pc_reset(struct vm *vm)
 
 	pic_reset(&pc->pic);
 	pit_reset(&pc->pit);
-	rtc_reset(&pc->rtc, vm->memory_low, vm->memory_high, vm->vcpu_count,
-		  guest_clock_wall(now));
+	rtc_reset(&pc->rtc, vm->memory_low - MULL_GUEST_ACPI_SIZE,
+		  vm->memory_high, vm->vcpu_count, guest_clock_wall(now));
 	pc->i8042 = (struct i8042){ 0 };
+	pc->fw_cfg = (struct fw_cfg){ 0 };
 	pc_power_reset(vm);
 	pc->port_61 = pc->port_92 = 0;
 	settle(vm, now);

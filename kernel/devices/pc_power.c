@@ -20,7 +20,8 @@
 #define EVENT_TIMER BIT(0)
 #define EVENT_GLOBAL BIT(5)
 #define EVENT_BUTTON BIT(8)
-#define EVENTS (EVENT_TIMER | EVENT_GLOBAL | EVENT_BUTTON)
+#define EVENT_CLOCK BIT(10) /* its alarm wakes nobody: there is no sleep */
+#define EVENTS (EVENT_TIMER | EVENT_GLOBAL | EVENT_BUTTON | EVENT_CLOCK)
 
 /* "PM1 Control Registers Fixed Hardware Feature Control Bits" */
 #define CONTROL_ACPI BIT(0)

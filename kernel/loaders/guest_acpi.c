@@ -112,7 +112,7 @@ struct __attribute__((packed)) facs {
 };
 
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI");
-_Static_assert(sizeof(struct rsdp) == 36, "ACPI");
+_Static_assert(sizeof(struct rsdp) == MULL_GUEST_RSDP_SIZE, "ACPI");
 _Static_assert(sizeof(struct mcfg) == 60, "PCI");
 _Static_assert(offsetof(struct madt, io_apic) == 44, "ACPI");
 _Static_assert(sizeof(struct madt_local_apic) == 8, "ACPI");
@@ -128,7 +128,8 @@ _Static_assert(sizeof(struct madt_local_nmi) == 6, "ACPI");
 #define FADT_X_DSDT 140
 
 #define UP(value) (((value) + 63) & ~63ul)
-#define RSDP_AT ((uint64_t)MULL_GUEST_ACPI_AREA)
+/* From the RSDP on. */
+#define RSDP_AT 0ul
 #define XSDT_AT (RSDP_AT + UP(sizeof(struct rsdp)))
 #define FADT_AT (XSDT_AT + UP(sizeof(struct xsdt)))
 #define DSDT_AT (FADT_AT + UP(sizeof guest_fadt))
@@ -142,8 +143,17 @@ _Static_assert(sizeof(struct madt_local_nmi) == 6, "ACPI");
 /* Where a PC's firmware begins: SDM 325462, "First Instruction Executed". */
 #define RESET_VECTOR (MIB(1) - 16)
 
-_Static_assert(MADT_AT + sizeof(struct madt) <= RESET_VECTOR,
-	       "the tables end before the last bytes of 1 MiB");
+_Static_assert(MADT_AT + sizeof(struct madt) <= MULL_GUEST_ACPI_SIZE &&
+		       MULL_GUEST_ACPI_AREA + MULL_GUEST_ACPI_SIZE <=
+			       RESET_VECTOR,
+	       "the tables' area");
+
+/* Where they go. */
+struct area {
+	const struct guest_memory *memory;
+	uint64_t at;
+	bool pc;
+};
 
 static uint8_t checksum(const void *table, size_t length)
 {
@@ -156,14 +166,14 @@ static uint8_t checksum(const void *table, size_t length)
 }
 
 /* Gives @table its checksum and puts it where the guest finds it. */
-static enum error write_table(const struct guest_memory *memory, uint64_t at,
-			      void *table, uint32_t length)
+static enum error write_table(const struct area *area, uint64_t at, void *table,
+			      uint32_t length)
 {
 	struct acpi_header *header = table;
 
 	header->checksum = 0;
 	header->checksum = checksum(table, length);
-	return guest_write(memory, gpa(at), table, length);
+	return guest_write(area->memory, gpa(area->at + at), table, length);
 }
 
 static struct acpi_header make_header(const char *signature, uint8_t revision,
@@ -183,55 +193,59 @@ static struct acpi_header make_header(const char *signature, uint8_t revision,
 	return header;
 }
 
-static enum error write_rsdp(const struct guest_memory *memory)
+static enum error write_rsdp(const struct area *area)
 {
 	struct rsdp rsdp = { .revision = 2,
 			     .length = sizeof rsdp,
-			     .xsdt = XSDT_AT };
+			     .xsdt = area->at + XSDT_AT };
 
 	memcpy(rsdp.signature, "RSD PTR ", sizeof rsdp.signature);
 	memcpy(rsdp.oem_id, "MULLIO", sizeof rsdp.oem_id);
 	rsdp.checksum = checksum(&rsdp, offsetof(struct rsdp, length));
 	rsdp.extended_checksum = checksum(&rsdp, sizeof rsdp);
-	return guest_write(memory, gpa(RSDP_AT), &rsdp, sizeof rsdp);
+	return guest_write(area->memory, gpa(area->at + RSDP_AT), &rsdp,
+			   sizeof rsdp);
 }
 
-static enum error write_xsdt(const struct guest_memory *memory)
+static enum error write_xsdt(const struct area *area)
 {
-	struct xsdt xsdt = { .tables = { FADT_AT, MADT_AT, MCFG_AT } };
+	struct xsdt xsdt = { .tables = { area->at + FADT_AT, area->at + MADT_AT,
+					 area->at + MCFG_AT } };
 
 	xsdt.header = make_header("XSDT", 1, sizeof xsdt);
-	return write_table(memory, XSDT_AT, &xsdt, sizeof xsdt);
+	return write_table(area, XSDT_AT, &xsdt, sizeof xsdt);
 }
 
-static enum error write_facs(const struct guest_memory *memory)
+static enum error write_facs(const struct area *area)
 {
 	struct facs facs = { .length = sizeof facs, .version = 2 };
 
 	memcpy(facs.signature, "FACS", sizeof facs.signature);
-	return guest_write(memory, gpa(FACS_AT), &facs, sizeof facs);
+	return guest_write(area->memory, gpa(area->at + FACS_AT), &facs,
+			   sizeof facs);
 }
 
-static enum error write_fadt(const struct guest_memory *memory, bool pc)
+static enum error write_fadt(const struct area *area)
 {
-	const uint32_t dsdt = DSDT_AT, facs = FACS_AT;
-	const uint64_t x_dsdt = DSDT_AT;
+	const uint64_t x_dsdt = area->at + DSDT_AT;
+	const uint32_t dsdt = (uint32_t)x_dsdt;
+	const uint32_t facs = (uint32_t)(area->at + FACS_AT);
 	uint8_t fadt[sizeof guest_fadt];
 
-	memcpy(fadt, pc ? guest_fadt_pc : guest_fadt, sizeof fadt);
-	if (pc)
+	memcpy(fadt, area->pc ? guest_fadt_pc : guest_fadt, sizeof fadt);
+	if (area->pc)
 		memcpy(fadt + FADT_FACS, &facs, sizeof facs);
 	memcpy(fadt + FADT_DSDT, &dsdt, sizeof dsdt);
 	memcpy(fadt + FADT_X_DSDT, &x_dsdt, sizeof x_dsdt);
-	return write_table(memory, FADT_AT, fadt, sizeof fadt);
+	return write_table(area, FADT_AT, fadt, sizeof fadt);
 }
 
-static enum error write_mcfg(const struct guest_memory *memory)
+static enum error write_mcfg(const struct area *area)
 {
 	struct mcfg mcfg = { .base = MULL_GUEST_ECAM };
 
 	mcfg.header = make_header("MCFG", 1, sizeof mcfg);
-	return write_table(memory, MCFG_AT, &mcfg, sizeof mcfg);
+	return write_table(area, MCFG_AT, &mcfg, sizeof mcfg);
 }
 
 static void append(struct madt *madt, const void *entry, uint32_t size)
@@ -242,13 +256,12 @@ static void append(struct madt *madt, const void *entry, uint32_t size)
 
 /* Local APICs have ids 0..n-1 and the I/O APIC the next one, so that no two
  * share an id, as old kernels demand.  Without a PIC nothing is overridden. */
-static enum error write_madt(const struct guest_memory *memory,
-			     uint32_t vcpu_count, bool pc)
+static enum error write_madt(const struct area *area, uint32_t vcpu_count)
 {
 	struct madt madt = {
 		.header = make_header("APIC", 5, offsetof(struct madt, more)),
 		.local_apic = MULL_GUEST_LOCAL_APIC,
-		.flags = pc ? MADT_HAS_8259 : 0,
+		.flags = area->pc ? MADT_HAS_8259 : 0,
 		.io_apic = { .type = 1,
 			     .length = sizeof madt.io_apic,
 			     .id = (uint8_t)vcpu_count,
@@ -269,54 +282,59 @@ static enum error write_madt(const struct guest_memory *memory,
 
 		append(&madt, &local_apic, sizeof local_apic);
 	}
-	if (pc)
+	if (area->pc)
 		append(&madt, overrides, sizeof overrides);
-	return write_table(memory, MADT_AT, &madt, madt.header.length);
+	return write_table(area, MADT_AT, &madt, madt.header.length);
 }
 
 /*
  * Linux with reduced hardware believes in EFI's reset, and without EFI it goes
  * back to real mode and jumps to the firmware, not to the reset register.
  */
-static enum error write_reset_vector(const struct guest_memory *memory)
+static enum error write_reset_vector(const struct area *area)
 {
+	uint16_t port = area->pc ? MULL_GUEST_PC_RESET : MULL_GUEST_RESET_PORT;
 	/* mov $1, %al; mov $0x602, %dx; out %al, %dx; halt: hlt; jmp halt */
-	static const uint8_t code[] = { 0xb0,
-					MULL_GUEST_RESET_VALUE,
-					0xba,
-					(uint8_t)MULL_GUEST_RESET_PORT,
-					MULL_GUEST_RESET_PORT >> 8,
-					0xee,
-					0xf4,
-					0xeb,
-					0xfd };
+	const uint8_t code[] = { 0xb0,
+				 area->pc ? MULL_GUEST_PC_RESET_VALUE :
+					    MULL_GUEST_RESET_VALUE,
+				 0xba,
+				 (uint8_t)port,
+				 (uint8_t)(port >> 8),
+				 0xee,
+				 0xf4,
+				 0xeb,
+				 0xfd };
 
-	return guest_write(memory, gpa(RESET_VECTOR), code, sizeof code);
+	if (area->at != MULL_GUEST_ACPI_AREA)
+		return ERR_NONE;
+	return guest_write(area->memory, gpa(RESET_VECTOR), code, sizeof code);
 }
 
-enum error guest_acpi_write(const struct guest_memory *memory,
+enum error guest_acpi_write(const struct guest_memory *memory, uint64_t at,
 			    uint32_t vcpu_count, bool pc)
 {
+	const struct area area = { memory, at, pc };
 	enum error error = ERR_NONE;
 
 	if (vcpu_count == 0 || vcpu_count > MULL_VCPU_MAX)
 		return ERR_BAD_REQUEST;
-	error = guest_write(memory, gpa(DSDT_AT),
+	error = guest_write(memory, gpa(at + DSDT_AT),
 			    pc ? guest_dsdt_pc : guest_dsdt,
 			    pc ? sizeof guest_dsdt_pc : sizeof guest_dsdt);
 	if (!error && pc)
-		error = write_facs(memory);
+		error = write_facs(&area);
 	if (!error)
-		error = write_fadt(memory, pc);
+		error = write_fadt(&area);
 	if (!error)
-		error = write_madt(memory, vcpu_count, pc);
+		error = write_madt(&area, vcpu_count);
 	if (!error)
-		error = write_mcfg(memory);
+		error = write_mcfg(&area);
 	if (!error)
-		error = write_xsdt(memory);
+		error = write_xsdt(&area);
 	if (!error)
-		error = write_rsdp(memory);
+		error = write_rsdp(&area);
 	if (!error)
-		error = write_reset_vector(memory);
+		error = write_reset_vector(&area);
 	return error;
 }

@@ -3,6 +3,7 @@
 
 #include <mullion/arch.h>
 #include <mullion/bits.h>
+#include <mullion/guest.h>
 #include <mullion/images.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
@@ -157,6 +158,8 @@ static enum error check_step(struct load *load)
 		return bzimage_check(load);
 	case MULL_IMAGE_ELF64:
 		return elf64_check(load);
+	case MULL_IMAGE_FIRMWARE:
+		return firmware_check(load);
 	}
 	return load_fail(load, ERR_BAD_IMAGE,
 			 "kernel: an image of kind %u cannot be started", kind);
@@ -211,26 +214,38 @@ static enum error copy_step(struct load *load)
 static enum error long_mode_step(struct load *load)
 {
 	const struct guest_memory *memory = load->request.memory;
-	enum error error = guest_zero(memory, gpa(0), LOW_END);
+	enum error error;
 
 	next_phase(load_work(load));
+	if (load->start.at_reset)
+		return ERR_NONE;
+	error = guest_zero(memory, gpa(0), LOW_END);
 	return error ? error : long_mode_write(memory, &load->start);
 }
 
+/* Firmware has its own use for the usual place. */
 static enum error acpi_step(struct load *load)
 {
+	const struct load_request *request = &load->request;
+	uint64_t at = MULL_GUEST_ACPI_AREA;
+
 	next_phase(load_work(load));
-	return guest_acpi_write(load->request.memory,
-				load->request.vm->vcpu_count,
-				load->request.vm->flags & MULL_VM_PLATFORM_PC);
+	if (load->start.at_reset)
+		at = request->memory_low - MULL_GUEST_ACPI_SIZE;
+	return guest_acpi_write(request->memory, at, request->vm->vcpu_count,
+				request->vm->flags & MULL_VM_PLATFORM_PC);
 }
 
 static enum error kernel_tables_step(struct load *load)
 {
 	next_phase(load_work(load));
-	if (load->request.kernel.record->kind == MULL_IMAGE_BZIMAGE)
+	switch (load->request.kernel.record->kind) {
+	case MULL_IMAGE_BZIMAGE:
 		return bzimage_write_tables(load);
-	return elf64_write_tables(load);
+	case MULL_IMAGE_ELF64:
+		return elf64_write_tables(load);
+	}
+	return ERR_NONE;
 }
 
 /* ---- the whole ---------------------------------------------------------- */

@@ -76,6 +76,7 @@ size_t command_line_length(const struct mull_vm *vm);
 /* Check the kernel; list its pieces and set load->start.rip. */
 enum error bzimage_check(struct load *load);
 enum error elf64_check(struct load *load);
+enum error firmware_check(struct load *load);
 /* What the kernel reads when it starts; sets the registers for it. */
 enum error bzimage_write_tables(struct load *load);
 enum error elf64_write_tables(struct load *load);
@@ -84,10 +85,13 @@ enum error elf64_write_tables(struct load *load);
 enum error long_mode_write(const struct guest_memory *memory,
 			   struct guest_start *start);
 
-/* RSDP at MULL_GUEST_ACPI_AREA, and the tables that it leads to, those of a
- * legacy PC with @pc; and code that resets the VM where a PC's firmware
- * begins. */
-enum error guest_acpi_write(const struct guest_memory *memory,
+/*
+ * guest_acpi_write - RSDP at @at, and the tables that it leads to behind it
+ * @at: MULL_GUEST_ACPI_AREA, with code that resets the VM where a PC's firmware
+ *	begins; or where a VM with firmware has them, a multiple of 64; below MULL_GUEST_ACPI_SIZE bytes are written
+ * @pc: they are those of a legacy PC
+ */
+enum error guest_acpi_write(const struct guest_memory *memory, uint64_t at,
 			    uint32_t vcpu_count, bool pc);
 
 #endif

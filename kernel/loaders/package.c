@@ -198,11 +198,11 @@ static bool image_kind_is_known(uint32_t kind)
 	case MULL_IMAGE_ELF64:
 	case MULL_IMAGE_INITRD:
 	case MULL_IMAGE_DISK:
+	case MULL_IMAGE_FIRMWARE:
 		return true;
 	case MULL_IMAGE_PVH:
 	case MULL_IMAGE_MULTIBOOT:
 	case MULL_IMAGE_MULTIBOOT2:
-	case MULL_IMAGE_FIRMWARE:
 		break;
 	}
 	return false;

@@ -198,7 +198,12 @@ static void check_images(struct check *check, int vm)
 	else if (!kernel)
 		check_complain(check, vm, MULL_FIELD_KERNEL,
 			       "the kernel's image is damaged");
-	else if (kernel != MULL_IMAGE_BZIMAGE && kernel != MULL_IMAGE_ELF64)
+	else if (kernel == MULL_IMAGE_FIRMWARE &&
+		 !(it->flags & MULL_VM_PLATFORM_PC))
+		check_complain(check, vm, MULL_FIELD_KERNEL,
+			       "firmware needs the platform pc");
+	else if (kernel != MULL_IMAGE_BZIMAGE && kernel != MULL_IMAGE_ELF64 &&
+		 kernel != MULL_IMAGE_FIRMWARE)
 		check_complain(
 			check, vm, MULL_FIELD_KERNEL,
 			"the kernel is neither a Linux bzImage nor an ELF64 "
@@ -214,7 +219,7 @@ static void check_images(struct check *check, int vm)
 			check_image_kind(check, it->initrd) ?
 				"the initrd is an image of another kind" :
 				"the initrd's image is damaged");
-	if (kernel == MULL_IMAGE_ELF64)
+	if (kernel == MULL_IMAGE_ELF64 || kernel == MULL_IMAGE_FIRMWARE)
 		check_complain(check, vm, MULL_FIELD_INITRD,
 			       "an initrd is of use to a Linux kernel only");
 }

@@ -49,8 +49,8 @@ void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 	vcpu_kick(vcpu);
 }
 
-/* vCPU 0 starts where the loader says, the others wait for SIPI. */
-static void begin(struct vcpu *vcpu)
+/* 64-bit code, as the loader has prepared it. */
+static void begin_in_long_mode(struct vcpu *vcpu)
 {
 	const struct guest_start *start = &vcpu->vm->load.start;
 	struct guest_segment code = { .limit = ~0u,
@@ -61,18 +61,6 @@ static void begin(struct vcpu *vcpu)
 				      .attributes = 0xc93 };
 	struct guest_system system;
 
-	virt->vcpu_reset(vcpu);
-	local_apic_reset(vcpu);
-	if (vcpu->vm->pc && vcpu->index == 0)
-		local_apic_wire_pic(&vcpu->apic);
-	cpuid_forget(vcpu);
-	memset(&vcpu->clock, 0, sizeof vcpu->clock);
-	vcpu->has_event = false;
-	vcpu->wants_window = vcpu->held = vcpu->stepping = false;
-	vcpu->misc_enable = 1; /* fast strings */
-	vcpu->state = VCPU_WAITING;
-	if (vcpu->index != 0)
-		return;
 	virt->read_system(vcpu, &system);
 	system.cr0 = 0x80050033; /* PG, AM, WP, NE, ET, MP, PE */
 	system.cr3 = start->cr3;
@@ -91,6 +79,25 @@ static void begin(struct vcpu *vcpu)
 	vcpu->gpr[RDI] = start->rdi;
 	vcpu->gpr[RSI] = start->rsi;
 	vcpu->gpr[RDX] = 0;
+}
+
+/* vCPU 0 starts where the loader says, the others wait for SIPI. */
+static void begin(struct vcpu *vcpu)
+{
+	virt->vcpu_reset(vcpu);
+	local_apic_reset(vcpu);
+	if (vcpu->vm->pc && vcpu->index == 0)
+		local_apic_wire_pic(&vcpu->apic);
+	cpuid_forget(vcpu);
+	memset(&vcpu->clock, 0, sizeof vcpu->clock);
+	vcpu->has_event = false;
+	vcpu->wants_window = vcpu->held = vcpu->stepping = false;
+	vcpu->misc_enable = 1; /* fast strings */
+	vcpu->state = VCPU_WAITING;
+	if (vcpu->index != 0)
+		return;
+	if (!vcpu->vm->load.start.at_reset)
+		begin_in_long_mode(vcpu);
 	vcpu->state = VCPU_RUNNABLE;
 }
 

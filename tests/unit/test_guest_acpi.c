@@ -27,7 +27,9 @@ static void every_vcpu_count_has_good_tables(void **state)
 	(void)state;
 	for (uint32_t count = 1; count <= MULL_VCPU_MAX; count++) {
 		guest.vm.vcpu_count = count;
-		assert_int_equal(guest_acpi_write(&guest.memory, count, false),
+		assert_int_equal(guest_acpi_write(&guest.memory,
+						  MULL_GUEST_ACPI_AREA, count,
+						  false),
 				 ERR_NONE);
 		assert_int_equal(load_guest_check_acpi(&guest), count);
 	}
@@ -38,7 +40,9 @@ static void dsdt_is_the_compiled_one(void **state)
 	uint8_t area[MIB(1) - MULL_GUEST_ACPI_AREA];
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&guest.memory, 1, false), ERR_NONE);
+	assert_int_equal(
+		guest_acpi_write(&guest.memory, MULL_GUEST_ACPI_AREA, 1, false),
+		ERR_NONE);
 	load_guest_read(&guest, MULL_GUEST_ACPI_AREA, area, sizeof area);
 	assert_non_null(
 		memmem(area, sizeof area, guest_dsdt, sizeof guest_dsdt));
@@ -49,7 +53,8 @@ static void nothing_is_written_elsewhere(void **state)
 	uint8_t before, after;
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&guest.memory, MULL_VCPU_MAX, false),
+	assert_int_equal(guest_acpi_write(&guest.memory, MULL_GUEST_ACPI_AREA,
+					  MULL_VCPU_MAX, false),
 			 ERR_NONE);
 	load_guest_read(&guest, MULL_GUEST_ACPI_AREA - 1, &before, 1);
 	load_guest_read(&guest, MIB(1), &after, 1);
@@ -71,12 +76,14 @@ static void the_firmware_entry_resets(void **state)
 static void absurd_vcpu_counts_are_refused(void **state)
 {
 	(void)state;
-	assert_int_equal(guest_acpi_write(&guest.memory, 0, false),
-			 ERR_BAD_REQUEST);
 	assert_int_equal(
-		guest_acpi_write(&guest.memory, MULL_VCPU_MAX + 1, false),
+		guest_acpi_write(&guest.memory, MULL_GUEST_ACPI_AREA, 0, false),
 		ERR_BAD_REQUEST);
-	assert_int_equal(guest_acpi_write(&guest.memory, ~0u, false),
+	assert_int_equal(guest_acpi_write(&guest.memory, MULL_GUEST_ACPI_AREA,
+					  MULL_VCPU_MAX + 1, false),
+			 ERR_BAD_REQUEST);
+	assert_int_equal(guest_acpi_write(&guest.memory, MULL_GUEST_ACPI_AREA,
+					  ~0u, false),
 			 ERR_BAD_REQUEST);
 }
 
@@ -85,7 +92,9 @@ static void missing_memory_is_an_error(void **state)
 	const struct guest_memory none = { 0 };
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&none, 1, false), ERR_BAD_ADDRESS);
+	assert_int_equal(
+		guest_acpi_write(&none, MULL_GUEST_ACPI_AREA, 1, false),
+		ERR_BAD_ADDRESS);
 }
 
 #define TEST(test) cmocka_unit_test_setup(test, make)

@@ -96,6 +96,14 @@ static char *probe_elf(struct manifest_image *image, int file,
 			    "not vmlinux)");
 }
 
+static char *probe_firmware(const struct manifest_image *image)
+{
+	if (image->size <= MULL_FIRMWARE_MAX && image->size % PAGE_SIZE == 0)
+		return NULL;
+	return texts_format("is no firmware: its size is not a multiple of "
+			    "4 KiB up to 16 MiB");
+}
+
 static char *probe_open(struct manifest_image *image, int file)
 {
 	uint8_t head[SETUP_END] = { 0 };
@@ -119,6 +127,8 @@ static char *probe_open(struct manifest_image *image, int file)
 			       NULL :
 			       texts_format("is not made of sectors of 512 "
 					    "bytes, so no disk");
+	if (image->kind == MULL_IMAGE_FIRMWARE)
+		return probe_firmware(image);
 	image->kind = 0;
 	got = pread(file, head, sizeof head, 0);
 	if (got < 0)

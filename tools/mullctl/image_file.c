@@ -18,6 +18,7 @@ static const char *const kinds[] = {
 	[MULL_IMAGE_ELF64] = "elf",
 	[MULL_IMAGE_INITRD] = "initrd",
 	[MULL_IMAGE_DISK] = "disk",
+	[MULL_IMAGE_FIRMWARE] = "firmware",
 };
 
 #define KINDS (sizeof kinds / sizeof *kinds)
@@ -72,7 +73,8 @@ static bool look(struct image_file *file, uint32_t kind)
 {
 	struct manifest_image image = {
 		.path = (char *)file->path,
-		.kind = kind == MULL_IMAGE_INITRD || kind == MULL_IMAGE_DISK ?
+		.kind = kind == MULL_IMAGE_INITRD || kind == MULL_IMAGE_DISK ||
+					kind == MULL_IMAGE_FIRMWARE ?
 				kind :
 				0,
 	};

@@ -51,6 +51,8 @@ static bool is_kernel_as_said(struct manifest *manifest, int vm,
 			      const struct manifest_image *image,
 			      const char *type)
 {
+	if (image->kind == MULL_IMAGE_FIRMWARE)
+		return true;
 	if (image->kind != MULL_IMAGE_BZIMAGE &&
 	    image->kind != MULL_IMAGE_ELF64) {
 		manifest_complain(manifest, vm, 0, MULL_FIELD_KERNEL,
@@ -113,6 +115,8 @@ static uint32_t add_file(struct manifest *manifest, int vm,
 	if (!kernel)
 		image.kind = field == MULL_FIELD_DISKS ? MULL_IMAGE_DISK :
 							 MULL_IMAGE_INITRD;
+	else if (type && !strcmp(type, "firmware"))
+		image.kind = MULL_IMAGE_FIRMWARE;
 	name_image(&image);
 	wrong = guest_file_probe(&image);
 	if (wrong) {

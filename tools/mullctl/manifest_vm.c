@@ -142,7 +142,13 @@ static void take_file(struct reader *reader, const struct word *word,
 {
 	struct manifest_files *files = &reader->files;
 
-	if (word->field == MULL_FIELD_KERNEL)
+	if (word->field == MULL_FIELD_KERNEL &&
+	    (files->kernel || files->kernel_there))
+		manifest_complain(reader->manifest, reader->vm,
+				  yaml_line(value), word->field,
+				  "has a kernel and firmware; one of them "
+				  "starts it");
+	else if (word->field == MULL_FIELD_KERNEL)
 		files->kernel = yaml_file(reader, word, value,
 					  &files->kernel_there);
 	else
@@ -153,11 +159,19 @@ static void take_file(struct reader *reader, const struct word *word,
 static void take_type(struct reader *reader, const struct word *word,
 		      yaml_node_t *value)
 {
-	static const char *const types[] = { "linux", "elf", NULL };
+	static const char *const types[] = { "linux", "elf", "firmware", NULL };
 	uint32_t index;
 
 	if (yaml_choice(reader, word, value, types, &index))
 		reader->files.type = types[index];
+}
+
+/* In the kernel's place, since no file says of itself that it is one. */
+static void take_firmware(struct reader *reader, const struct word *word,
+			  yaml_node_t *value)
+{
+	take_file(reader, word, value);
+	reader->files.type = "firmware";
 }
 
 static void take_command_line(struct reader *reader, const struct word *word,
@@ -231,6 +245,7 @@ static const struct word vm_words[] = {
 	{ "memory", MULL_FIELD_MEMORY, take_memory },
 	{ "cpus", MULL_FIELD_CPUS, take_cpus },
 	{ "kernel", MULL_FIELD_KERNEL, take_file },
+	{ "firmware", MULL_FIELD_KERNEL, take_firmware },
 	{ "type", MULL_FIELD_KERNEL, take_type },
 	{ "initrd", MULL_FIELD_INITRD, take_file },
 	{ "disks", MULL_FIELD_DISKS, take_disks },
