@@ -10,6 +10,7 @@
 #include <mullion/error.h>
 #include <mullion/fw_cfg.h>
 #include <mullion/guest_pci.h>
+#include <mullion/mtrr.h>
 #include <mullion/pic.h>
 #include <mullion/pit.h>
 #include <mullion/rtc.h>
@@ -19,12 +20,13 @@
 struct vm;
 struct vcpu;
 
-/* The 8042 without a keyboard. */
+/* The 8042, with a keyboard that nobody touches. */
 struct i8042 {
-	uint8_t command; /* whose data byte comes next; 0: none */
-	uint8_t mode;	 /* its "command byte" */
-	uint8_t answer;
-	bool has_answer;
+	uint8_t command;	  /* whose data byte comes next; 0: none */
+	uint8_t mode;		  /* its "command byte" */
+	uint8_t keyboard_command; /* of two bytes, the first has come; or 0 */
+	uint8_t answer_count;
+	uint8_t answers[8]; /* the oldest first */
 };
 
 /* ACPI 6.3, "PM1 Event Grouping", "PM1 Control Grouping" and "Power Management
@@ -41,6 +43,7 @@ struct pc {
 	struct i8042 i8042;
 	struct pc_power power;
 	struct fw_cfg fw_cfg;
+	struct pc_mtrrs mtrrs;
 	uint8_t port_61, port_92;
 	struct pci_function isa_bridge;
 };

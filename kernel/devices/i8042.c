@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keyboard controller of a PC that has no keyboard: it passes its tests,
- * finds nothing at its ports, and resets the machine.  IBM PS/2 Hardware
- * Interface Technical Reference, "Keyboard and Auxiliary Device Controller".
+ * The keyboard controller of a PC, with a keyboard that nobody touches: it is
+ * there since some firmware waits for ever when none answers.  There is no
+ * mouse.  IBM PS/2 Hardware Interface Technical Reference, "Keyboard and
+ * Auxiliary Device Controller", "Keyboards (101- and 102-Key)".
  */
 #include "pc_parts.h"
 
-#include <mullion/bits.h>
+#include <string.h>
 
 #define PORT_DATA 0x60
 #define PORT_COMMAND 0x64
+#define PIN_KEYBOARD 1
 
 #define STATUS_ANSWER BIT(0)
 #define STATUS_TESTED BIT(2)
 #define STATUS_COMMAND BIT(3)
 #define STATUS_UNLOCKED BIT(4)
 
+#define MODE_INTERRUPT BIT(0)
+
 enum command {
 	READ_MODE = 0x20,
 	WRITE_MODE = 0x60,
-	DISABLE_AUX = 0xa7,
 	TEST_AUX = 0xa9,
 	TEST_ITSELF = 0xaa,
 	TEST_KEYBOARD = 0xab,
@@ -33,15 +36,71 @@ enum command {
 };
 
 #define TEST_PASSED 0x55
-#define TEST_CLOCK_LOW 0x01 /* "clock line stuck low": nothing is there */
+#define PORT_IS_GOOD 0x00
+#define CLOCK_LOW 0x01 /* "clock line stuck low": nothing is there */
 #define OUTPUT_NO_RESET BIT(0)
 #define OUTPUT_A20 BIT(1)
 
+enum keyboard_command {
+	SET_LEDS = 0xed,
+	ECHO = 0xee,
+	SCAN_CODES = 0xf0,
+	IDENTIFY = 0xf2,
+	SET_RATE = 0xf3,
+	RESET = 0xff,
+};
+
+#define ACKNOWLEDGE 0xfa
+#define SELF_TEST_PASSED 0xaa
+#define SCAN_CODE_SET 2
+
+/* One that nobody has fetched makes room: it is lost, as on a real one. */
 static void answer(struct i8042 *i8042, uint8_t value)
 {
-	i8042->answer = value;
-	i8042->has_answer = true;
+	if (i8042->answer_count == sizeof i8042->answers)
+		i8042->answer_count--;
+	i8042->answers[i8042->answer_count++] = value;
 }
+
+static void settle(struct vm *vm)
+{
+	const struct i8042 *i8042 = &vm->pc->i8042;
+
+	io_apic_set_line(vm, PIN_KEYBOARD,
+			 i8042->answer_count && i8042->mode & MODE_INTERRUPT);
+}
+
+/* ---- the keyboard -------------------------------------------------------- */
+
+static void to_keyboard(struct i8042 *keyboard, uint8_t value)
+{
+	uint8_t before = keyboard->keyboard_command;
+
+	keyboard->keyboard_command = 0;
+	if (before) { /* the second byte of that one */
+		answer(keyboard, ACKNOWLEDGE);
+		if (before == SCAN_CODES && value == 0)
+			answer(keyboard, SCAN_CODE_SET);
+		return;
+	}
+	answer(keyboard, value == ECHO ? ECHO : ACKNOWLEDGE);
+	switch (value) {
+	case SET_LEDS:
+	case SCAN_CODES:
+	case SET_RATE:
+		keyboard->keyboard_command = value;
+		break;
+	case IDENTIFY:
+		answer(keyboard, 0xab);
+		answer(keyboard, 0x83);
+		break;
+	case RESET:
+		answer(keyboard, SELF_TEST_PASSED);
+		break;
+	}
+}
+
+/* ---- the controller ------------------------------------------------------ */
 
 static void set_output(struct vm *vm, uint8_t value)
 {
@@ -63,9 +122,11 @@ static void command(struct vm *vm, uint8_t value)
 	case TEST_ITSELF:
 		answer(i8042, TEST_PASSED);
 		break;
-	case TEST_AUX:
 	case TEST_KEYBOARD:
-		answer(i8042, TEST_CLOCK_LOW);
+		answer(i8042, PORT_IS_GOOD);
+		break;
+	case TEST_AUX:
+		answer(i8042, CLOCK_LOW);
 		break;
 	case READ_INPUT:
 		answer(i8042, 0);
@@ -89,8 +150,10 @@ static void command(struct vm *vm, uint8_t value)
 static void data(struct vm *vm, uint8_t value)
 {
 	struct i8042 *i8042 = &vm->pc->i8042;
+	uint8_t before = i8042->command;
 
-	switch (i8042->command) {
+	i8042->command = 0;
+	switch (before) {
 	case WRITE_MODE:
 		i8042->mode = value;
 		break;
@@ -101,19 +164,31 @@ static void data(struct vm *vm, uint8_t value)
 	case WRITE_AUX_ANSWER:
 		answer(i8042, value);
 		break;
+	case WRITE_AUX: /* heard by nobody */
+		break;
+	default:
+		to_keyboard(i8042, value);
+		break;
 	}
-	i8042->command = 0; /* what is for a keyboard is heard by nobody */
 }
 
 uint8_t i8042_read(struct vm *vm, uint16_t port)
 {
 	struct i8042 *i8042 = &vm->pc->i8042;
+	uint8_t value = i8042->answers[0];
 
 	if (port == PORT_COMMAND)
-		return (i8042->has_answer ? STATUS_ANSWER : 0) | STATUS_TESTED |
-		       STATUS_COMMAND | STATUS_UNLOCKED;
-	i8042->has_answer = false;
-	return i8042->answer;
+		return (i8042->answer_count ? STATUS_ANSWER : 0) |
+		       STATUS_TESTED | STATUS_COMMAND | STATUS_UNLOCKED;
+	if (i8042->answer_count) {
+		i8042->answer_count--;
+		memmove(i8042->answers, i8042->answers + 1,
+			i8042->answer_count);
+	}
+	/* Each byte is an edge of its own. */
+	io_apic_set_line(vm, PIN_KEYBOARD, false);
+	settle(vm);
+	return value;
 }
 
 void i8042_write(struct vm *vm, uint16_t port, uint8_t value)
@@ -122,4 +197,5 @@ void i8042_write(struct vm *vm, uint16_t port, uint8_t value)
 		command(vm, value);
 	else
 		data(vm, value);
+	settle(vm);
 }

@@ -340,6 +340,7 @@ void pc_reset(struct vm *vm)
 	pc->i8042 = (struct i8042){ 0 };
 	pc->fw_cfg = (struct fw_cfg){ 0 };
 	pc_power_reset(vm);
+	pc_mtrr_reset(vm);
 	pc->port_61 = pc->port_92 = 0;
 	settle(vm, now);
 }

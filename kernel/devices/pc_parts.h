@@ -22,6 +22,9 @@ void pc_power_write(struct vm *vm, uint16_t port, uint8_t value);
 bool pc_power_line(struct vm *vm, uint64_t now);
 uint64_t pc_power_next(struct vm *vm, uint64_t now);
 
+/* kernel/devices/pc_mtrr.c; the registers are in <mullion/mtrr.h>. */
+void pc_mtrr_reset(struct vm *vm);
+
 /* kernel/devices/pc_chipset.c: what firmware knows a PC by, on the PCI bus. */
 void pc_chipset_add(struct vm *vm);
 
