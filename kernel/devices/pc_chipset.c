@@ -12,6 +12,8 @@
 #define VENDOR_INTEL 0x8086
 #define VENDOR 0x00
 #define DEVICE 0x02
+#define COMMAND 0x04
+#define COMMAND_BRIDGE BITS(2, 0) /* ports, memory, bus master */
 
 #define BRIDGE_DEVICE 0x29c0
 #define BRIDGE_ECAM 0x60 /* PCIEXBAR */
@@ -67,6 +69,7 @@ void pc_chipset_add(struct vm *vm)
 	isa->operations = &isa_operations;
 	isa->slot = ISA_SLOT;
 	pci_function_init(isa, VENDOR_INTEL, ISA_DEVICE, ISA_CLASS);
+	pci_let_write(isa, COMMAND, 2, COMMAND_BRIDGE);
 	pci_config_put(isa, ISA_POWER, 4, MULL_GUEST_PC_POWER | POWER_IS_PORTS);
 	pci_config_put(isa, ISA_POWER_CONTROL, 1, POWER_ENABLE);
 	pci_let_write(isa, ISA_ROUTES, 4, ~0ull);
