@@ -58,11 +58,11 @@ struct load_request {
 };
 
 /*
- * firmware_room - bytes below 4 GiB that @image takes, whole frames
+ * image_firmware_room - bytes below 4 GiB that @image takes, whole frames
  *
  * 0: it is no firmware, or none that can be loaded.
  */
-uint64_t firmware_room(const struct load_image *image);
+uint64_t image_firmware_room(const struct load_image *image);
 
 #define LOAD_STATE_SIZE 512
 

@@ -36,7 +36,22 @@ struct pc_power {
 	uint64_t looked; /* ticks of the timer up to which status is known */
 };
 
+/* What the devices that every VM has ask of it.  Lock held. */
+struct pc_operations {
+	/* The I/O APIC's input @pin has changed: what comes there comes to the
+	 * interrupt controllers, too. */
+	void (*set_line)(struct vm *vm, uint32_t pin, bool high);
+	/* Ports that the other devices do not answer, and those where theirs
+	 * differ; where nothing is, ones. */
+	uint32_t (*port_read)(struct vm *vm, uint16_t port, uint32_t size);
+	void (*port_write)(struct vm *vm, uint16_t port, uint32_t size,
+			   uint32_t value);
+	/* The operator's. */
+	void (*press_button)(struct vm *vm);
+};
+
 struct pc {
+	const struct pc_operations *operations;
 	struct pic pic;
 	struct pit pit;
 	struct rtc rtc;
@@ -51,18 +66,8 @@ struct pc {
 /* For a VM that is being made; its description asks for it. */
 enum error pc_make(struct vm *vm);
 void pc_free(struct vm *vm);
-/* Power-on state.  Lock held, as for all below if nothing else is said. */
+/* Power-on state.  Lock held. */
 void pc_reset(struct vm *vm);
-
-/* Ports that the other devices do not answer, and those where theirs differ;
- * where nothing is, ones. */
-uint32_t pc_port_read(struct vm *vm, uint16_t port, uint32_t size);
-void pc_port_write(struct vm *vm, uint16_t port, uint32_t size, uint32_t value);
-
-/* The I/O APIC's input @pin has changed: what comes there comes to the
- * interrupt controllers, too. */
-void pc_set_line(struct vm *vm, uint32_t pin, bool high);
-void pc_press_button(struct vm *vm);
 
 /* What is due by vm->deadline; home CPU, no lock. */
 void pc_work(struct vm *vm);
@@ -70,7 +75,5 @@ void pc_work(struct vm *vm);
 /* The vector that the interrupt controllers have for @vcpu, or PIC_NONE.
  * Own CPU, no lock. */
 int pc_take_interrupt(struct vcpu *vcpu);
-/* Whether they reach @vcpu now.  Own CPU, no lock. */
-bool pc_reaches(struct vcpu *vcpu);
 
 #endif

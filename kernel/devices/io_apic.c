@@ -90,7 +90,7 @@ void io_apic_set_line(struct vm *vm, uint32_t pin, bool high)
 	else if (rose && !(io_apic->entries[pin] & ENTRY_MASKED))
 		fire(vm, pin);
 	if (vm->pc)
-		pc_set_line(vm, pin, high);
+		vm->pc->operations->set_line(vm, pin, high);
 }
 
 bool io_apic_passes_pic(struct vm *vm, const struct vcpu *vcpu)

@@ -47,7 +47,7 @@ static void show_output(struct vm *vm)
 		vcpu_request(vcpu, VCPU_PIC);
 }
 
-void pc_set_line(struct vm *vm, uint32_t pin, bool high)
+static void set_line(struct vm *vm, uint32_t pin, bool high)
 {
 	uint32_t line = pin == PIN_TIMER ? LINE_TIMER : pin;
 
@@ -101,20 +101,13 @@ void pc_work(struct vm *vm)
 	lock_give(&vm->device_lock);
 }
 
-void pc_press_button(struct vm *vm)
+static void press_button(struct vm *vm)
 {
 	pc_power_press(vm);
 	settle(vm, arch_time());
 }
 
 /* ---- to the processor ---------------------------------------------------- */
-
-bool pc_reaches(struct vcpu *vcpu)
-{
-	return atomic_load(&vcpu->requests) & VCPU_PIC &&
-	       (local_apic_passes_pic(&vcpu->apic) ||
-		io_apic_passes_pic(vcpu->vm, vcpu));
-}
 
 int pc_take_interrupt(struct vcpu *vcpu)
 {
@@ -282,7 +275,7 @@ static const struct pc_port *find(uint16_t port)
 }
 
 /* Registers have one byte each: wider accesses are several, as on the bus. */
-uint32_t pc_port_read(struct vm *vm, uint16_t port, uint32_t size)
+static uint32_t port_read(struct vm *vm, uint16_t port, uint32_t size)
 {
 	uint32_t value = 0;
 
@@ -296,7 +289,8 @@ uint32_t pc_port_read(struct vm *vm, uint16_t port, uint32_t size)
 	return value;
 }
 
-void pc_port_write(struct vm *vm, uint16_t port, uint32_t size, uint32_t value)
+static void port_write(struct vm *vm, uint16_t port, uint32_t size,
+		       uint32_t value)
 {
 	if (port == PORT_FW_CFG && size == 2) { /* the only wide one */
 		fw_cfg_select(vm, (uint16_t)value);
@@ -311,6 +305,13 @@ void pc_port_write(struct vm *vm, uint16_t port, uint32_t size, uint32_t value)
 	}
 }
 
+static const struct pc_operations operations = {
+	.set_line = set_line,
+	.port_read = port_read,
+	.port_write = port_write,
+	.press_button = press_button,
+};
+
 /* ---- life ---------------------------------------------------------------- */
 
 enum error pc_make(struct vm *vm)
@@ -318,6 +319,7 @@ enum error pc_make(struct vm *vm)
 	vm->pc = page_alloc(PC_PAGES);
 	if (!vm->pc)
 		return ERR_NO_MEMORY;
+	vm->pc->operations = &operations;
 	pc_chipset_add(vm);
 	return ERR_NONE;
 }

@@ -43,7 +43,7 @@ static uint8_t take_events(struct vm *vm)
 uint8_t platform_read(struct vm *vm, uint16_t port)
 {
 	if (vm->pc)
-		return (uint8_t)pc_port_read(vm, port, 1);
+		return (uint8_t)vm->pc->operations->port_read(vm, port, 1);
 	switch (port) {
 	case MULL_GUEST_SLEEP_CONTROL:
 		return vm->platform.sleep_control;
@@ -65,7 +65,7 @@ uint8_t platform_read(struct vm *vm, uint16_t port)
 void platform_write(struct vm *vm, uint16_t port, uint8_t value)
 {
 	if (vm->pc) {
-		pc_port_write(vm, port, 1, value);
+		vm->pc->operations->port_write(vm, port, 1, value);
 		return;
 	}
 	switch (port) {
@@ -103,7 +103,7 @@ void platform_tell(struct vm *vm, uint8_t event)
 {
 	if (vm->pc) {
 		if (event & MULL_GUEST_EVENT_BUTTON)
-			pc_press_button(vm);
+			vm->pc->operations->press_button(vm);
 		return;
 	}
 	vm->platform.events |= event;

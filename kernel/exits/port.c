@@ -40,7 +40,7 @@ static uint32_t read_other(struct vm *vm, uint16_t port, uint8_t size)
 	if (!vm->pc)
 		return ~0u;
 	lock_take(&vm->device_lock);
-	value = pc_port_read(vm, port, size);
+	value = vm->pc->operations->port_read(vm, port, size);
 	lock_give(&vm->device_lock);
 	return value;
 }
@@ -51,7 +51,7 @@ static void write_other(struct vm *vm, uint16_t port, uint8_t size,
 	if (!vm->pc)
 		return;
 	lock_take(&vm->device_lock);
-	pc_port_write(vm, port, size, value);
+	vm->pc->operations->port_write(vm, port, size, value);
 	lock_give(&vm->device_lock);
 }
 

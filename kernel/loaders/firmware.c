@@ -11,14 +11,6 @@
 
 #define SHADOW_MAX KIB(128)
 
-uint64_t firmware_room(const struct load_image *image)
-{
-	if (!image->record || image->record->kind != MULL_IMAGE_FIRMWARE ||
-	    image->record->size > MULL_FIRMWARE_MAX)
-		return 0;
-	return round_up(image->record->size, FRAME_SIZE);
-}
-
 enum error firmware_check(struct load *load)
 {
 	const struct load_image *image = &load->request.kernel;

@@ -248,13 +248,21 @@ void vcpu_halted(struct vcpu *vcpu)
 		       vcpu->index, vcpu->rip);
 }
 
+/* Whether a legacy PC's 8259A have something, and the way is open to here. */
+static bool pic_reaches(struct vcpu *vcpu)
+{
+	return atomic_load(&vcpu->requests) & VCPU_PIC &&
+	       (local_apic_passes_pic(&vcpu->apic) ||
+		io_apic_passes_pic(vcpu->vm, vcpu));
+}
+
 bool vcpu_wakes(struct vcpu *vcpu)
 {
 	if (vcpu->has_event || virt->event_pending(vcpu) ||
 	    atomic_load(&vcpu->requests) & VCPU_NMI)
 		return true;
 	return vcpu->rflags & RFLAGS_IF &&
-	       (local_apic_pending(&vcpu->apic) >= 0 || pc_reaches(vcpu));
+	       (local_apic_pending(&vcpu->apic) >= 0 || pic_reaches(vcpu));
 }
 
 static struct guest_paging paging_of(struct vcpu *vcpu, uint64_t *linear)
@@ -362,7 +370,7 @@ static void prepare_pic(struct vcpu *vcpu)
 		virt->inject(vcpu, &event);
 	}
 	prepare_interrupt(vcpu);
-	if (pc_reaches(vcpu))
+	if (pic_reaches(vcpu))
 		want_window(vcpu, true);
 }
 
@@ -378,7 +386,7 @@ static void prepare_requested(struct vcpu *vcpu, bool has_event)
 		atomic_fetch_and(&vcpu->requests, ~VCPU_NMI);
 		virt->inject(vcpu, &nmi);
 	}
-	if (pc_reaches(vcpu))
+	if (pic_reaches(vcpu))
 		prepare_pic(vcpu);
 	else
 		prepare_interrupt(vcpu);

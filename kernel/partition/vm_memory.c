@@ -35,7 +35,7 @@ void vm_memory_lay_out(struct vm *vm)
 {
 	const struct load_image kernel = image_find(vm->description.kernel);
 	uint64_t size = vm->description.memory_size;
-	uint64_t rom = firmware_room(&kernel), given = 0;
+	uint64_t rom = image_firmware_room(&kernel), given = 0;
 	uint64_t end = rom ? MULL_GUEST_PC_ECAM : MULL_GUEST_MMIO_START;
 
 	if (rom >= size) /* the load will say so */

@@ -241,7 +241,7 @@ static void texts_and_policies(void **state)
 	vms[0].console_size = 2048;
 	assert_int_equal(check(2), 1);
 	fresh(state);
-	vms[0].flags |= 2;
+	vms[0].flags |= 4;
 	expect_one(0, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 	fresh(state);

@@ -201,7 +201,7 @@ static void mistakes_in_values(void **state)
 		{ "[a]: x", "unknown word \"?\" in the VM" },
 		{ "cpus: [1]", "cpus stands twice in the VM" },
 		{ "name: other", "has a second name, \"other\"" },
-		{ "type: windows", "type is not one of linux, elf" },
+		{ "type: windows", "type is not one of linux, elf, firmware" },
 		{ "autostart: 1", "autostart is not true or false" },
 		{ "on-crash: halt", "on-crash is not one of stop, restart" },
 		{ "console: big", "console is not a size such as 512MiB" },
