@@ -61,6 +61,7 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 					     MULL_GUEST_PCI_MEMORY_SIZE)
 			})
 
+#ifndef MULL_PC /* whose devices are there from the start */
 			OperationRegion (HOTP, SystemIO, MULL_GUEST_PCI_COMES,
 					 3)
 			Field (HOTP, ByteAcc, NoLock, WriteAsZeros)
@@ -108,6 +109,7 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 					Local0 = GOES
 				}
 			}
+#endif
 		}
 
 		Device (MBRD)

@@ -90,7 +90,7 @@ struct vm {
 	struct platform platform;
 	struct guest_pci pci;
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
-	struct pc *pc; /* NULL: it is no legacy PC */
+	struct pc *pc;		       /* NULL: it is no legacy PC */
 	struct virtio_block *disks[MULL_DISK_MAX];
 	struct attachment attachment;
 	uint32_t complaints; /* log lines its guest has caused */

@@ -140,6 +140,7 @@ enum error vm_devices_start(struct vm *vm, const char **words)
 
 void vm_devices_free(struct vm *vm)
 {
+	pc_free(vm);
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
 		if (vm->disks[i])
 			vm_devices_free_disk(vm->disks[i]);

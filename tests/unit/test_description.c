@@ -15,7 +15,7 @@ static struct mull_machine machine;
 static struct mull_vm vms[3];
 static struct mull_limits limits;
 static const uint32_t kinds[] = { MULL_IMAGE_BZIMAGE, MULL_IMAGE_ELF64,
-				  MULL_IMAGE_INITRD, 0 };
+				  MULL_IMAGE_INITRD, 0, MULL_IMAGE_FIRMWARE };
 static bool bad[3];
 static char story[4096];
 
@@ -179,7 +179,7 @@ static void images(void **state)
 	vms[0].kernel = MULL_NO_IMAGE;
 	expect_one(0, MULL_FIELD_KERNEL, "has no kernel");
 	fresh(state);
-	vms[0].kernel = 4;
+	vms[0].kernel = 5;
 	expect_one(0, MULL_FIELD_KERNEL, "has no kernel");
 	fresh(state);
 	vms[0].kernel = 3;
@@ -189,7 +189,18 @@ static void images(void **state)
 	expect_one(0, MULL_FIELD_KERNEL,
 		   "the kernel is neither a Linux bzImage nor an ELF64 image");
 	fresh(state);
-	vms[0].initrd = 4;
+	vms[0].kernel = 4;
+	vms[0].initrd = MULL_NO_IMAGE;
+	expect_one(0, MULL_FIELD_KERNEL, "firmware needs the platform pc");
+	fresh(state);
+	vms[0].kernel = 4;
+	vms[0].flags |= MULL_VM_PLATFORM_PC;
+	expect_one(0, MULL_FIELD_INITRD,
+		   "an initrd is of use to a Linux kernel only");
+	vms[0].initrd = MULL_NO_IMAGE;
+	assert_int_equal(check(2), 0);
+	fresh(state);
+	vms[0].initrd = 5;
 	expect_one(0, MULL_FIELD_INITRD, "the initrd is not in the package");
 	fresh(state);
 	vms[0].initrd = 3;

@@ -14,10 +14,8 @@
 #include "work.h"
 
 static const char *const kinds[] = {
-	[MULL_IMAGE_BZIMAGE] = "linux",
-	[MULL_IMAGE_ELF64] = "elf",
-	[MULL_IMAGE_INITRD] = "initrd",
-	[MULL_IMAGE_DISK] = "disk",
+	[MULL_IMAGE_BZIMAGE] = "linux",	    [MULL_IMAGE_ELF64] = "elf",
+	[MULL_IMAGE_INITRD] = "initrd",	    [MULL_IMAGE_DISK] = "disk",
 	[MULL_IMAGE_FIRMWARE] = "firmware",
 };
 

@@ -170,8 +170,11 @@ static void take_type(struct reader *reader, const struct word *word,
 static void take_firmware(struct reader *reader, const struct word *word,
 			  yaml_node_t *value)
 {
+	bool other = reader->files.kernel || reader->files.kernel_there;
+
 	take_file(reader, word, value);
-	reader->files.type = "firmware";
+	if (!other)
+		reader->files.type = "firmware";
 }
 
 static void take_command_line(struct reader *reader, const struct word *word,
