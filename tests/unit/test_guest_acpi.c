@@ -68,7 +68,9 @@ static void the_firmware_entry_resets(void **state)
 	uint8_t code[9];
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&guest.memory, 1), ERR_NONE);
+	assert_int_equal(
+		guest_acpi_write(&guest.memory, MULL_GUEST_ACPI_AREA, 1, false),
+		ERR_NONE);
 	load_guest_read(&guest, 0xffff0, code, sizeof code);
 	assert_memory_equal(code, "\xb0\x01\xba\x02\x06\xee\xf4\xeb\xfd", 9);
 }
