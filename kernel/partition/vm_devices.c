@@ -5,6 +5,7 @@
 #include <mullion/bits.h>
 #include <mullion/images.h>
 #include <mullion/page.h>
+#include <mullion/pc.h>
 #include <mullion/shared_port.h>
 #include <mullion/virtio_block.h>
 #include <mullion/virtio_console.h>
@@ -76,6 +77,9 @@ enum error vm_devices_make(struct vm *vm)
 	uint64_t unused;
 
 	guest_pci_add_bridge(vm);
+	if (vm->description.flags & MULL_VM_PLATFORM_PC &&
+	    pc_make(vm) != ERR_NONE)
+		return ERR_NO_MEMORY;
 	console = page_alloc(PAGES(struct virtio_console));
 	if (!console)
 		return ERR_NO_MEMORY;
@@ -146,6 +150,7 @@ enum error vm_devices_start(struct vm *vm, const char **words)
 
 void vm_devices_free(struct vm *vm)
 {
+	pc_free(vm);
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
 		if (vm->disks[i])
 			vm_devices_free_disk(vm->disks[i]);
