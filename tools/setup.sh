@@ -10,7 +10,7 @@ build="gcc make binutils gnu-efi libyaml-dev libssl-dev zlib1g-dev
 	python3 mtools gdisk dosfstools busybox-static cpio zstd"
 checks="libcmocka-dev clang libclang-rt-14-dev cppcheck clang-format
 	shellcheck gdb pkgconf mmdebstrap zsh"
-emulators="qemu-system-x86 ovmf bochs bochs-term bochs-x bochsbios vgabios xvfb"
+emulators="qemu-system-x86 ovmf seabios u-boot-qemu memtest86+ bochs bochs-term bochs-x bochsbios vgabios xvfb"
 
 missing=
 for package in $build $checks $emulators; do

@@ -43,6 +43,7 @@
 #define VECTOR_DB 1
 #define VECTOR_NMI 2
 #define VECTOR_BP 3
+#define VECTOR_GP 13
 #define VECTOR_PF 14
 #define VECTOR_AC 17
 #define VECTOR_MC 18

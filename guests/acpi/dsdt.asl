@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guests' DSDT: a PCI bus, a serial port, a power button behind a generic
- * event device, and the power-off state.  Compiled by iasl after the C
- * preprocessor, so that every number comes from <mullion/guest.h>.
+ * event device, and the power-off state.  With MULL_PC it is a legacy PC's,
+ * whose power button is a fixed one, with its timer and clock.  Compiled by
+ * iasl after the C preprocessor, so that every number comes from
+ * <mullion/guest.h>.
  * Interrupt descriptors are edge-triggered throughout: a guest that owns its
  * local APIC has no level-triggered inputs.
  */
@@ -64,6 +66,7 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 					     MULL_GUEST_PCI_MEMORY_SIZE)
 			})
 
+#ifndef MULL_PC /* whose devices are there from the start */
 			OperationRegion (HOTP, SystemIO, MULL_GUEST_PCI_COMES,
 					 3)
 			Field (HOTP, ByteAcc, NoLock, WriteAsZeros)
@@ -111,6 +114,7 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 					Local0 = GOES
 				}
 			}
+#endif
 		}
 
 		Device (MBRD)
@@ -138,6 +142,27 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 			})
 		}
 
+#ifdef MULL_PC
+		Device (TIMR)
+		{
+			Name (_HID, EisaId ("PNP0100")) /* 8254 */
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x40, 0x40, 1, 4)
+				IRQNoFlags () { 0 }
+			})
+		}
+
+		Device (RTC)
+		{
+			Name (_HID, EisaId ("PNP0B00")) /* MC146818 */
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x70, 0x70, 1, 2)
+				IRQNoFlags () { 8 }
+			})
+		}
+#else
 		Device (PWRB)
 		{
 			Name (_HID, EisaId ("PNP0C0C")) /* power button */
@@ -177,5 +202,6 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 				}
 			}
 		}
+#endif
 	}
 }

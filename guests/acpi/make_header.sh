@@ -9,9 +9,11 @@ here=$(dirname "$0")
 include=$here/../../include
 
 # Warnings are errors: a table that iasl doubts is not shipped.
+# compile SOURCE NAME [FLAG]
 compile() {
-	${CC:-gcc} -E -P -undef -x c -I"$include" "$here/$1.asl" \
-		-o "$out/guest_$1.asl"
+	${CC:-gcc} -E -P -undef -x c -I"$include" ${3:+"$3"} "$here/$1.asl" \
+		-o "$out/guest_$2.asl"
+	set -- "$2"
 	if ! iasl -we -p "$out/guest_$1" "$out/guest_$1.asl" \
 		> "$out/guest_$1.log" 2>&1; then
 		cat "$out/guest_$1.log" >&2
@@ -27,8 +29,10 @@ array() {
 }
 
 mkdir -p "$out"
-compile dsdt
-compile fadt
+compile dsdt dsdt
+compile fadt fadt
+compile dsdt dsdt_pc -DMULL_PC
+compile fadt fadt_pc -DMULL_PC
 {
 	echo "/* Made by guests/acpi/make_header.sh; do not edit. */"
 	echo "#ifndef GUEST_ACPI_H"
@@ -36,6 +40,8 @@ compile fadt
 	echo "#include <stdint.h>"
 	array dsdt
 	array fadt
+	array dsdt_pc
+	array fadt_pc
 	echo "#endif"
 } > "$out/guest_acpi.h.tmp"
 mv "$out/guest_acpi.h.tmp" "$out/guest_acpi.h"

@@ -104,7 +104,8 @@ enum mull_command {
 
 	/* disks that come and go; one at a time */
 	MULL_COMMAND_PLUG = 60,	  /* data: struct mull_disk; value: its number.
-				     The VM has it when DISKS says so */
+				     The VM has it when DISKS says so.  A legacy
+				     PC that runs takes and gives none */
 	MULL_COMMAND_UNPLUG = 61, /* argument: number; a guest that runs is
 				     asked to let go of it */
 	MULL_COMMAND_DISKS = 62,  /* argument: first number; data: struct

@@ -22,6 +22,12 @@
 #define MULL_GUEST_IO_APIC_PINS 24
 /* RSDP first, tables behind; at the end, code that resets; to 1 MiB. */
 #define MULL_GUEST_ACPI_AREA 0xe0000
+#define MULL_GUEST_ACPI_SIZE 0x10000
+#define MULL_GUEST_RSDP_SIZE 36
+/* Firmware puts configuration space there; its guests' RAM below 4 GiB, with
+ * the tables in its last MULL_GUEST_ACPI_SIZE bytes, ends before. */
+#define MULL_GUEST_PC_ECAM 0xb0000000
+#define MULL_GUEST_PC_ECAM_SIZE 0x10000000
 
 /* Ports and global system interrupts. */
 #define MULL_GUEST_UART_PORT 0x3f8     /* 8 ports, a 16550A */
@@ -48,6 +54,15 @@
 #define MULL_GUEST_WATCHDOG_SECONDS 0x611 /* read: left; write: how many */
 #define MULL_GUEST_WATCHDOG_STATUS 0x612  /* 1: it bit; a write clears it */
 #define MULL_GUEST_S5_TYPE 5		  /* SLP_TYP that means power-off */
+
+/* Of a guest with `platform: pc`, instead of the four from SLEEP_CONTROL on:
+ * ACPI's fixed registers; their interrupt is EVENT_GSI, as a level. */
+#define MULL_GUEST_PC_POWER 0x600
+#define MULL_GUEST_PC_POWER_LAST 0x63f
+#define MULL_GUEST_PC_CONTROL 0x604
+#define MULL_GUEST_PC_TIMER 0x608
+#define MULL_GUEST_PC_RESET 0xcf9
+#define MULL_GUEST_PC_RESET_VALUE 0x06
 
 /* CPUID leaves. */
 #define MULL_CPUID_KVM 0x40000000     /* "KVMKVMKVM" */

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #define GUEST_REGION_MAX \
-	4 /* RAM: below and above the hole under 4 GiB; or
-	     MULL_SHARED_MAX shared memories */
+	4 /* RAM: below and above the hole under 4 GiB, and firmware at its \
+	     end; or MULL_SHARED_MAX shared memories */
 
 /* A run of guest RAM; each of its 2 MiB pages may be any host frame. */
 struct guest_region {

@@ -85,6 +85,10 @@ struct guest_pci {
 	/* Slots whose device has come or is to go, until the guest has read
 	 * of it; and those that it may let go. */
 	uint32_t coming, going, may_go;
+	/* Of a legacy PC: where else configuration space is, 0: nowhere; and
+	 * firmware places BARs by itself. */
+	uint64_t ecam;
+	bool bars_anywhere;
 	struct pci_function bridge;
 };
 
@@ -141,7 +145,7 @@ void guest_pci_eject(struct vm *vm, uint8_t slot);
 void guest_pci_reset_function(struct vm *vm, struct pci_function *function);
 
 /* Whether @at is in configuration space or where BARs may be. */
-bool guest_pci_is_at(gpa_t at);
+bool guest_pci_is_at(const struct vm *vm, gpa_t at);
 /* An access of @size bytes there; where nothing is, ones, and no effect. */
 uint64_t guest_pci_read(struct vm *vm, gpa_t at, uint32_t size);
 void guest_pci_write(struct vm *vm, gpa_t at, uint32_t size, uint64_t value);

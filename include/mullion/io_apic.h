@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct vm;
+struct vcpu;
 
 struct io_apic {
 	uint64_t entries[MULL_GUEST_IO_APIC_PINS];
@@ -24,6 +25,8 @@ void io_apic_write(struct vm *vm, uint32_t offset, uint32_t size,
 		   uint64_t value);
 /* A device sets its line; an edge entry fires on a rise. */
 void io_apic_set_line(struct vm *vm, uint32_t pin, bool high);
+/* Whether input 0, where a PC's 8259A are, is passed on to @vcpu as theirs. */
+bool io_apic_passes_pic(struct vm *vm, const struct vcpu *vcpu);
 /* A vCPU ended the level interrupt @vector. */
 void io_apic_end_of_interrupt(struct vm *vm, uint8_t vector);
 

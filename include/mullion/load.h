@@ -40,6 +40,7 @@ void image_read(const struct load_image *image, uint64_t at, void *to,
 enum guest_mode {
 	GUEST_LONG,	 /* 64-bit code, CR0.PG on, CR3 = guest_start.cr3 */
 	GUEST_PROTECTED, /* 32-bit code, paging off */
+	GUEST_AT_RESET,	 /* the processor as at power-on; no more is set */
 };
 
 /* How vCPU 0 begins: flat segments, interrupts off; a general register that
@@ -63,6 +64,13 @@ struct load_request {
 		memory_high; /* bytes of RAM below and above 4 GiB */
 	uint64_t tsc_khz;
 };
+
+/*
+ * image_firmware_room - bytes below 4 GiB that @image takes, whole frames
+ *
+ * 0: it is no firmware, or none that can be loaded.
+ */
+uint64_t image_firmware_room(const struct load_image *image);
 
 #define LOAD_STATE_SIZE 1024
 

@@ -141,6 +141,11 @@ int local_apic_pending(struct local_apic *apic);
 /* Moves it from IRR to ISR: it is being delivered. */
 void local_apic_accept(struct local_apic *apic, uint8_t vector);
 
+/* On a PC: LINT0 of the bootstrap processor as its firmware leaves it, open to
+ * the 8259A; and whether it is so now. */
+void local_apic_wire_pic(struct local_apic *apic);
+bool local_apic_passes_pic(const struct local_apic *apic);
+
 /* For a processor that works on the registers itself: the highest vector of
  * the IRR and of the ISR, or 0; those of 64 that are levels by the TMR; and
  * what it leaves to us when it has ended a level, and when the guest has

@@ -52,6 +52,8 @@ enum mull_image_kind {
 	MULL_IMAGE_FIRMWARE = 8, /* ends at 4 GiB, at the reset vector */
 };
 
+#define MULL_FIRMWARE_MAX 0x1000000 /* bytes of one, whole pages */
+
 enum mull_vm_flag {
 	MULL_VM_AUTOSTART = 1 << 0,   /* start at boot */
 	MULL_VM_PLATFORM_PC = 1 << 1, /* PIC, PIT, RTC, i8042, PM timer */

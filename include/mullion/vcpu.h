@@ -45,6 +45,7 @@ enum vcpu_request {
 	VCPU_LOOK = 1 << 7,  /* vcpu_exchange() for the operator */
 	VCPU_STEP = 1 << 8,  /* as VCPU_RESUME, for one instruction */
 	VCPU_DEBUG = 1 << 9, /* vm->debugged has changed */
+	VCPU_PIC = 1 << 10,  /* its PC's 8259A have one; theirs to take back */
 };
 
 enum vcpu_state {

@@ -21,6 +21,7 @@ struct platform {
 };
 
 struct virtio_device;
+struct pc;
 struct virtio_block;
 struct shared_ports;
 struct virtio_console;
@@ -95,6 +96,7 @@ struct vm {
 	struct guest_pci pci;
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
 	struct virtio_console *console;
+	struct pc *pc; /* NULL: it is no legacy PC */
 	struct virtio_block *disks[MULL_DISK_MAX];
 	struct attachment attachment;
 	struct virtio_net *nics[MULL_NIC_MAX]; /* NULL: no more of them */
@@ -103,11 +105,14 @@ struct vm {
 
 	/* The work of starting and ending, in steps; the home CPU's own. */
 	enum vm_phase phase;
-	uint32_t phase_frame;	     /* next frame to treat */
-	uint32_t phase_offset;	     /* bytes of it that are done */
-	bool restart;		     /* what comes after the end */
-	uint32_t quick_ends;	     /* in a row, each soon after a start */
-	uint64_t start_at;	     /* arch_time() */
+	uint32_t phase_frame;  /* next frame to treat */
+	uint32_t phase_offset; /* bytes of it that are done */
+	bool restart;	       /* what comes after the end */
+	uint32_t quick_ends;   /* in a row, each soon after a start */
+	uint64_t start_at;     /* arch_time() */
+	/* When its home CPU has something to do for it: start_at while it waits,
+	 * its platform's timers while it runs; or ARCH_NO_DEADLINE. */
+	_Atomic uint64_t deadline;
 	_Atomic uint32_t stopped_by; /* vCPU + 1, at a breakpoint or step */
 	_Atomic bool debugged;	     /* INT3 stops it */
 	_Atomic bool pausing; /* its vCPUs are asked to, or have, paused */

@@ -222,14 +222,20 @@ void guest_pci_reset(struct vm *vm)
 	vm->pci.may_go = 0;
 }
 
-static bool is_ecam(gpa_t at)
+static bool is_ecam(const struct vm *vm, gpa_t at)
 {
-	return at.value - MULL_GUEST_ECAM < MULL_GUEST_ECAM_SIZE;
+	return at.value - MULL_GUEST_ECAM < MULL_GUEST_ECAM_SIZE ||
+	       (vm->pci.ecam &&
+		at.value - vm->pci.ecam < MULL_GUEST_PC_ECAM_SIZE);
 }
 
-bool guest_pci_is_at(gpa_t at)
+bool guest_pci_is_at(const struct vm *vm, gpa_t at)
 {
-	return is_ecam(at) ||
+	if (vm->pci.bars_anywhere &&
+	    at.value - MULL_GUEST_MMIO_START <
+		    MULL_GUEST_IO_APIC - MULL_GUEST_MMIO_START)
+		return true;
+	return is_ecam(vm, at) ||
 	       at.value - MULL_GUEST_PCI_MEMORY < MULL_GUEST_PCI_MEMORY_SIZE;
 }
 
@@ -237,9 +243,15 @@ bool guest_pci_is_at(gpa_t at)
  * function 0 are not there. */
 static struct pci_function *of_config(const struct vm *vm, gpa_t at)
 {
-	uint64_t number = (at.value - MULL_GUEST_ECAM) >> 12;
+	uint64_t number = at.value - MULL_GUEST_ECAM;
 
-	return number % 8 ? NULL : vm->pci.functions[number / 8];
+	if (number >= MULL_GUEST_ECAM_SIZE)
+		number = at.value - vm->pci.ecam;
+	number >>= 12;
+	/* Other buses are empty, too. */
+	return number % 8 || number / 8 >= PCI_SLOTS ?
+		       NULL :
+		       vm->pci.functions[number / 8];
 }
 
 enum place { PLACE_NOWHERE, PLACE_CONFIG, PLACE_REGISTERS, PLACE_MSIX };
@@ -279,7 +291,7 @@ static enum place find_memory(const struct vm *vm, gpa_t at,
 static enum place find(const struct vm *vm, gpa_t at,
 		       struct pci_function **found, uint32_t *offset)
 {
-	if (!is_ecam(at))
+	if (!is_ecam(vm, at))
 		return find_memory(vm, at, found, offset);
 	*found = of_config(vm, at);
 	*offset = at.value & 0xfff;

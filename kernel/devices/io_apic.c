@@ -4,6 +4,7 @@
  * polarity bit is kept but changes nothing.
  */
 #include <mullion/bits.h>
+#include <mullion/pc.h>
 #include <mullion/vm.h>
 
 /* "I/O APIC Registers", "Memory Mapped Registers for Accessing IOAPIC
@@ -88,6 +89,21 @@ void io_apic_set_line(struct vm *vm, uint32_t pin, bool high)
 		fire_level(vm, pin);
 	else if (rose && !(io_apic->entries[pin] & ENTRY_MASKED))
 		fire(vm, pin);
+	if (vm->pc)
+		vm->pc->operations->set_line(vm, pin, high);
+}
+
+bool io_apic_passes_pic(struct vm *vm, const struct vcpu *vcpu)
+{
+	uint64_t entry = vm->io_apic.entries[0];
+	const struct apic_message message = {
+		.destination = (uint32_t)field_get(ENTRY_DESTINATION, entry),
+		.logical = entry & ENTRY_LOGICAL,
+	};
+
+	return !(entry & ENTRY_MASKED) &&
+	       field_get(ENTRY_DELIVERY, entry) == APIC_EXTINT &&
+	       local_apic_is_destination(&vcpu->apic, &message);
 }
 
 void io_apic_end_of_interrupt(struct vm *vm, uint8_t vector)

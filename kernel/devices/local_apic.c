@@ -79,6 +79,24 @@ void local_apic_reset(struct vcpu *vcpu)
 	local_apic_init(vcpu);
 }
 
+/* SDM 325384, "Virtual Wire Mode via Local APIC" */
+void local_apic_wire_pic(struct local_apic *apic)
+{
+	local_apic_set(apic, REGISTER_LVT + LVT_LINT0,
+		       (uint32_t)field_make(LVT_DELIVERY, APIC_EXTINT));
+}
+
+bool local_apic_passes_pic(const struct local_apic *apic)
+{
+	uint32_t entry = local_apic_get(apic, REGISTER_LVT + LVT_LINT0);
+
+	/* One that is switched off is not in the way. */
+	if (!(apic->base & APIC_BASE_ENABLED))
+		return true;
+	return !(entry & LVT_MASKED) &&
+	       field_get(LVT_DELIVERY, entry) == APIC_EXTINT;
+}
+
 /* ---- delivery to the processor ------------------------------------------ */
 
 /* The highest vector in @set (IRR or ISR); 0: none, since 0 is illegal. */

@@ -34,6 +34,7 @@ enum apic_register_number {
 #define SVR_ENABLED BIT(8) /* "Spurious-Interrupt Vector Register (SVR)" */
 
 #define LVT_VECTOR BITS(7, 0) /* "Local Vector Table (LVT)" */
+#define LVT_DELIVERY BITS(10, 8)
 #define LVT_MASKED BIT(16)
 #define LVT_TIMER_MODE BITS(18, 17)
 

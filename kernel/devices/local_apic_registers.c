@@ -26,7 +26,6 @@
 
 /* "Local Vector Table (LVT)": delivery status and remote IRR are read-only. */
 #define LVT_READ_ONLY (BIT(14) | BIT(12))
-#define LVT_DELIVERY BITS(10, 8)
 #define LVT_POLARITY BIT(13)
 #define LVT_LEVEL BIT(15)
 #define LVT_PIN (LVT_LEVEL | LVT_POLARITY | LVT_DELIVERY)

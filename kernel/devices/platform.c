@@ -4,6 +4,7 @@
  * tables name, and the two ways in which a PC is reset without them.
  */
 #include <mullion/bits.h>
+#include <mullion/pc.h>
 #include <mullion/vm.h>
 
 /* ACPI 6.3, "Sleep Control Register" */
@@ -41,6 +42,8 @@ static uint8_t take_events(struct vm *vm)
 
 uint8_t platform_read(struct vm *vm, uint16_t port)
 {
+	if (vm->pc)
+		return (uint8_t)vm->pc->operations->port_read(vm, port, 1);
 	switch (port) {
 	case MULL_GUEST_SLEEP_CONTROL:
 		return vm->platform.sleep_control;
@@ -61,6 +64,10 @@ uint8_t platform_read(struct vm *vm, uint16_t port)
 
 void platform_write(struct vm *vm, uint16_t port, uint8_t value)
 {
+	if (vm->pc) {
+		vm->pc->operations->port_write(vm, port, 1, value);
+		return;
+	}
 	switch (port) {
 	case MULL_GUEST_SLEEP_CONTROL:
 		write_sleep_control(vm, value);
@@ -94,6 +101,11 @@ void platform_press_button(struct vm *vm)
 
 void platform_tell(struct vm *vm, uint8_t event)
 {
+	if (vm->pc) {
+		if (event & MULL_GUEST_EVENT_BUTTON)
+			vm->pc->operations->press_button(vm);
+		return;
+	}
 	vm->platform.events |= event;
 	/* An event may have found nobody who listened and left the line
 	 * active; the next one must be an edge again. */

@@ -38,7 +38,7 @@ static uint64_t read_device(void *context, gpa_t at, size_t size)
 		lock_give(&vm->device_lock);
 		return value;
 	}
-	if (guest_pci_is_at(at)) {
+	if (guest_pci_is_at(vm, at)) {
 		lock_take(&vm->device_lock);
 		value = guest_pci_read(vm, at, (uint32_t)size);
 		lock_give(&vm->device_lock);
@@ -67,7 +67,7 @@ static void write_device(void *context, gpa_t at, size_t size, uint64_t value)
 		lock_give(&vm->device_lock);
 		return;
 	}
-	if (guest_pci_is_at(at)) {
+	if (guest_pci_is_at(vm, at)) {
 		lock_take(&vm->device_lock);
 		guest_pci_write(vm, at, (uint32_t)size, value);
 		lock_give(&vm->device_lock);

@@ -9,6 +9,7 @@
 #include <mullion/exits.h>
 #include <mullion/guest_clock.h>
 #include <mullion/log.h>
+#include <mullion/mtrr.h>
 #include <mullion/vm.h>
 
 #define VECTOR_GP 13
@@ -81,16 +82,6 @@ static enum error read_locked(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	return ERR_NONE;
 }
 
-/* No variable and no fixed ranges: all memory is write-back. */
-static enum error read_mtrr_default(struct vcpu *vcpu, uint32_t msr,
-				    uint64_t *value)
-{
-	(void)vcpu;
-	(void)msr;
-	*value = BIT(11) | 6;
-	return ERR_NONE;
-}
-
 /* DE_CFG: LFENCE serializes, as mitigations want it. */
 static enum error read_de_cfg(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
@@ -150,7 +141,7 @@ static const struct msr_rule {
 	{ 0x79, 0x79, read_zero, write_nothing },
 	{ 0x8b, 0x8b, read_zero, write_nothing },
 	/* MTRRCAP */
-	{ 0xfe, 0xfe, read_zero, write_refused },
+	{ 0xfe, 0xfe, mtrr_read, write_refused },
 	{ 0x174, 0x176, read_switched, write_switched }, /* SYSENTER */
 	/* MCG_CAP, MCG_STATUS: no banks */
 	{ 0x179, 0x17a, read_zero, write_nothing },
@@ -158,9 +149,11 @@ static const struct msr_rule {
 	  write_misc_enable },
 	/* DEBUGCTL: nothing can be switched on */
 	{ 0x1d9, 0x1d9, read_zero, write_nothing },
-	{ 0x277, 0x277, read_switched, write_switched }, /* PAT */
-	/* MTRR_DEF_TYPE */
-	{ 0x2ff, 0x2ff, read_mtrr_default, write_nothing },
+	/* MTRRs: variable, fixed; between them PAT; the default type */
+	{ 0x200, 0x20f, mtrr_read, mtrr_write },
+	{ 0x250, 0x26f, mtrr_read, mtrr_write },
+	{ 0x277, 0x277, read_switched, write_switched },
+	{ 0x2ff, 0x2ff, mtrr_read, mtrr_write },
 	/* TSC_DEADLINE, x2APIC */
 	{ 0x6e0, 0x6e0, local_apic_msr_read, local_apic_msr_write },
 	{ 0x800, 0x8ff, local_apic_msr_read, local_apic_msr_write },

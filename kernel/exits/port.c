@@ -4,6 +4,7 @@
 
 #include <mullion/bits.h>
 #include <mullion/exits.h>
+#include <mullion/pc.h>
 #include <mullion/trace.h>
 #include <mullion/vm.h>
 
@@ -33,6 +34,29 @@ static const struct port_device {
 	{ 0xcf9, 0xcf9, platform_read, platform_write }, /* chipset's reset */
 };
 
+/* What is none of them may be a legacy PC's. */
+static uint32_t read_other(struct vm *vm, uint16_t port, uint8_t size)
+{
+	uint32_t value;
+
+	if (!vm->pc)
+		return ~0u;
+	lock_take(&vm->device_lock);
+	value = vm->pc->operations->port_read(vm, port, size);
+	lock_give(&vm->device_lock);
+	return value;
+}
+
+static void write_other(struct vm *vm, uint16_t port, uint8_t size,
+			uint32_t value)
+{
+	if (!vm->pc)
+		return;
+	lock_take(&vm->device_lock);
+	vm->pc->operations->port_write(vm, port, size, value);
+	lock_give(&vm->device_lock);
+}
+
 static const struct port_device *find(uint16_t port, uint8_t size)
 {
 	if (size != 1)
@@ -50,7 +74,7 @@ uint32_t port_read(struct vm *vm, uint16_t port, uint8_t size)
 	uint32_t value;
 
 	if (!device && !pci)
-		return ~0u;
+		return read_other(vm, port, size);
 	lock_take(&vm->device_lock);
 	value = pci ? guest_pci_port_read(vm, port, size) :
 		      device->read(vm, port);
@@ -63,8 +87,10 @@ void port_write(struct vm *vm, uint16_t port, uint8_t size, uint32_t value)
 	const struct port_device *device = find(port, size);
 	bool pci = guest_pci_is_port(port, size);
 
-	if (!device && !pci)
+	if (!device && !pci) {
+		write_other(vm, port, size, value);
 		return;
+	}
 	lock_take(&vm->device_lock);
 	if (pci)
 		guest_pci_port_write(vm, port, size, value);

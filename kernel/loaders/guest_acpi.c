@@ -71,14 +71,44 @@ struct __attribute__((packed)) madt_local_nmi {
 	uint8_t lint;
 };
 
-/* The local APICs come last, since their number varies. */
+struct __attribute__((packed)) madt_override {
+	uint8_t type, length;
+	uint8_t bus, source;
+	uint32_t gsi;
+	uint16_t flags;
+};
+
+#define MADT_HAS_8259 1
+#define OVERRIDE_LEVEL_HIGH 0x000d /* "MPS INTI Flags" */
+
+/* A legacy PC's timer, and its system control interrupt. */
+static const struct madt_override overrides[] = {
+	{ .type = 2, .length = 10, .source = 0, .gsi = 2 },
+	{ .type = 2,
+	  .length = 10,
+	  .source = MULL_GUEST_EVENT_GSI,
+	  .gsi = MULL_GUEST_EVENT_GSI,
+	  .flags = OVERRIDE_LEVEL_HIGH },
+};
+
+/* What varies in number comes last: the local APICs, a PC's overrides. */
 struct __attribute__((packed)) madt {
 	struct acpi_header header;
 	uint32_t local_apic;
 	uint32_t flags;
 	struct madt_io_apic io_apic;
 	struct madt_local_nmi local_nmi;
-	struct madt_local_apic local_apics[MULL_VCPU_MAX];
+	uint8_t more[MULL_VCPU_MAX * sizeof(struct madt_local_apic) +
+		     sizeof overrides];
+};
+
+/* ACPI 6.3, "Firmware ACPI Control Structure (FACS)": nothing in it. */
+struct __attribute__((packed)) facs {
+	char signature[4];
+	uint32_t length;
+	uint8_t zero[24];
+	uint8_t version;
+	uint8_t zero_too[31];
 };
 
 /* "Hardware Watchdog Timers Design Specification", "Watchdog Action Table". */
@@ -109,31 +139,49 @@ struct __attribute__((packed)) wdat {
 _Static_assert(sizeof(struct wdat_entry) == 24, "WDAT");
 _Static_assert(offsetof(struct wdat, entries) == 68, "WDAT");
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI");
-_Static_assert(sizeof(struct rsdp) == 36, "ACPI");
+_Static_assert(sizeof(struct rsdp) == MULL_GUEST_RSDP_SIZE, "ACPI");
 _Static_assert(sizeof(struct mcfg) == 60, "PCI");
 _Static_assert(offsetof(struct madt, io_apic) == 44, "ACPI");
 _Static_assert(sizeof(struct madt_local_apic) == 8, "ACPI");
 _Static_assert(sizeof(struct madt_io_apic) == 12, "ACPI");
+_Static_assert(sizeof(struct madt_override) == 10, "ACPI");
+_Static_assert(sizeof(struct facs) == 64, "ACPI");
+_Static_assert(sizeof guest_fadt == sizeof guest_fadt_pc, "one or the other");
 _Static_assert(sizeof(struct madt_local_nmi) == 6, "ACPI");
 
 /* ACPI 6.3, "FADT Format". */
+#define FADT_FACS 36
 #define FADT_DSDT 40
 #define FADT_X_DSDT 140
 
 #define UP(value) (((value) + 63) & ~63ul)
-#define RSDP_AT ((uint64_t)MULL_GUEST_ACPI_AREA)
+/* From the RSDP on. */
+#define RSDP_AT 0ul
 #define XSDT_AT (RSDP_AT + UP(sizeof(struct rsdp)))
 #define FADT_AT (XSDT_AT + UP(sizeof(struct xsdt)))
 #define DSDT_AT (FADT_AT + UP(sizeof guest_fadt))
-#define MCFG_AT (DSDT_AT + UP(sizeof guest_dsdt))
-#define WDAT_AT (MCFG_AT + UP(sizeof(struct mcfg)))
+#define DSDT_MAX \
+	(sizeof guest_dsdt > sizeof guest_dsdt_pc ? sizeof guest_dsdt : \
+						    sizeof guest_dsdt_pc)
+#define MCFG_AT (DSDT_AT + UP(DSDT_MAX))
+#define FACS_AT (MCFG_AT + UP(sizeof(struct mcfg)))
+#define WDAT_AT (FACS_AT + UP(sizeof(struct facs)))
 #define MADT_AT (WDAT_AT + UP(sizeof(struct wdat)))
 
 /* Where a PC's firmware begins: SDM 325462, "First Instruction Executed". */
 #define RESET_VECTOR (MIB(1) - 16)
 
-_Static_assert(MADT_AT + sizeof(struct madt) <= RESET_VECTOR,
-	       "the tables end before the last bytes of 1 MiB");
+_Static_assert(MADT_AT + sizeof(struct madt) <= MULL_GUEST_ACPI_SIZE &&
+		       MULL_GUEST_ACPI_AREA + MULL_GUEST_ACPI_SIZE <=
+			       RESET_VECTOR,
+	       "the tables' area");
+
+/* Where they go. */
+struct area {
+	const struct guest_memory *memory;
+	uint64_t at;
+	bool pc;
+};
 
 static uint8_t checksum(const void *table, size_t length)
 {
@@ -146,14 +194,14 @@ static uint8_t checksum(const void *table, size_t length)
 }
 
 /* Gives @table its checksum and puts it where the guest finds it. */
-static enum error write_table(const struct guest_memory *memory, uint64_t at,
-			      void *table, uint32_t length)
+static enum error write_table(const struct area *area, uint64_t at, void *table,
+			      uint32_t length)
 {
 	struct acpi_header *header = table;
 
 	header->checksum = 0;
 	header->checksum = checksum(table, length);
-	return guest_write(memory, gpa(at), table, length);
+	return guest_write(area->memory, gpa(area->at + at), table, length);
 }
 
 static struct acpi_header make_header(const char *signature, uint8_t revision,
@@ -173,59 +221,77 @@ static struct acpi_header make_header(const char *signature, uint8_t revision,
 	return header;
 }
 
-static enum error write_rsdp(const struct guest_memory *memory)
+static enum error write_rsdp(const struct area *area)
 {
 	struct rsdp rsdp = { .revision = 2,
 			     .length = sizeof rsdp,
-			     .xsdt = XSDT_AT };
+			     .xsdt = area->at + XSDT_AT };
 
 	memcpy(rsdp.signature, "RSD PTR ", sizeof rsdp.signature);
 	memcpy(rsdp.oem_id, "MULLIO", sizeof rsdp.oem_id);
 	rsdp.checksum = checksum(&rsdp, offsetof(struct rsdp, length));
 	rsdp.extended_checksum = checksum(&rsdp, sizeof rsdp);
-	return guest_write(memory, gpa(RSDP_AT), &rsdp, sizeof rsdp);
+	return guest_write(area->memory, gpa(area->at + RSDP_AT), &rsdp,
+			   sizeof rsdp);
 }
 
-static enum error write_xsdt(const struct guest_memory *memory, bool has_wdat)
+static enum error write_xsdt(const struct area *area, bool has_wdat)
 {
-	struct xsdt xsdt = { .tables = { FADT_AT, MADT_AT, MCFG_AT, WDAT_AT } };
+	struct xsdt xsdt = { .tables = { area->at + FADT_AT, area->at + MADT_AT,
+					 area->at + MCFG_AT,
+					 area->at + WDAT_AT } };
 	uint32_t length = sizeof xsdt - (has_wdat ? 0 : sizeof *xsdt.tables);
 
 	xsdt.header = make_header("XSDT", 1, length);
-	return write_table(memory, XSDT_AT, &xsdt, length);
+	return write_table(area, XSDT_AT, &xsdt, length);
 }
 
-static enum error write_fadt(const struct guest_memory *memory)
+static enum error write_facs(const struct area *area)
 {
-	const uint32_t dsdt = DSDT_AT;
-	const uint64_t x_dsdt = DSDT_AT;
+	struct facs facs = { .length = sizeof facs, .version = 2 };
+
+	memcpy(facs.signature, "FACS", sizeof facs.signature);
+	return guest_write(area->memory, gpa(area->at + FACS_AT), &facs,
+			   sizeof facs);
+}
+
+static enum error write_fadt(const struct area *area)
+{
+	const uint64_t x_dsdt = area->at + DSDT_AT;
+	const uint32_t dsdt = (uint32_t)x_dsdt;
+	const uint32_t facs = (uint32_t)(area->at + FACS_AT);
 	uint8_t fadt[sizeof guest_fadt];
 
-	memcpy(fadt, guest_fadt, sizeof fadt);
+	memcpy(fadt, area->pc ? guest_fadt_pc : guest_fadt, sizeof fadt);
+	if (area->pc)
+		memcpy(fadt + FADT_FACS, &facs, sizeof facs);
 	memcpy(fadt + FADT_DSDT, &dsdt, sizeof dsdt);
 	memcpy(fadt + FADT_X_DSDT, &x_dsdt, sizeof x_dsdt);
-	return write_table(memory, FADT_AT, fadt, sizeof fadt);
+	return write_table(area, FADT_AT, fadt, sizeof fadt);
 }
 
-static enum error write_mcfg(const struct guest_memory *memory)
+static enum error write_mcfg(const struct area *area)
 {
 	struct mcfg mcfg = { .base = MULL_GUEST_ECAM };
 
 	mcfg.header = make_header("MCFG", 1, sizeof mcfg);
-	return write_table(memory, MCFG_AT, &mcfg, sizeof mcfg);
+	return write_table(area, MCFG_AT, &mcfg, sizeof mcfg);
+}
+
+static void append(struct madt *madt, const void *entry, uint32_t size)
+{
+	memcpy((uint8_t *)madt + madt->header.length, entry, size);
+	madt->header.length += size;
 }
 
 /* Local APICs have ids 0..n-1 and the I/O APIC the next one, so that no two
  * share an id, as old kernels demand.  Without a PIC nothing is overridden. */
-static enum error write_madt(const struct guest_memory *memory,
-			     uint32_t vcpu_count)
+static enum error write_madt(const struct area *area, uint32_t vcpu_count)
 {
-	uint32_t length = (uint32_t)(offsetof(struct madt, local_apics) +
-				     vcpu_count *
-					     sizeof(struct madt_local_apic));
 	struct madt madt = {
-		.header = make_header("APIC", 5, length),
+		.header = make_header("APIC", 5, offsetof(struct madt, more)),
 		.local_apic = MULL_GUEST_LOCAL_APIC,
+		.flags = area->pc ? MADT_HAS_8259 : 0,
 		.io_apic = { .type = 1,
 			     .length = sizeof madt.io_apic,
 			     .id = (uint8_t)vcpu_count,
@@ -236,34 +302,43 @@ static enum error write_madt(const struct guest_memory *memory,
 			       .lint = 1 },
 	};
 
-	for (uint32_t i = 0; i < vcpu_count; i++)
-		madt.local_apics[i] = (struct madt_local_apic){
-			.length = sizeof madt.local_apics[i],
+	for (uint32_t i = 0; i < vcpu_count; i++) {
+		const struct madt_local_apic local_apic = {
+			.length = sizeof local_apic,
 			.uid = (uint8_t)i,
 			.id = (uint8_t)i,
 			.flags = 1, /* enabled */
 		};
-	return write_table(memory, MADT_AT, &madt, length);
+
+		append(&madt, &local_apic, sizeof local_apic);
+	}
+	if (area->pc)
+		append(&madt, overrides, sizeof overrides);
+	return write_table(area, MADT_AT, &madt, madt.header.length);
 }
 
 /*
  * Linux with reduced hardware believes in EFI's reset, and without EFI it goes
  * back to real mode and jumps to the firmware, not to the reset register.
  */
-static enum error write_reset_vector(const struct guest_memory *memory)
+static enum error write_reset_vector(const struct area *area)
 {
+	uint16_t port = area->pc ? MULL_GUEST_PC_RESET : MULL_GUEST_RESET_PORT;
 	/* mov $1, %al; mov $0x602, %dx; out %al, %dx; halt: hlt; jmp halt */
-	static const uint8_t code[] = { 0xb0,
-					MULL_GUEST_RESET_VALUE,
-					0xba,
-					(uint8_t)MULL_GUEST_RESET_PORT,
-					MULL_GUEST_RESET_PORT >> 8,
-					0xee,
-					0xf4,
-					0xeb,
-					0xfd };
+	const uint8_t code[] = { 0xb0,
+				 area->pc ? MULL_GUEST_PC_RESET_VALUE :
+					    MULL_GUEST_RESET_VALUE,
+				 0xba,
+				 (uint8_t)port,
+				 (uint8_t)(port >> 8),
+				 0xee,
+				 0xf4,
+				 0xeb,
+				 0xfd };
 
-	return guest_write(memory, gpa(RESET_VECTOR), code, sizeof code);
+	if (area->at != MULL_GUEST_ACPI_AREA)
+		return ERR_NONE;
+	return guest_write(area->memory, gpa(RESET_VECTOR), code, sizeof code);
 }
 
 /* "Watchdog Actions" and "Watchdog Instructions". */
@@ -289,8 +364,7 @@ enum wdat_instruction {
 #define SPACE_IO 1
 #define ACCESS_BYTE 1
 
-static enum error write_wdat(const struct guest_memory *memory,
-			     uint32_t seconds)
+static enum error write_wdat(const struct area *area, uint32_t seconds)
 {
 	static const struct {
 		uint8_t action, instruction;
@@ -342,32 +416,37 @@ static enum error write_wdat(const struct guest_memory *memory,
 			.value = rows[i].value,
 			.mask = rows[i].mask,
 		};
-	return write_table(memory, WDAT_AT, &wdat, sizeof wdat);
+	return write_table(area, WDAT_AT, &wdat, sizeof wdat);
 }
 
-enum error guest_acpi_write(const struct guest_memory *memory,
+enum error guest_acpi_write(const struct guest_memory *memory, uint64_t at,
 			    const struct mull_vm *vm)
 {
+	const bool pc = vm->flags & MULL_VM_PLATFORM_PC;
+	const struct area area = { memory, at, pc };
 	uint32_t vcpu_count = vm->vcpu_count;
 	enum error error = ERR_NONE;
 
 	if (vcpu_count == 0 || vcpu_count > MULL_VCPU_MAX)
 		return ERR_BAD_REQUEST;
-	error = guest_write(memory, gpa(DSDT_AT), guest_dsdt,
-			    sizeof guest_dsdt);
+	error = guest_write(memory, gpa(at + DSDT_AT),
+			    pc ? guest_dsdt_pc : guest_dsdt,
+			    pc ? sizeof guest_dsdt_pc : sizeof guest_dsdt);
+	if (!error && pc)
+		error = write_facs(&area);
 	if (!error)
-		error = write_fadt(memory);
+		error = write_fadt(&area);
 	if (!error)
-		error = write_madt(memory, vcpu_count);
+		error = write_madt(&area, vcpu_count);
 	if (!error)
-		error = write_mcfg(memory);
+		error = write_mcfg(&area);
 	if (!error)
-		error = write_xsdt(memory, vm->watchdog);
+		error = write_xsdt(&area, vm->watchdog);
 	if (!error && vm->watchdog)
-		error = write_wdat(memory, vm->watchdog);
+		error = write_wdat(&area, vm->watchdog);
 	if (!error)
-		error = write_rsdp(memory);
+		error = write_rsdp(&area);
 	if (!error)
-		error = write_reset_vector(memory);
+		error = write_reset_vector(&area);
 	return error;
 }

@@ -35,3 +35,11 @@ void image_read(const struct load_image *image, uint64_t at, void *to,
 		length -= piece;
 	}
 }
+
+uint64_t image_firmware_room(const struct load_image *image)
+{
+	if (!image->record || image->record->kind != MULL_IMAGE_FIRMWARE ||
+	    image->record->size > MULL_FIRMWARE_MAX)
+		return 0;
+	return round_up(image->record->size, FRAME_SIZE);
+}

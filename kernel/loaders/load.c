@@ -175,6 +175,7 @@ static enum error hash_disks_step(struct load *load)
 static const struct kind {
 	enum error (*find_step)(struct load *load, bool *found); /* or NULL */
 	enum error (*check)(struct load *load);
+	/* These two are NULL for what starts as at power-on. */
 	enum error (*write_mode)(const struct guest_memory *memory,
 				 struct guest_start *start);
 	enum error (*write_tables)(struct load *load);
@@ -193,6 +194,7 @@ static const struct kind {
 				    protected_mode_write,
 				    multiboot2_write_tables,
 				    LOW_END_PROTECTED },
+	[MULL_IMAGE_FIRMWARE] = { NULL, firmware_check, NULL, NULL, 0 },
 };
 
 /* NULL: not a kernel's. */
@@ -303,22 +305,32 @@ static enum error mode_step(struct load *load)
 {
 	const struct guest_memory *memory = load->request.memory;
 	const struct kind *kind = kind_of(load);
-	enum error error = guest_zero(memory, gpa(0), kind->low_end);
+	enum error error = ERR_NONE;
 
 	next_phase(load_work(load));
+	if (!kind->write_mode)
+		return ERR_NONE;
+	error = guest_zero(memory, gpa(0), kind->low_end);
 	return error ? error : kind->write_mode(memory, &load->start);
 }
 
+/* Firmware has its own use for the usual place. */
 static enum error acpi_step(struct load *load)
 {
+	const struct load_request *request = &load->request;
+	uint64_t at = MULL_GUEST_ACPI_AREA;
+
 	next_phase(load_work(load));
-	return guest_acpi_write(load->request.memory, load->request.vm);
+	if (load->start.mode == GUEST_AT_RESET)
+		at = request->memory_low - MULL_GUEST_ACPI_SIZE;
+	return guest_acpi_write(request->memory, at, request->vm);
 }
 
 static enum error kernel_tables_step(struct load *load)
 {
 	next_phase(load_work(load));
-	return kind_of(load)->write_tables(load);
+	return kind_of(load)->write_tables ? kind_of(load)->write_tables(load) :
+					     ERR_NONE;
 }
 
 /* ---- the whole ---------------------------------------------------------- */

@@ -110,6 +110,7 @@ enum error multiboot_check(struct load *load);
 enum error multiboot2_check(struct load *load);
 /* Looks for the header in the next bytes of the file. */
 enum error multiboot_find_step(struct load *load, bool *found);
+enum error firmware_check(struct load *load);
 /* What the kernel reads when it starts; sets the registers for it. */
 enum error bzimage_write_tables(struct load *load);
 enum error elf64_write_tables(struct load *load);
@@ -150,9 +151,15 @@ enum error long_mode_write(const struct guest_memory *memory,
 enum error protected_mode_write(const struct guest_memory *memory,
 				struct guest_start *start);
 
-/* RSDP at MULL_GUEST_ACPI_AREA, and the tables that it leads to; and code that
- * resets the VM where a PC's firmware begins. */
-enum error guest_acpi_write(const struct guest_memory *memory,
+/*
+ * guest_acpi_write - RSDP at @at, and the tables that it leads to behind it
+ * @at: MULL_GUEST_ACPI_AREA, with code that resets the VM where a PC's firmware
+ *	begins; or where a VM with firmware has them, a multiple of 64
+ * @vm: whose vCPUs, watchdog and platform they tell of
+ *
+ * Fewer than MULL_GUEST_ACPI_SIZE bytes are written.
+ */
+enum error guest_acpi_write(const struct guest_memory *memory, uint64_t at,
 			    const struct mull_vm *vm);
 
 #endif

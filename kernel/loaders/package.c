@@ -201,8 +201,8 @@ static bool image_kind_is_known(uint32_t kind)
 	case MULL_IMAGE_MULTIBOOT:
 	case MULL_IMAGE_MULTIBOOT2:
 	case MULL_IMAGE_DISK:
-		return true;
 	case MULL_IMAGE_FIRMWARE:
+		return true;
 		break;
 	}
 	return false;

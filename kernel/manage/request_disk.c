@@ -13,6 +13,11 @@ static enum error check(const struct vm *vm, struct answer *answer)
 
 	if (!vm->vcpu_count || vm->state == MULL_VM_DESTROYED)
 		return answer_wrong_state(answer, vm);
+	/* Its guest has no generic event device that would tell it. */
+	if (vm->pc && !vm_state_rests(vm->state))
+		return answer_words(answer, ERR_UNSUPPORTED,
+				    "a legacy PC's disks come and go only "
+				    "while it does not run");
 	switch ((enum attach_step)atomic_load(&it->step)) {
 	case ATTACH_IDLE:
 		return ERR_NONE;

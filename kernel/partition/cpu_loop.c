@@ -116,6 +116,14 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Of its timer, and of what its home CPU does for its VM. */
+static uint64_t deadline_of(const struct vcpu *vcpu)
+{
+	uint64_t timer = vcpu->apic.timer_deadline;
+
+	return vcpu->index ? timer : earlier(timer, vm_deadline(vcpu->vm));
+}
+
 /* When something is due on this CPU, by time alone. */
 static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
 {
@@ -124,10 +132,7 @@ static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
 	if (vcpu) {
 		do {
 			if (vcpu->state != VCPU_PAUSED)
-				limit = earlier(limit,
-						vcpu->apic.timer_deadline);
-			if (vcpu->index == 0)
-				limit = earlier(limit, vm_deadline(vcpu->vm));
+				limit = earlier(limit, deadline_of(vcpu));
 			vcpu = vcpu->next;
 		} while (vcpu != queue->vcpus);
 	}

@@ -197,7 +197,7 @@ static bool is_kernel(uint32_t kind)
 {
 	return kind == MULL_IMAGE_BZIMAGE || kind == MULL_IMAGE_ELF64 ||
 	       kind == MULL_IMAGE_PVH || kind == MULL_IMAGE_MULTIBOOT ||
-	       kind == MULL_IMAGE_MULTIBOOT2;
+	       kind == MULL_IMAGE_MULTIBOOT2 || kind == MULL_IMAGE_FIRMWARE;
 }
 
 static void check_images(struct check *check, int vm)
@@ -210,6 +210,10 @@ static void check_images(struct check *check, int vm)
 	else if (!kernel)
 		check_complain(check, vm, MULL_FIELD_KERNEL,
 			       "the kernel's image is damaged");
+	else if (kernel == MULL_IMAGE_FIRMWARE &&
+		 !(it->flags & MULL_VM_PLATFORM_PC))
+		check_complain(check, vm, MULL_FIELD_KERNEL,
+			       "firmware needs the platform pc");
 	else if (!is_kernel(kernel))
 		check_complain(
 			check, vm, MULL_FIELD_KERNEL,
@@ -230,6 +234,9 @@ static void check_images(struct check *check, int vm)
 		check_complain(
 			check, vm, MULL_FIELD_INITRD,
 			"an initrd is of no use to a guest of Mullion's own");
+	if (kernel == MULL_IMAGE_FIRMWARE)
+		check_complain(check, vm, MULL_FIELD_INITRD,
+			       "an initrd is of no use to firmware");
 }
 
 void check_text(struct check *check, int vm, enum mull_field field,
@@ -294,7 +301,8 @@ static void check_watchdog(struct check *check, int vm)
 static void check_unknown(struct check *check, int vm)
 {
 	const struct mull_vm *it = &check->vms[vm];
-	uint32_t rest = it->flags & ~(uint32_t)MULL_VM_AUTOSTART;
+	const uint32_t known = MULL_VM_AUTOSTART | MULL_VM_PLATFORM_PC;
+	uint32_t rest = it->flags & ~known;
 
 	rest |= it->vsock;
 	rest |= check_any_set(it->reserved, sizeof it->reserved);

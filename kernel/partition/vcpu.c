@@ -6,6 +6,7 @@
 #include <mullion/guest_clock.h>
 #include <mullion/guest_walk.h>
 #include <mullion/log.h>
+#include <mullion/pc.h>
 #include <mullion/trace.h>
 #include <mullion/vm.h>
 #include <string.h>
@@ -77,22 +78,12 @@ static void set_mode(struct guest_system *system,
 			system->segments[i] = data;
 }
 
-/* vCPU 0 starts where the loader says, the others wait for SIPI. */
-static void begin(struct vcpu *vcpu)
+/* A kernel's code, as the loader has prepared it. */
+static void begin_as_loaded(struct vcpu *vcpu)
 {
 	const struct guest_start *start = &vcpu->vm->load.start;
 	struct guest_system system;
 
-	virt->vcpu_reset(vcpu);
-	local_apic_reset(vcpu);
-	cpuid_forget(vcpu);
-	memset(&vcpu->clock, 0, sizeof vcpu->clock);
-	vcpu->has_event = false;
-	vcpu->wants_window = vcpu->held = vcpu->stepping = false;
-	vcpu->misc_enable = 1; /* fast strings */
-	vcpu->state = VCPU_WAITING;
-	if (vcpu->index != 0)
-		return;
 	virt->read_system(vcpu, &system);
 	set_mode(&system, start);
 	virt->write_system(vcpu, &system);
@@ -103,6 +94,25 @@ static void begin(struct vcpu *vcpu)
 	vcpu->gpr[RDI] = start->rdi;
 	vcpu->gpr[RSI] = start->rsi;
 	vcpu->gpr[RDX] = 0;
+}
+
+/* vCPU 0 starts where the loader says, the others wait for SIPI. */
+static void begin(struct vcpu *vcpu)
+{
+	virt->vcpu_reset(vcpu);
+	local_apic_reset(vcpu);
+	if (vcpu->vm->pc && vcpu->index == 0)
+		local_apic_wire_pic(&vcpu->apic);
+	cpuid_forget(vcpu);
+	memset(&vcpu->clock, 0, sizeof vcpu->clock);
+	vcpu->has_event = false;
+	vcpu->wants_window = vcpu->held = vcpu->stepping = false;
+	vcpu->misc_enable = 1; /* fast strings */
+	vcpu->state = VCPU_WAITING;
+	if (vcpu->index != 0)
+		return;
+	if (vcpu->vm->load.start.mode != GUEST_AT_RESET)
+		begin_as_loaded(vcpu);
 	vcpu->state = VCPU_RUNNABLE;
 }
 
@@ -182,7 +192,7 @@ static void resume(struct vcpu *vcpu)
 void vcpu_obey(struct vcpu *vcpu)
 {
 	/* What the guest asked for waits until it goes on. */
-	uint32_t guests = VCPU_INIT | VCPU_STARTUP | VCPU_NMI;
+	uint32_t guests = VCPU_INIT | VCPU_STARTUP | VCPU_NMI | VCPU_PIC;
 	uint32_t requests = atomic_load(&vcpu->requests);
 
 	if (vcpu->state == VCPU_PAUSED &&
@@ -193,7 +203,7 @@ void vcpu_obey(struct vcpu *vcpu)
 	}
 	if (vcpu->state == VCPU_PAUSED)
 		requests &= ~guests;
-	if (requests == 0)
+	if ((requests & ~VCPU_PIC) == 0)
 		return;
 	/* Before the requests go: see all_stuck(). */
 	atomic_store(&vcpu->stuck, false);
@@ -202,7 +212,7 @@ void vcpu_obey(struct vcpu *vcpu)
 	requests = atomic_fetch_and(&vcpu->requests,
 				    vcpu->state == VCPU_PAUSED ?
 					    guests | VCPU_RESUME | VCPU_STEP :
-					    VCPU_NMI);
+					    VCPU_NMI | VCPU_PIC);
 	/* A guest may end before all of its vCPUs have begun. */
 	if (requests & VCPU_BEGIN)
 		begin(vcpu);
@@ -234,7 +244,7 @@ void vcpu_obey(struct vcpu *vcpu)
 static bool all_stuck(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		if (atomic_load(&vm->vcpus[i]->requests) != 0 ||
+		if (atomic_load(&vm->vcpus[i]->requests) & ~VCPU_PIC ||
 		    !atomic_load(&vm->vcpus[i]->stuck))
 			return false;
 	return true;
@@ -253,12 +263,21 @@ void vcpu_halted(struct vcpu *vcpu)
 		       vcpu->index, vcpu->rip);
 }
 
+/* Whether a legacy PC's 8259A have something, and the way is open to here. */
+static bool pic_reaches(struct vcpu *vcpu)
+{
+	return atomic_load(&vcpu->requests) & VCPU_PIC &&
+	       (local_apic_passes_pic(&vcpu->apic) ||
+		io_apic_passes_pic(vcpu->vm, vcpu));
+}
+
 bool vcpu_wakes(struct vcpu *vcpu)
 {
 	if (vcpu->has_event || virt->event_pending(vcpu) ||
 	    atomic_load(&vcpu->requests) & VCPU_NMI)
 		return true;
-	return vcpu->rflags & RFLAGS_IF && local_apic_pending(&vcpu->apic) >= 0;
+	return vcpu->rflags & RFLAGS_IF &&
+	       (local_apic_pending(&vcpu->apic) >= 0 || pic_reaches(vcpu));
 }
 
 static struct guest_paging paging_of(struct vcpu *vcpu, uint64_t *linear)
@@ -346,18 +365,58 @@ static void prepare_interrupt(struct vcpu *vcpu)
 	virt->inject(vcpu, &event);
 }
 
-void vcpu_prepare(struct vcpu *vcpu)
+/*
+ * The 8259A's goes before what the local APIC has.  One that cannot be taken
+ * yet asks for a window, as does another one behind it.
+ */
+static void prepare_pic(struct vcpu *vcpu)
+{
+	struct guest_event event = { .kind = EVENT_INTERRUPT };
+	int vector = PIC_NONE;
+
+	if (vcpu->stepping)
+		return;
+	if (virt->can_interrupt(vcpu))
+		vector = pc_take_interrupt(vcpu);
+	if (vector != PIC_NONE) {
+		event.vector = (uint8_t)vector;
+		vcpu->interrupts++;
+		TRACE(INTERRUPT, vcpu, "interrupt 0x%x of the 8259A", vector);
+		virt->inject(vcpu, &event);
+	}
+	prepare_interrupt(vcpu);
+	if (pic_reaches(vcpu))
+		want_window(vcpu, true);
+}
+
+/* What is rare: an NMI, or a legacy PC's interrupt. */
+static void prepare_requested(struct vcpu *vcpu, bool has_event)
 {
 	static const struct guest_event nmi = { .kind = EVENT_NMI,
 						.vector = 2 };
 
-	if (vcpu->has_event) {
-		vcpu->has_event = false;
-		virt->inject(vcpu, &vcpu->event);
-	} else if (!vcpu->stepping && atomic_load(&vcpu->requests) & VCPU_NMI &&
-		   !virt->event_pending(vcpu)) {
+	if (!has_event && !vcpu->stepping &&
+	    atomic_load(&vcpu->requests) & VCPU_NMI &&
+	    !virt->event_pending(vcpu)) {
 		atomic_fetch_and(&vcpu->requests, ~VCPU_NMI);
 		virt->inject(vcpu, &nmi);
 	}
-	prepare_interrupt(vcpu);
+	if (pic_reaches(vcpu))
+		prepare_pic(vcpu);
+	else
+		prepare_interrupt(vcpu);
+}
+
+void vcpu_prepare(struct vcpu *vcpu)
+{
+	bool has_event = vcpu->has_event;
+
+	if (has_event) {
+		vcpu->has_event = false;
+		virt->inject(vcpu, &vcpu->event);
+	}
+	if (atomic_load(&vcpu->requests) & (VCPU_NMI | VCPU_PIC))
+		prepare_requested(vcpu, has_event);
+	else
+		prepare_interrupt(vcpu);
 }

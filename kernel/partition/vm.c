@@ -13,6 +13,7 @@
 #include <mullion/log.h>
 #include <mullion/manage.h>
 #include <mullion/page.h>
+#include <mullion/pc.h>
 #include <mullion/shared_port.h>
 #include <mullion/vm.h>
 #include <stdarg.h>
@@ -106,6 +107,7 @@ struct vm *vm_create(const struct mull_vm *description, uint32_t index,
 	vm->index = index;
 	vm->description = *description;
 	vm->state = MULL_VM_STOPPED;
+	vm->deadline = ARCH_NO_DEADLINE;
 	if (refusal) {
 		refuse(vm, refusal);
 	} else if (fill(vm) != ERR_NONE) {
@@ -127,6 +129,7 @@ static void set_state(struct vm *vm, enum mull_vm_state state)
 static void begin_phase(struct vm *vm, enum vm_phase phase)
 {
 	vm->phase = phase;
+	atomic_store(&vm->deadline, ARCH_NO_DEADLINE);
 	vm->phase_frame = 0;
 	vm->phase_offset = 0;
 }
@@ -223,6 +226,7 @@ static void begin_running(struct vm *vm)
 	atomic_store(&vm->stopped_by, 0);
 	vm->end_words[0] = 0;
 	vm->started_at = arch_time();
+	begin_phase(vm, PHASE_IDLE);
 	lock_take(&vm->device_lock);
 	io_apic_reset(vm);
 	serial_reset(vm);
@@ -230,8 +234,9 @@ static void begin_running(struct vm *vm)
 	watchdog_reset(vm);
 	guest_pci_reset(vm);
 	shared_ports_forget(vm);
+	if (vm->pc)
+		pc_reset(vm);
 	lock_give(&vm->device_lock);
-	begin_phase(vm, PHASE_IDLE);
 	set_state(vm, MULL_VM_RUNNING);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		/* All wait at first; nothing may look finished meanwhile.
@@ -350,6 +355,7 @@ static void wait_before_restart(struct vm *vm)
 
 	vm->start_at = arch_time() + seconds * arch_time_khz() * 1000;
 	begin_phase(vm, PHASE_WAIT);
+	atomic_store(&vm->deadline, vm->start_at);
 	if (!seconds)
 		return;
 	format_text(why, sizeof why, "%s", vm->end_words);
@@ -484,6 +490,7 @@ static void obey_reset(struct vm *vm)
 	} else if (vm->state == MULL_VM_STARTING && vm->phase == PHASE_WAIT) {
 		vm->quick_ends = 0;
 		vm->start_at = arch_time();
+		atomic_store(&vm->deadline, vm->start_at);
 	}
 }
 
@@ -517,15 +524,15 @@ void vm_command(struct vm *vm, enum mull_command command)
 
 uint64_t vm_deadline(const struct vm *vm)
 {
-	uint64_t watchdog;
+	uint64_t limit = atomic_load(&vm->deadline), watchdog;
 
-	if (vm->phase == PHASE_WAIT)
-		return vm->start_at;
 	if (vm->phase != PHASE_IDLE ||
 	    atomic_load(&vm->state) != MULL_VM_RUNNING)
-		return ARCH_NO_DEADLINE;
+		return limit;
 	watchdog = watchdog_deadline(vm);
-	return watchdog < vm->pci.due ? watchdog : vm->pci.due;
+	if (watchdog < limit)
+		limit = watchdog;
+	return vm->pci.due < limit ? vm->pci.due : limit;
 }
 
 static bool life_work(struct vm *vm)
@@ -546,6 +553,8 @@ static bool life_work(struct vm *vm)
 	case PHASE_IDLE:
 		if (atomic_load(&vm->state) != MULL_VM_RUNNING)
 			return false;
+		if (vm->pc)
+			pc_work(vm);
 		shared_ports_hear(vm);
 		return guest_pci_work(vm);
 	case PHASE_CLEAR:

@@ -6,6 +6,7 @@
 #include <mullion/description.h>
 #include <mullion/images.h>
 #include <mullion/page.h>
+#include <mullion/pc.h>
 #include <mullion/shared_port.h>
 #include <mullion/virtio_block.h>
 #include <mullion/virtio_console.h>
@@ -172,6 +173,9 @@ enum error vm_devices_make(struct vm *vm)
 	enum error error;
 
 	guest_pci_add_bridge(vm);
+	if (vm->description.flags & MULL_VM_PLATFORM_PC &&
+	    pc_make(vm) != ERR_NONE)
+		return ERR_NO_MEMORY;
 	error = make_console(vm);
 	if (!error)
 		error = make_entropy(vm);
@@ -202,6 +206,7 @@ static void free_nic(struct virtio_net *net)
 
 void vm_devices_free(struct vm *vm)
 {
+	pc_free(vm);
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
 		if (vm->disks[i])
 			vm_devices_free_disk(vm->disks[i]);

@@ -3,6 +3,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/frame_pool.h>
+#include <mullion/images.h>
 #include <mullion/log.h>
 #include <mullion/shared_port.h>
 #include <mullion/virtio_block.h>
@@ -16,23 +17,36 @@ static frame_owner owner_of(const struct vm *vm)
 	return FRAME_VM + vm->index;
 }
 
-void vm_memory_lay_out(struct vm *vm)
+static void add_region(struct vm *vm, uint64_t start, uint64_t size,
+		       uint64_t *given)
 {
-	uint64_t size = vm->description.memory_size;
 	struct guest_memory *memory = &vm->memory;
 
-	vm->memory_low = size < MULL_GUEST_MMIO_START ? size :
-							MULL_GUEST_MMIO_START;
+	if (size)
+		memory->regions[memory->region_count++] = (struct guest_region){
+			.start = gpa(start),
+			.size = size,
+			.frames = vm->frames + *given / FRAME_SIZE
+		};
+	*given += size;
+}
+
+/* What firmware lies in is of the VM's memory as well. */
+void vm_memory_lay_out(struct vm *vm)
+{
+	const struct load_image kernel = image_find(vm->description.kernel);
+	uint64_t size = vm->description.memory_size;
+	uint64_t rom = image_firmware_room(&kernel), given = 0;
+	uint64_t end = rom ? MULL_GUEST_PC_ECAM : MULL_GUEST_MMIO_START;
+
+	if (rom >= size) /* the load will say so */
+		rom = 0;
+	size -= rom;
+	vm->memory_low = size < end ? size : end;
 	vm->memory_high = size - vm->memory_low;
-	memory->region_count = vm->memory_high ? 2 : 1;
-	memory->regions[0] = (struct guest_region){ .start = gpa(0),
-						    .size = vm->memory_low,
-						    .frames = vm->frames };
-	memory->regions[1] = (struct guest_region){
-		.start = gpa(GIB(4)),
-		.size = vm->memory_high,
-		.frames = vm->frames + vm->memory_low / FRAME_SIZE
-	};
+	add_region(vm, 0, vm->memory_low, &given);
+	add_region(vm, GIB(4), vm->memory_high, &given);
+	add_region(vm, GIB(4) - rom, rom, &given);
 }
 
 /* 1 GiB at once where it can be had, so that it is mapped by one entry. */
@@ -134,6 +148,15 @@ static enum error map_region(struct vm *vm, const struct guest_region *region)
 	return ERR_NONE;
 }
 
+static enum error map_all(struct vm *vm)
+{
+	enum error error = virt->stage2_create(&vm->stage2);
+
+	for (uint32_t i = 0; i < vm->memory.region_count && !error; i++)
+		error = map_region(vm, &vm->memory.regions[i]);
+	return error;
+}
+
 void vm_memory_give(struct vm *vm)
 {
 	hpa_t root = vm->stage2;
@@ -152,11 +175,7 @@ enum error vm_memory_take(struct vm *vm, const char **words)
 		*words = "there are not enough free frames for its memory";
 		return ERR_NO_MEMORY;
 	}
-	if (virt->stage2_create(&vm->stage2) == ERR_NONE &&
-	    map_region(vm, &vm->memory.regions[0]) == ERR_NONE &&
-	    (vm->memory_high == 0 ||
-	     map_region(vm, &vm->memory.regions[1]) == ERR_NONE) &&
-	    shared_ports_map(vm) == ERR_NONE)
+	if (map_all(vm) == ERR_NONE && shared_ports_map(vm) == ERR_NONE)
 		return ERR_NONE;
 	vm_memory_give(vm);
 	*words = "no memory for its page tables";

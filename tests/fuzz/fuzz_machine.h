@@ -137,6 +137,11 @@ uint64_t block_deadline(void)
 	return ARCH_NO_DEADLINE;
 }
 
+uint32_t cpu_loop_service(void)
+{
+	return 0;
+}
+
 /* Without the fake's mapping, which takes longer than all else here. */
 void *arch_window(hpa_t frame)
 {

@@ -182,7 +182,7 @@ static void access(uint32_t slot)
 			      bar(slot) + pages[any(1) % ARRAY_COUNT(pages)] +
 				      any(1) % 0x48;
 
-	if (!guest_pci_is_at(gpa(at)))
+	if (!guest_pci_is_at(&vm, gpa(at)))
 		at = ecam(slot);
 	if (what & 8)
 		guest_pci_read(&vm, gpa(at), size);

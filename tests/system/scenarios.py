@@ -81,6 +81,10 @@ def on_network(name, cpu, role, networks):
            "mullion.run=mullion-network+%s'}\n" % (name, cpu, networks, role)
 
 
+def pc(name, more):
+    return "  %s: {cpus: [0], platform: pc, %s}\n" % (name, more)
+
+
 # What no guest survives, one VM each; with the words that tell why.
 ENDINGS = {
     "code-in-mmio": r"code-in-mmio: crashed .*: .*0xd0000000",
@@ -274,6 +278,55 @@ SCENARIOS = (
                 of("spin", "CASE spin hangs")),
         expect_log=(r"\] neighbour: stopped: powered off",),
         status=None),
+
+    # ---- the legacy PC, by what Debian has for one ------------------------
+    # It measures the processor by the 8254.
+    Scenario(
+        name="memtest86",
+        vms=pc("memtest", "kernel: /boot/memtest86+x64.bin, memory: 16MiB, "
+               "cmdline: 'console=ttyS0,115200'"),
+        expect=(r"Memtest86\+ v6", r"CLK/Temp: +\d+MHz",
+                r"#\d+ +\[\w+", r"Time: +0:00:0[2-9]"),
+        status=None, backends=("svm",)),
+    # All interrupts of devices by the 8259A, through the local APIC.
+    Scenario(
+        name="linux-8259",
+        vms=pc("linux", "kernel: $kernels/cloud-amd64/vmlinuz, "
+               "initrd: $demo, memory: 512MiB, cmdline: 'console=ttyS0 "
+               "cryptomgr.notests noapic mullion.run=selftest "
+               "mullion.cpus=1'"),
+        expect=(r"ACPI: PM-Timer IO Port: 0x608",
+                r"rtc_cmos .*setting system clock to 20",
+                r"ACPI: Using PIC for interrupt routing",
+                r"^PASS the wall clock is right", r"^DONE \d+ 0"),
+        expect_log=(r"linux: powered off",), seconds=LINUX,
+        backends=("svm",)),
+    Scenario(
+        name="seabios",
+        vms=pc("seabios", "firmware: /usr/share/seabios/bios-256k.bin, "
+               "memory: 64MiB"),
+        expect=(r"SeaBIOS \(version 1", r"No bootable device"), status=None,
+        backends=("svm",)),
+    Scenario(
+        name="u-boot",
+        vms=pc("u-boot", "firmware: /usr/lib/u-boot/qemu-x86/u-boot.rom, "
+               "memory: 64MiB"),
+        typed=((r"Hit any key", "\n"), (r"=> ", "version\n")),
+        expect=(r"DRAM:  61.9 MiB", r"=> version"), status=None,
+        backends=("svm",)),
+    Scenario(
+        name="ovmf",
+        vms=pc("ovmf", "firmware: /usr/share/ovmf/OVMF.fd, memory: 128MiB"),
+        typed=((r"Shell> ", "reset -s\r"),),
+        expect=(r"UEFI Interactive Shell",),
+        expect_log=(r"ovmf: powered off",), seconds=LINUX,
+        backends=("svm",), long=True),
+    Scenario(
+        name="firmware-without-pc",
+        vms="  bios: {firmware: /usr/share/seabios/bios-256k.bin, "
+        "memory: 16MiB, cpus: [0]}\n",
+        expect_log=(r"firmware needs the platform pc",), status=1,
+        backends=("svm",)),
 
     # ---- what a guest sees of others ---------------------------------------
     # One starts again and again, first beside two, then alone.

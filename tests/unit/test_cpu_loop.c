@@ -416,10 +416,11 @@ static void a_restart_that_waits_is_a_deadline(void **state)
 	make_vm(0, 2, true);
 	loop_on(home); /* it has nothing to do but to take the vCPUs */
 	vm->phase = PHASE_WAIT;
-	vm->start_at = fake_time + 700;
+	vm->deadline = vm->start_at = fake_time + 700;
 	loop_on(home);
 	assert_int_equal(fake_deadline, fake_time + 700);
 	vm->phase = PHASE_IDLE;
+	vm->deadline = ARCH_NO_DEADLINE;
 	loop_on(home);
 	assert_true(fake_deadline == ARCH_NO_DEADLINE);
 }

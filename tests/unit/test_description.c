@@ -15,7 +15,8 @@ static struct mull_machine machine;
 static struct mull_vm vms[3];
 static struct mull_limits limits;
 static const uint32_t kinds[] = { MULL_IMAGE_BZIMAGE, MULL_IMAGE_ELF64,
-				  MULL_IMAGE_INITRD, 0, MULL_IMAGE_PVH };
+				  MULL_IMAGE_INITRD,  0,
+				  MULL_IMAGE_PVH,     MULL_IMAGE_FIRMWARE };
 static bool bad[3];
 static char story[4096];
 
@@ -179,7 +180,7 @@ static void images(void **state)
 	vms[0].kernel = MULL_NO_IMAGE;
 	expect_one(0, MULL_FIELD_KERNEL, "has no kernel");
 	fresh(state);
-	vms[0].kernel = 5;
+	vms[0].kernel = 6;
 	expect_one(0, MULL_FIELD_KERNEL, "has no kernel");
 	fresh(state);
 	vms[0].kernel = 3;
@@ -190,7 +191,17 @@ static void images(void **state)
 		   "the kernel is neither a Linux bzImage nor a PVH, Multiboot "
 		   "or ELF64 image");
 	fresh(state);
-	vms[0].initrd = 5;
+	vms[0].kernel = 5;
+	vms[0].initrd = MULL_NO_IMAGE;
+	expect_one(0, MULL_FIELD_KERNEL, "firmware needs the platform pc");
+	fresh(state);
+	vms[0].kernel = 5;
+	vms[0].flags |= MULL_VM_PLATFORM_PC;
+	expect_one(0, MULL_FIELD_INITRD, "an initrd is of no use to firmware");
+	vms[0].initrd = MULL_NO_IMAGE;
+	assert_int_equal(check(2), 0);
+	fresh(state);
+	vms[0].initrd = 6;
 	expect_one(0, MULL_FIELD_INITRD, "the initrd is not in the package");
 	fresh(state);
 	vms[0].initrd = 3;
@@ -228,7 +239,7 @@ static void modules(void **state)
 	vms[0].module_count = ~0u;
 	expect_one(0, MULL_FIELD_MODULES, "has more than 4 modules");
 	fresh_with_modules(state);
-	vms[0].modules[1].image = 5;
+	vms[0].modules[1].image = 6;
 	expect_one(0, MULL_FIELD_MODULES, "module 2 is not in the package");
 	fresh_with_modules(state);
 	vms[0].modules[1].image = 3;
@@ -295,7 +306,7 @@ static void texts_and_policies(void **state)
 	expect_one(0, MULL_FIELD_WATCHDOG,
 		   "a watchdog of 256 s waits longer than 255 s");
 	fresh(state);
-	vms[0].flags |= 2;
+	vms[0].flags |= 4;
 	expect_one(0, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 	fresh(state);

@@ -25,7 +25,7 @@ static int make(void **state)
 static enum error write_tables(uint32_t vcpu_count)
 {
 	guest.vm.vcpu_count = vcpu_count;
-	return guest_acpi_write(&guest.memory, &guest.vm);
+	return guest_acpi_write(&guest.memory, MULL_GUEST_ACPI_AREA, &guest.vm);
 }
 
 static void every_vcpu_count_has_good_tables(void **state)
@@ -105,7 +105,9 @@ static void the_firmware_entry_resets(void **state)
 	uint8_t code[9];
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&guest.memory, &one), ERR_NONE);
+	assert_int_equal(
+		guest_acpi_write(&guest.memory, MULL_GUEST_ACPI_AREA, &one),
+		ERR_NONE);
 	load_guest_read(&guest, 0xffff0, code, sizeof code);
 	assert_memory_equal(code, "\xb0\x01\xba\x02\x06\xee\xf4\xeb\xfd", 9);
 }
@@ -123,7 +125,9 @@ static void missing_memory_is_an_error(void **state)
 	const struct guest_memory none = { 0 };
 
 	(void)state;
-	assert_int_equal(guest_acpi_write(&none, &guest.vm), ERR_BAD_ADDRESS);
+	assert_int_equal(
+		guest_acpi_write(&none, MULL_GUEST_ACPI_AREA, &guest.vm),
+		ERR_BAD_ADDRESS);
 }
 
 #define TEST(test) cmocka_unit_test_setup(test, make)

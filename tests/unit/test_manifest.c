@@ -38,6 +38,7 @@ static void write_multiboot_file(const char *name, bool both)
 static int make_files(void **state)
 {
 	static char big[3 << 20];
+	static const char rom[65536];
 
 	(void)state;
 	if (!enter_folder())
@@ -50,6 +51,7 @@ static int make_files(void **state)
 	write_elf_file("other-note", 64, "Mullion", MULL_NOTE_ABI + 1);
 	write_elf_file("elf32", 32, "Mullion", MULL_NOTE_ABI);
 	write_file("initrd", "070701", 6);
+	write_file("rom", rom, sizeof rom);
 	write_file("empty", "", 0);
 	write_file("big", big, sizeof big);
 	write_elf_file("pvh", 64, "Xen\0\0\0\0", 18);
@@ -91,10 +93,13 @@ static void expect_mistakes(const char *text, const char *expected)
 static void expect_vm_mistake(const char *word, const char *expected)
 {
 	char *line = texts_format("m.yaml:2: vm \"web\": %s\n", expected);
-	char *yaml = texts_format(
-		"vms: {web: {memory: 64MiB, cpus: [0],\n"
-		"  %s%s}}\n",
-		word, strncmp(word, "kernel", 6) ? ", kernel: bz" : "");
+	char *yaml = texts_format("vms: {web: {memory: 64MiB, cpus: [0],\n"
+				  "  %s%s}}\n",
+				  word,
+				  strncmp(word, "kernel", 6) &&
+						  strncmp(word, "firmware", 8) ?
+					  ", kernel: bz" :
+					  "");
 
 	expect_mistakes(yaml, line);
 	free(yaml);
@@ -251,7 +256,7 @@ static void mistakes_in_values(void **state)
 		{ "cpus: [1]", "cpus stands twice in the VM" },
 		{ "name: other", "has a second name, \"other\"" },
 		{ "type: windows", "type is not one of linux, elf, pvh, "
-				   "multiboot, multiboot2" },
+				   "multiboot, multiboot2, firmware" },
 		{ "autostart: 1", "autostart is not true or false" },
 		{ "on-crash: halt", "on-crash is not one of stop, restart" },
 		{ "watchdog: soon",
@@ -301,6 +306,13 @@ static void mistakes_in_values(void **state)
 		  "linux" },
 		{ "kernel: bz, type: elf", "kernel \"bz\" is a Linux bzImage, "
 					   "but its type is given as elf" },
+		{ "firmware: rom", "firmware needs the platform pc" },
+		{ "firmware: sdk, platform: pc",
+		  "kernel \"sdk\" is no firmware: its size is not a multiple "
+		  "of 4 KiB up to 16 MiB" },
+		{ "kernel: bz, firmware: rom, platform: pc",
+		  "has a kernel and firmware; one of them starts it" },
+		{ "kernel: sdk, platform: mac", "platform is not one of pc" },
 		{ "kernel: sdk, initrd: initrd",
 		  "an initrd is of no use to a guest of Mullion's own" },
 	};

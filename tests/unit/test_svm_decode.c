@@ -58,6 +58,7 @@ static void each_code_has_its_kind(void **state)
 		{ 0x400, EXIT_MEMORY },
 		{ 0x7b, EXIT_PORT_IO },
 		{ 0x7c, EXIT_MSR_READ },
+		{ 0x18, EXIT_VENDOR },
 		{ 0xffffffff, EXIT_ENTRY_FAILED },
 		{ ~0ull, EXIT_ENTRY_FAILED },
 	};

@@ -312,7 +312,7 @@ static void a_bar_can_be_measured_and_moved(void **state)
 	uint64_t at = bar();
 
 	(void)state;
-	assert_true(guest_pci_is_at(gpa(at)));
+	assert_true(guest_pci_is_at(&vm, gpa(at)));
 	assert_int_equal(read_at(at + 0x12, 2), 0xffff); /* not decoded */
 	write_at(ECAM + COMMAND, 2, 0xffff);
 	assert_int_equal(read_at(ECAM + COMMAND, 2), 0x406);

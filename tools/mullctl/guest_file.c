@@ -219,6 +219,14 @@ static char *probe_kernel(struct manifest_image *image, int file,
 	return wrong;
 }
 
+static char *probe_firmware(const struct manifest_image *image)
+{
+	if (image->size <= MULL_FIRMWARE_MAX && image->size % PAGE_SIZE == 0)
+		return NULL;
+	return texts_format("is no firmware: its size is not a multiple of "
+			    "4 KiB up to 16 MiB");
+}
+
 static char *probe_open(struct manifest_image *image, int file)
 {
 	static uint8_t head[MULTIBOOT2_SEARCH];
@@ -243,6 +251,8 @@ static char *probe_open(struct manifest_image *image, int file)
 			       NULL :
 			       texts_format("is not made of sectors of 512 "
 					    "bytes, so no disk");
+	if (image->kind == MULL_IMAGE_FIRMWARE)
+		return probe_firmware(image);
 	got = pread(file, head, sizeof head, 0);
 	if (got < 0)
 		return texts_format("cannot be read: %s", strerror(errno));

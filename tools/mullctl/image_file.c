@@ -21,6 +21,7 @@ static const char *const kinds[] = {
 	[MULL_IMAGE_MULTIBOOT] = "multiboot",
 	[MULL_IMAGE_MULTIBOOT2] = "multiboot2",
 	[MULL_IMAGE_DISK] = "disk",
+	[MULL_IMAGE_FIRMWARE] = "firmware",
 };
 
 #define KINDS (sizeof kinds / sizeof *kinds)
@@ -75,7 +76,8 @@ static bool look(struct image_file *file, uint32_t kind)
 {
 	struct manifest_image image = {
 		.path = (char *)file->path,
-		.kind = kind == MULL_IMAGE_INITRD || kind == MULL_IMAGE_DISK ?
+		.kind = kind == MULL_IMAGE_INITRD || kind == MULL_IMAGE_DISK ||
+					kind == MULL_IMAGE_FIRMWARE ?
 				kind :
 				0,
 	};

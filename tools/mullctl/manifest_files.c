@@ -57,6 +57,7 @@ static const char *kind_words(uint32_t kind)
 		[MULL_IMAGE_PVH] = "a PVH kernel",
 		[MULL_IMAGE_MULTIBOOT] = "a Multiboot kernel",
 		[MULL_IMAGE_MULTIBOOT2] = "a Multiboot 2 kernel",
+		[MULL_IMAGE_FIRMWARE] = "firmware",
 	};
 
 	return words[kind];
@@ -125,6 +126,8 @@ static uint32_t add_file(struct manifest *manifest, int vm,
 	if (!kernel)
 		image.kind = field == MULL_FIELD_DISKS ? MULL_IMAGE_DISK :
 							 MULL_IMAGE_INITRD;
+	else if (type == MULL_IMAGE_FIRMWARE)
+		image.kind = MULL_IMAGE_FIRMWARE;
 	name_image(&image);
 	wrong = guest_file_probe(&image);
 	if (wrong) {

@@ -144,7 +144,13 @@ static void take_file(struct reader *reader, const struct word *word,
 {
 	struct manifest_files *files = &reader->files;
 
-	if (word->field == MULL_FIELD_KERNEL)
+	if (word->field == MULL_FIELD_KERNEL &&
+	    (files->kernel || files->kernel_there))
+		manifest_complain(reader->manifest, reader->vm,
+				  yaml_line(value), word->field,
+				  "has a kernel and firmware; one of them "
+				  "starts it");
+	else if (word->field == MULL_FIELD_KERNEL)
 		files->kernel = yaml_file(reader, word, value,
 					  &files->kernel_there);
 	else
@@ -155,12 +161,25 @@ static void take_file(struct reader *reader, const struct word *word,
 static void take_type(struct reader *reader, const struct word *word,
 		      yaml_node_t *value)
 {
-	static const char *const types[] = { "linux",	  "elf",	"pvh",
-					     "multiboot", "multiboot2", NULL };
+	static const char *const types[] = { "linux",	   "elf",
+					     "pvh",	   "multiboot",
+					     "multiboot2", "firmware",
+					     NULL };
 	uint32_t index;
 
 	if (yaml_choice(reader, word, value, types, &index))
 		reader->files.type = image_kind_of(types[index]);
+}
+
+/* In the kernel's place, since no file says of itself that it is one. */
+static void take_firmware(struct reader *reader, const struct word *word,
+			  yaml_node_t *value)
+{
+	bool other = reader->files.kernel || reader->files.kernel_there;
+
+	take_file(reader, word, value);
+	if (!other)
+		reader->files.type = MULL_IMAGE_FIRMWARE;
 }
 
 static void take_command_line(struct reader *reader, const struct word *word,
@@ -188,6 +207,16 @@ static void take_autostart(struct reader *reader, const struct word *word,
 
 	if (yaml_bool(reader, word, value, &yes) && !yes)
 		this_vm(reader)->flags &= ~(uint32_t)MULL_VM_AUTOSTART;
+}
+
+static void take_platform(struct reader *reader, const struct word *word,
+			  yaml_node_t *value)
+{
+	static const char *const platforms[] = { "pc", NULL };
+	uint32_t index;
+
+	if (yaml_choice(reader, word, value, platforms, &index))
+		this_vm(reader)->flags |= MULL_VM_PLATFORM_PC;
 }
 
 static void take_policy(struct reader *reader, const struct word *word,
@@ -326,12 +355,14 @@ static const struct word vm_words[] = {
 	{ "memory", MULL_FIELD_MEMORY, take_memory },
 	{ "cpus", MULL_FIELD_CPUS, take_cpus },
 	{ "kernel", MULL_FIELD_KERNEL, take_file },
+	{ "firmware", MULL_FIELD_KERNEL, take_firmware },
 	{ "type", MULL_FIELD_KERNEL, take_type },
 	{ "initrd", MULL_FIELD_INITRD, take_file },
 	{ "modules", MULL_FIELD_MODULES, take_modules },
 	{ "disks", MULL_FIELD_DISKS, take_disks },
 	{ "cmdline", MULL_FIELD_COMMAND_LINE, take_command_line },
 	{ "autostart", MULL_FIELD_FLAGS, take_autostart },
+	{ "platform", MULL_FIELD_FLAGS, take_platform },
 	{ "on-poweroff", MULL_FIELD_POLICY, take_policy },
 	{ "on-reset", MULL_FIELD_POLICY, take_policy },
 	{ "on-crash", MULL_FIELD_POLICY, take_policy },

@@ -115,7 +115,7 @@ int verb_upload(const struct options *options)
 
 	if (word && !kind) {
 		tell("--kind is linux, elf, pvh, multiboot, multiboot2, "
-		     "initrd or disk, not \"%s\"",
+		     "firmware, initrd or disk, not \"%s\"",
 		     word);
 		return STATUS_USAGE;
 	}

@@ -219,8 +219,8 @@ const struct option_row option_rows[] = {
 	{ OPTION_NAME, 0, "name", "NAME", "upload ",
 	  "the image's name (that of the file)" },
 	{ OPTION_KIND, 0, "kind", "KIND", "upload ",
-	  "what the image is: linux, elf, pvh, multiboot, multiboot2, initrd "
-	  "or disk (as the file looks; else initrd)" },
+	  "what the image is: linux, elf, pvh, multiboot, multiboot2, "
+	  "firmware, initrd or disk (as the file looks; else initrd)" },
 	{ OPTION_REPLACE, 0, "replace", NULL, "upload create ",
 	  "delete an image that has the name and other contents" },
 	{ OPTION_READ_ONLY, 0, "read-only", NULL, "attach ",

@@ -52,6 +52,10 @@ bool svm_event_pending(struct vcpu *vcpu);
 bool svm_can_interrupt(struct vcpu *vcpu);
 void svm_want_window(struct vcpu *vcpu, bool want);
 
+/* svm_cr8.c: whether MOV to CR8 exits; and what it does. */
+void svm_watch_cr8(struct vmcb *vmcb, bool watch);
+void svm_write_cr8(struct vcpu *vcpu);
+
 /* svm_fast.c: what svm_enter.S calls at each exit; enum fast_exit.  Chosen at
  * start: whether the processor gives the next RIP. */
 uint32_t svm_fast_by_view(struct vcpu *vcpu);

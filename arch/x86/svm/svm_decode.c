@@ -38,6 +38,7 @@ static enum exit_kind plain_kind(uint64_t code)
 	case SVM_EXIT_CPUID:
 		return EXIT_CPUID;
 	case SVM_EXIT_IRET:
+	case SVM_EXIT_CR8_WRITE:
 		return EXIT_VENDOR;
 	case SVM_EXIT_SOFTWARE:
 		return EXIT_SOFTWARE_INTERRUPT;

@@ -92,6 +92,9 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 /* svm_segment.attributes */
 #define SVM_SEGMENT_LONG BIT(9)
 
+/* intercept_cr_write: a bit a register */
+#define SVM_CR_8 BIT(8)
+
 /* intercept_exceptions: a bit a vector */
 #define SVM_EXCEPTION_DB BIT(1)
 #define SVM_EXCEPTION_BP BIT(3)
@@ -151,6 +154,7 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_TYPE_SOFTWARE 4
 
 /* exit codes */
+#define SVM_EXIT_CR8_WRITE 0x18
 #define SVM_EXIT_EXCEPTION 0x40 /* + vector, 0..31 */
 #define SVM_EXIT_INTR 0x60
 #define SVM_EXIT_NMI 0x61

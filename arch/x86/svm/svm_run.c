@@ -106,6 +106,8 @@ static void finish(struct vcpu *vcpu, struct vm_exit *exit)
 
 	if (exit->raw[0] == SVM_EXIT_IRET)
 		leave_nmi(svm_of(vcpu));
+	else if (exit->raw[0] == SVM_EXIT_CR8_WRITE)
+		svm_write_cr8(vcpu);
 	else if (vector == VECTOR_MC)
 		panic("machine check while vCPU %u of VM %u ran", vcpu->index,
 		      vcpu->vm->index);
@@ -258,6 +260,7 @@ void svm_want_window(struct vcpu *vcpu, bool want)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
 
+	svm_watch_cr8(vmcb, want);
 	if (want) {
 		vmcb->intercept_1 |= SVM_INTERCEPT_VINTR;
 		vmcb->v_intr |= SVM_V_IRQ | SVM_V_IGNORE_TPR |
