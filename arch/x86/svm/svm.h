@@ -50,6 +50,7 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit);
 void svm_inject(struct vcpu *vcpu, const struct guest_event *event);
 bool svm_event_pending(struct vcpu *vcpu);
 bool svm_can_interrupt(struct vcpu *vcpu);
+void svm_flush_tlb(struct vcpu *vcpu);
 void svm_want_window(struct vcpu *vcpu, bool want);
 
 /* svm_fast.c: what svm_enter.S calls at each exit; enum fast_exit.  Chosen at
