@@ -184,10 +184,13 @@ setup: # packages of this computer, and the stock kernels
 	@guests/foreign/fetch.sh $(B)/kernels
 $(B)/demo.cpio.gz: $(wildcard guests/linux/*) $(wildcard $(B)/kernels/*/SHA256)
 	$(call say,CPIO,$@)guests/linux/make_initramfs.sh $@ $(B)/kernels
+# The same, with a kernel to be started from inside.
+$(B)/kexec.cpio.gz: $(B)/demo.cpio.gz guests/linux/add_kernel.sh
+	$(call say,CPIO,$@)guests/linux/add_kernel.sh $@ $< $(B)/kernels/cloud-amd64/vmlinuz
 # What a loader for PVH starts.
 $(B)/vmlinux: guests/linux/extract_vmlinux.py $(wildcard $(B)/kernels/cloud-amd64/SHA256)
 	$(call say,EXTRACT,$@)guests/linux/extract_vmlinux.py $(B)/kernels/cloud-amd64/vmlinuz $@
-test-files: all $(B)/demo.cpio.gz $(B)/vmlinux $(addprefix $(B)/unit/,$(unit_tests)) \
+test-files: all $(B)/demo.cpio.gz $(B)/kexec.cpio.gz $(B)/vmlinux $(addprefix $(B)/unit/,$(unit_tests)) \
 	$(addprefix $(B)/fuzz/,$(fuzz_tests))
 # Starts over, so that what the set-up has brought is seen.
 again = $(MAKE) --no-print-directory $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -224,7 +227,7 @@ bench: setup ## count instructions: exits and requests on both back ends, a boot
 c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
 	guests/* include/* kernel kernel/* tests/* tools/*))
 shell_files := $(wildcard .ci/run tools/*.sh guests/*.sh guests/*/*.sh) \
-	$(addprefix guests/linux/,init network selftest)
+	$(addprefix guests/linux/,init network processors selftest)
 lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget lint-tour ## look for what the tests do not see
 lint-format:
 	@clang-format --dry-run -Werror $(c_files)
@@ -242,7 +245,7 @@ lint-cppcheck:
 		--suppressions-list=tools/cppcheck.txt \
 		arch boot drivers guests kernel tools
 lint-shell:
-	@shellcheck $(shell_files)
+	@shellcheck -x $(shell_files)
 lint-budget:
 	@tools/budget.py
 lint-tour: # what the documents name must be there

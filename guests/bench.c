@@ -231,6 +231,54 @@ static void measure_own_doorbell(void)
 	result("doorbell-self");
 }
 
+/* The whole of it: sent to itself, taken, ended, and back. */
+static void measure_interrupt(const char *name)
+{
+	interrupt_handle(VECTOR_MINE, on_mine);
+	interrupts_on();
+	for (int i = -WARM_UP; i < ROUNDS; i++) {
+		uint64_t start = tsc_read();
+
+		arrived = 0;
+		apic_write(APIC_SELF_IPI, VECTOR_MINE);
+		while (!arrived)
+			cpu_relax();
+		rounds[i < 0 ? 0 : i] = tsc_read() - start;
+	}
+	interrupts_off();
+	result(name);
+}
+
+static void sleep_for_ever(void *unused)
+{
+	(void)unused;
+	for (;;)
+		asm volatile("cli; hlt");
+}
+
+/*
+ * The sender's part of an interrupt to three vCPUs, and to one: they sleep
+ * with interrupts off and have the vector already, so that nothing but the
+ * sending itself is counted.
+ */
+static void measure_multicast(void)
+{
+	const uint32_t command = IPI_ASSERT | VECTOR_MINE;
+
+	report(smp_start() == 4, "there are three other vCPUs");
+	for (uint32_t i = 1; i < 4; i++)
+		report(smp_run(i, sleep_for_ever, NULL), "vCPU %u sleeps", i);
+	apic_use_x2apic(true);
+	sleep_ns(50 * NS_PER_MS); /* until all do */
+	MEASURE("ipi-register-1", apic_send(1, command));
+	MEASURE("ipi-call-1",
+		hypercall_of_four(KVM_CALL_SEND_IPI, 2, 0, 0, VECTOR_MINE));
+	MEASURE("ipi-register-3", apic_send(1, command); apic_send(2, command);
+		apic_send(3, command));
+	MEASURE("ipi-call-3",
+		hypercall_of_four(KVM_CALL_SEND_IPI, 14, 0, 0, VECTOR_MINE));
+}
+
 static void measure_timer(void)
 {
 	interrupt_handle(VECTOR_TIMER, on_mine);
@@ -272,6 +320,10 @@ int guest_main(void)
 	bool intel = cpuid(0, 0).ebx == 0x756e6547; /* "Genu" */
 
 	shift = option_number("shift", 0);
+	if (guest_info.vcpu_count > 2) {
+		measure_multicast();
+		return report_done();
+	}
 	report(shared_find("bench", &shared), "there is shared memory");
 	if (guest_info.vcpu_count > 1) {
 		apic_use_x2apic(true);
@@ -291,6 +343,12 @@ int guest_main(void)
 		measure_self_ipi("self-ipi-register", APIC_SELF_IPI,
 				 VECTOR_MINE);
 	measure_own_doorbell();
+	if (apic_is_x2apic())
+		measure_interrupt("interrupt");
+	if (apic_is_x2apic() && eoi_use_memory(true)) {
+		measure_interrupt("interrupt-pv-eoi");
+		eoi_use_memory(false);
+	}
 	measure_timer();
 	return report_done();
 }

@@ -19,6 +19,8 @@ static const struct part {
 	{ "uart", test_uart },
 	{ "fpu", test_fpu },
 	{ "processors", test_processors },
+	{ "features", test_features },
+	{ "paravirtual", test_paravirtual },
 };
 
 int guest_main(void)

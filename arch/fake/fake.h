@@ -94,6 +94,7 @@ struct fake_virt {
 	bool can_interrupt;
 	uint64_t shadow_rip; /* but not there, in the shadow of STI; 0: none */
 	bool want_window;
+	unsigned int flushes; /* of a TLB */
 	bool delivers; /* the local APIC's interrupts, without injection */
 
 	/* The one MSR that the fake switches; others are ERR_NOT_FOUND. */

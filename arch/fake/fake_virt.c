@@ -105,6 +105,12 @@ static void fake_want_window(struct vcpu *vcpu, bool want)
 	fake_virt.want_window = want;
 }
 
+static void fake_flush_tlb(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	fake_virt.flushes++;
+}
+
 static bool fake_delivers(struct vcpu *vcpu)
 {
 	(void)vcpu;
@@ -177,6 +183,7 @@ const struct virt_ops fake_virt_ops = {
 	.event_pending = fake_event_pending,
 	.can_interrupt = fake_can_interrupt,
 	.want_window = fake_want_window,
+	.flush_tlb = fake_flush_tlb,
 	.delivers = fake_delivers,
 	.read_msr = fake_read_msr,
 	.write_msr = fake_write_msr,

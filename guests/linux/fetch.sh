@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 # usage: fetch.sh [CACHE]
 # Gets Debian 12's stock kernels, as packaged, into CACHE (build/kernels):
-# CACHE/cloud-amd64/vmlinuz and CACHE/amd64/vmlinuz, each with its SHA-256, its
-# version and the few modules that the demo initramfs takes beside it.  Nothing
-# is installed.  What is in the cache and intact is used again, without the
-# network; remove the folder to renew it.
+# CACHE/FLAVOUR/vmlinuz for cloud-amd64, amd64 and rt-amd64, each with its
+# SHA-256, its version and the few modules that the demo initramfs takes beside
+# it.  Nothing is installed.  What is in the cache and intact is used again,
+# without the network; remove the folder to renew it.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${1:-$here/../../build/kernels}
@@ -86,3 +86,4 @@ unpack() {
 mkdir -p "$cache"
 fetch cloud-amd64
 fetch amd64
+fetch rt-amd64

@@ -22,10 +22,16 @@ mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$root/sys" \
 	"$root/tmp" "$root/root" "$root/etc" "$root/lib/modules"
 install -m 755 "$busybox" "$root/bin/busybox"
 install -m 755 "$here/init" "$root/init"
-for program in selftest network; do
+for program in selftest network processors; do
 	install -m 755 "$here/$program" "$root/bin/mullion-$program"
 done
-for program in poll_console keep_vectors shared_memory; do
+install -m 644 "$here/report.sh" "$root/bin/report.sh"
+# For "rdinit=/bin/init": busybox's own, whose poweroff and reboot stop
+# everything first.
+install -m 755 "$here/start.sh" "$root/etc/start.sh"
+printf '%s\n' '::sysinit:/etc/start.sh' '::respawn:-/bin/sh' \
+	> "$root/etc/inittab"
+for program in poll_console keep_vectors shared_memory kexec; do
 	${CC:-gcc} -static -Os -s -o "$root/bin/$program" "$here/$program.c"
 done
 for applet in $("$busybox" --list); do

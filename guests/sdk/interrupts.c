@@ -50,7 +50,7 @@ void interrupt_dispatch(struct interrupt_frame *frame)
 		handler(frame);
 	if (frame->vector >= EXCEPTION_COUNT) {
 		if (frame->vector != VECTOR_SPURIOUS)
-			apic_write(APIC_END, 0);
+			eoi_signal();
 		return;
 	}
 	if (handler)

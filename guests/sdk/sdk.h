@@ -61,6 +61,41 @@ int report_done(void);
 
 /* Result as in <mullion/guest.h>: below 0 is minus an enum error. */
 int64_t hypercall(uint64_t number, uint64_t rbx, uint64_t rcx);
+int64_t hypercall_of_four(uint64_t number, uint64_t rbx, uint64_t rcx,
+			  uint64_t rdx, uint64_t rsi);
+
+/* ---- KVM's paravirtual features ------------------------------------------ */
+
+#define MSR_KVM_STEAL_TIME 0x4b564d03
+#define MSR_KVM_PV_EOI 0x4b564d04
+#define KVM_STEAL_TIME BIT(5)
+#define KVM_PV_EOI BIT(6)
+#define KVM_PV_UNHALT BIT(7)
+#define KVM_PV_TLB_FLUSH BIT(9)
+#define KVM_PV_SEND_IPI BIT(11)
+#define KVM_PV_SCHED_YIELD BIT(13)
+#define KVM_CALL_KICK_CPU 5
+#define KVM_CALL_SEND_IPI 10
+#define KVM_CALL_SCHED_YIELD 11
+
+uint32_t kvm_features(void); /* that this guest is offered */
+
+/* Ends of interrupts of this vCPU go by memory where they can, or not any
+ * more; false: that is not offered. */
+bool eoi_use_memory(bool wanted);
+/* Ends the interrupt in service; interrupt_handle() does it by itself. */
+void eoi_signal(void);
+
+#define STEAL_AWAY 1
+#define STEAL_FLUSH 2
+struct steal_time {
+	volatile uint64_t ns;
+	volatile uint32_t version, flags;
+	volatile uint8_t preempted;
+	uint8_t unused[47];
+} __attribute__((aligned(64)));
+/* Switches it on for this vCPU; NULL: that is not offered. */
+struct steal_time *steal_time_start(void);
 
 /* ---- shared memory ------------------------------------------------------- */
 

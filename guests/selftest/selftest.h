@@ -15,5 +15,7 @@ void test_apic(void);
 void test_uart(void);
 void test_fpu(void);
 void test_processors(void);
+void test_features(void);
+void test_paravirtual(void);
 
 #endif

@@ -61,7 +61,9 @@ static inline bool fast_has_x2apic(const struct vcpu *vcpu)
 /* A hypercall that nobody offers; from CPL 0 only. */
 static inline bool fast_is_no_call(uint64_t number)
 {
-	return (number & ~0xffffull) != MULL_CALL_VERSION;
+	return (number & ~0xffffull) != MULL_CALL_VERSION &&
+	       number - KVM_CALL_KICK_CPU >
+		       KVM_CALL_SCHED_YIELD - KVM_CALL_KICK_CPU;
 }
 
 #endif

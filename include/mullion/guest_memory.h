@@ -54,6 +54,19 @@ enum error guest_load_16(const struct guest_memory *memory, gpa_t at,
 enum error guest_store_16(const struct guest_memory *memory, gpa_t at,
 			  uint16_t value);
 
+/* The same for a byte, which no access divides: faster than a copy. */
+enum error guest_load_8(const struct guest_memory *memory, gpa_t at,
+			uint8_t *value);
+enum error guest_store_8(const struct guest_memory *memory, gpa_t at,
+			 uint8_t value);
+
+/*
+ * guest_exchange_8 - atomically replace a byte that other vCPUs change, too
+ * @old: what it was
+ */
+enum error guest_exchange_8(const struct guest_memory *memory, gpa_t at,
+			    uint8_t desired, uint8_t *old);
+
 /*
  * guest_zeros - how many bytes of guest RAM from @from on are zero
  * @from: a multiple of 8, or the answer is 0

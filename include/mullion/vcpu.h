@@ -6,6 +6,7 @@
 
 #include <mullion/control.h>
 #include <mullion/local_apic.h>
+#include <mullion/paravirtual.h>
 #include <mullion/stopwatch.h>
 #include <mullion/virt.h>
 #include <mullion/vm_exit.h>
@@ -42,10 +43,11 @@ enum vcpu_request {
 	VCPU_BEGIN = 1 << 4, /* its VM starts: power-on state */
 	VCPU_PAUSE = 1 << 5, /* leave the guest, as it is */
 	VCPU_RESUME = 1 << 6,
-	VCPU_LOOK = 1 << 7,  /* vcpu_exchange() for the operator */
-	VCPU_STEP = 1 << 8,  /* as VCPU_RESUME, for one instruction */
-	VCPU_DEBUG = 1 << 9, /* vm->debugged has changed */
-	VCPU_PIC = 1 << 10,  /* its PC's 8259A have one; theirs to take back */
+	VCPU_LOOK = 1 << 7,    /* vcpu_exchange() for the operator */
+	VCPU_STEP = 1 << 8,    /* as VCPU_RESUME, for one instruction */
+	VCPU_DEBUG = 1 << 9,   /* vm->debugged has changed */
+	VCPU_PIC = 1 << 10,    /* its PC's 8259A have one; theirs to take back */
+	VCPU_UNHALT = 1 << 11, /* the guest ends a HLT of it, or the next */
 };
 
 enum vcpu_state {
@@ -92,6 +94,10 @@ struct vcpu {
 	bool guest_steps; /* but the guest's own was set already */
 
 	struct guest_clock clock;
+	struct guest_eoi eoi;
+	struct guest_steal steal;
+	bool unhalted; /* its HLT, or its next, has been ended by another */
+	bool yields;   /* the rest of its slot */
 	struct cpuid_line cpuid_lines[CPUID_LINES];
 	uint64_t xcr0;
 	uint8_t *fpu; /* arch's: FPU state while another vCPU runs here */

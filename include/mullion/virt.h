@@ -106,9 +106,14 @@ struct virt_ops {
 	void (*want_window)(struct vcpu *vcpu, bool want);
 
 	/* Whether the processor itself delivers what the local APIC requests, in
-	 * the APIC's mode of now: then there is nothing to inject.  NULL: never
-	 * (SVM's AVIC is in no emulator). */
+	 * the APIC's mode of now: then there is nothing to inject.  For no
+	 * vCPU (NULL): whether it does so in x2APIC mode.  NULL: never (SVM's
+	 * AVIC is in no emulator). */
 	bool (*delivers)(struct vcpu *vcpu);
+
+	/* Before the next entry, forget what the TLB has of the guest's own
+	 * tables. */
+	void (*flush_tlb)(struct vcpu *vcpu);
 
 	/* MSRs that the processor switches with the guest (FS_BASE, STAR...):
 	 * ERR_NOT_FOUND for others; ERR_BAD_REQUEST means #GP. */

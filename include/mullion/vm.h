@@ -72,6 +72,9 @@ struct vm {
 	uint32_t restarts;
 	uint64_t started_at; /* arch_time() */
 
+	/* KVM's features and hints, as CPUID tells its guest. */
+	uint32_t kvm_features, kvm_hints;
+
 	struct guest_memory memory;
 	uint64_t memory_low, memory_high;
 	uint32_t *frames; /* RAM; its disks have their own beside it */
@@ -133,6 +136,9 @@ struct vm *vm_create(const struct mull_vm *description, uint32_t index,
 
 /* Frees what vm_create() made; all its vCPUs have left.  Service CPU. */
 void vm_destroy(struct vm *vm);
+
+/* How many vCPUs there are on that CPU; any CPU may ask. */
+uint32_t vm_vcpus_on(uint32_t cpu);
 
 /* Begins to start it: memory, images, then its vCPUs.  Home CPU. */
 void vm_start(struct vm *vm);

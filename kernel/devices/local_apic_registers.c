@@ -45,6 +45,7 @@ static bool read_common(struct vcpu *vcpu, uint32_t number, uint32_t *value)
 {
 	struct local_apic *apic = &vcpu->apic;
 
+	guest_eoi_settle(vcpu);
 	switch (number) {
 	case REGISTER_PPR:
 		local_apic_set(apic, number, local_apic_priority(apic));
@@ -102,6 +103,7 @@ static bool write_common(struct vcpu *vcpu, uint32_t number, uint32_t value)
 		local_apic_set(apic, REGISTER_TPR, value & 0xff);
 		return true;
 	case REGISTER_EOI:
+		guest_eoi_take_back(vcpu);
 		local_apic_end_of_interrupt(vcpu);
 		return true;
 	case REGISTER_SVR:
@@ -293,6 +295,7 @@ static enum error write_base(struct vcpu *vcpu, uint64_t value)
 	if (to == APIC_BASE_X2APIC || (!from && to == mode_bits) ||
 	    (from == mode_bits && to == APIC_BASE_ENABLED))
 		return ERR_BAD_REQUEST;
+	guest_eoi_take_back(vcpu);
 	vcpu->apic.base = (base & ~mode_bits) | to;
 	if (!to) /* switched off, it forgets everything */
 		local_apic_init(vcpu);

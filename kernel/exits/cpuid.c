@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPUID, curated by one table: what is passed from the machine, by masks, and
- * why the rest is not.  What is not in the table reads as zeros.  SDM 325383,
- * "Information Returned by CPUID Instruction"; AMD 24594, "CPUID".
+ * CPUID, curated by one table, cpuid_table.def: what is passed from the
+ * machine, what is Mullion's own and why the rest is not.  What is not in the
+ * table reads as zeros.  SDM 325383, "Information Returned by CPUID
+ * Instruction"; AMD 24594, "CPUID".
  */
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/cpuid.h>
 #include <mullion/fast_exit.h>
 #include <mullion/guest.h>
+#include <mullion/log.h>
 #include <mullion/vm.h>
 #include <string.h>
 
@@ -17,84 +19,39 @@ enum { EAX, EBX, ECX, EDX };
 #define ANY ~0u
 #define ALL ~0u
 
-/* Leaf 1 ECX: no MONITOR, VMX, SMX, TM2, PDCM, DCA, SDBG: power, debugging and
- * virtualization are the hypervisor's.  x2APIC, TSC-deadline and the
- * hypervisor bit are added below. */
-#define LEAF_1_ECX \
-	(BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | \
-	 BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | \
-	 BIT(30))
+/* What guests are told beside it, or instead. */
 #define ECX_X2APIC BIT(21)
 #define ECX_TSC_DEADLINE BIT(24)
 #define ECX_OSXSAVE BIT(27)
 #define ECX_HYPERVISOR BIT(31)
-/* Leaf 1 EDX: no MCE and MCA (machine checks are the hypervisor's), VME, PSN,
- * DS, ACPI, TM, PBE. */
-#define LEAF_1_EDX \
-	(BIT(0) | BITS(6, 2) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | BIT(13) | \
-	 BITS(17, 15) | BIT(19) | BITS(27, 23))
 #define EDX_APIC BIT(9)
 #define EDX_HTT BIT(28)
-/* Leaf 7: no TSC_ADJUST, SGX, HLE, RTM, MPX, PQM, PQE, PT, PKU, LA57, RDPID
- * (needs TSC_AUX), AMX; of speculation MD_CLEAR, since VERW needs nobody's
- * help, but nothing that needs SPEC_CTRL and its like. */
-#define LEAF_7_EBX \
-	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | \
-	 BITS(21, 16) | BIT(23) | BIT(24) | BIT(28) | BIT(29) | BIT(30) | \
-	 BIT(31))
-#define LEAF_7_ECX (BIT(1) | BIT(2) | BIT(6) | BITS(12, 8) | BIT(14))
-#define LEAF_7_EDX (BIT(2) | BIT(3) | BIT(4) | BIT(10))
-/* XCR0: x87, SSE, AVX, AVX-512. */
-#define LEAF_D_EAX (BITS(2, 0) | BITS(7, 5))
-/* Leaf 0xd.1: XSAVEOPT, XSAVEC, XGETBV with ECX = 1; no XSAVES. */
-#define LEAF_D_1_EAX BITS(2, 0)
+#define LEAF_6_ARAT BIT(2)
 #define LEAF_D_1_XSAVEC BIT(1)
-/* 0x80000001: no SVM, EXTAPIC, OSVW, IBS, SKINIT, WDT, LWP, TOPOEXT, counters,
- * MWAITX; no FFXSR, RDTSCP (needs TSC_AUX). */
-#define LEAF_E1_ECX (BIT(0) | BITS(8, 4) | BIT(11) | BIT(16) | BIT(21))
-#define LEAF_E1_EDX \
-	(BIT(0) | BITS(6, 2) | BIT(8) | BIT(9) | BIT(11) | BIT(12) | BIT(13) | \
-	 BITS(17, 15) | BIT(20) | BITS(24, 22) | BIT(26) | BIT(29))
 #define ECX_CMP_LEGACY BIT(1)
-
-static const struct cpuid_rule {
-	uint32_t leaf, subleaf;
-	uint32_t mask[4];
-} rules[] = {
-	{ 0x0, ANY, { ALL, ALL, ALL, ALL } },
-	{ 0x1, ANY, { ALL, 0xff00, LEAF_1_ECX, LEAF_1_EDX } },
-	{ 0x2, ANY, { ALL, ALL, ALL, ALL } },
-	/* Caches, without the numbers of sharing cores. */
-	{ 0x4, 0, { 0x3fff, ALL, ALL, ALL } },
-	{ 0x4, 1, { 0x3fff, ALL, ALL, ALL } },
-	{ 0x4, 2, { 0x3fff, ALL, ALL, ALL } },
-	{ 0x4, 3, { 0x3fff, ALL, ALL, ALL } },
-	{ 0x7, 0, { 0, LEAF_7_EBX, LEAF_7_ECX, LEAF_7_EDX } },
-	/* EBX depends on XCR0: the guest's, which is in force here. */
-	{ 0xd, 0, { LEAF_D_EAX, ALL, ALL, 0 } },
-	{ 0xd, 1, { LEAF_D_1_EAX, ALL, 0, 0 } },
-	{ 0xd, 2, { ALL, ALL, ALL, 0 } },
-	{ 0xd, 5, { ALL, ALL, ALL, 0 } },
-	{ 0xd, 6, { ALL, ALL, ALL, 0 } },
-	{ 0xd, 7, { ALL, ALL, ALL, 0 } },
-	{ 0x80000000, ANY, { ALL, ALL, ALL, ALL } },
-	{ 0x80000001, ANY, { ALL, ALL, LEAF_E1_ECX, LEAF_E1_EDX } },
-	{ 0x80000002, ANY, { ALL, ALL, ALL, ALL } },
-	{ 0x80000003, ANY, { ALL, ALL, ALL, ALL } },
-	{ 0x80000004, ANY, { ALL, ALL, ALL, ALL } },
-	{ 0x80000005, ANY, { ALL, ALL, ALL, ALL } },
-	{ 0x80000006, ANY, { ALL, ALL, ALL, ALL } },
-	{ 0x80000007, ANY, { 0, 0, 0, BIT(8) } }, /* invariant TSC */
-	{ 0x80000008, ANY, { 0xffff, 0, 0, 0 } },
-};
 
 #define HIGHEST_LEAF 0xd
 #define HIGHEST_EXTENDED 0x80000008
 
-/* KVM's features: its clock, the new MSRs, a stable TSC. */
-#define KVM_FEATURES (BIT(0) | BIT(1) | BIT(3) | BIT(24))
+/* What is the machine's; the words are for docs/processor.md. */
+#define MACHINE(...) { __VA_ARGS__ },
+#define OWN(...)
+#define HIDDEN(...)
+#define CPUID_BITS(leaf, subleaf, number, bits, decision, what, why) \
+	decision(leaf, subleaf, number, (uint32_t)(bits))
+#define CPUID_HIDDEN(first, last, what, why)
+static const struct cpuid_rule {
+	uint32_t leaf, subleaf, number, bits;
+} rules[] = {
+#include "cpuid_table.def"
+};
 
-static uint32_t machine[ARRAY_COUNT(rules)][4];
+/* The machine's answers with nothing but those bits, a line a leaf. */
+#define LINES_MAX 32
+static struct machine_line {
+	uint32_t leaf, subleaf, registers[4];
+} machine[LINES_MAX];
+static uint32_t machine_lines;
 static uint32_t physical_bits = 36;
 
 uint32_t guest_physical_bits(void)
@@ -102,23 +59,40 @@ uint32_t guest_physical_bits(void)
 	return physical_bits;
 }
 
+static struct machine_line *line_for(const struct cpuid_rule *rule)
+{
+	struct machine_line *line = &machine[machine_lines];
+
+	for (uint32_t i = 0; i < machine_lines; i++)
+		if (machine[i].leaf == rule->leaf &&
+		    machine[i].subleaf == rule->subleaf)
+			return &machine[i];
+	ASSERT(machine_lines < LINES_MAX);
+	machine_lines++;
+	*line = (struct machine_line){ .leaf = rule->leaf,
+				       .subleaf = rule->subleaf };
+	return line;
+}
+
 void cpuid_start(void)
 {
 	uint32_t highest[4], extended[4], r[4];
 
+	machine_lines = 0;
 	arch_cpuid(0, 0, highest);
 	arch_cpuid(0x80000000, 0, extended);
 	for (size_t i = 0; i < ARRAY_COUNT(rules); i++) {
-		uint32_t limit = rules[i].leaf >= 0x80000000 ? extended[EAX] :
-							       highest[EAX];
+		const struct cpuid_rule *rule = &rules[i];
+		uint32_t limit = rule->leaf >= 0x80000000 ? extended[EAX] :
+							    highest[EAX];
 
-		if (rules[i].leaf > limit)
+		if (rule->leaf > limit)
 			continue;
-		arch_cpuid(rules[i].leaf,
-			   rules[i].subleaf == ANY ? 0 : rules[i].subleaf, r);
-		for (int reg = EAX; reg <= EDX; reg++)
-			machine[i][reg] = r[reg] & rules[i].mask[reg];
-		if (rules[i].leaf == 0x80000008)
+		arch_cpuid(rule->leaf, rule->subleaf == ANY ? 0 : rule->subleaf,
+			   r);
+		line_for(rule)->registers[rule->number] |= r[rule->number] &
+							   rule->bits;
+		if (rule->leaf == 0x80000008)
 			physical_bits = r[EAX] & 0xff;
 	}
 }
@@ -126,10 +100,11 @@ void cpuid_start(void)
 static void copy_machine(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
 	memset(r, 0, 4 * sizeof r[0]);
-	for (size_t i = 0; i < ARRAY_COUNT(rules); i++)
-		if (rules[i].leaf == leaf &&
-		    (rules[i].subleaf == ANY || rules[i].subleaf == subleaf)) {
-			memcpy(r, machine[i], 4 * sizeof r[0]);
+	for (uint32_t i = 0; i < machine_lines; i++)
+		if (machine[i].leaf == leaf &&
+		    (machine[i].subleaf == ANY ||
+		     machine[i].subleaf == subleaf)) {
+			memcpy(r, machine[i].registers, 4 * sizeof r[0]);
 			return;
 		}
 }
@@ -199,7 +174,7 @@ static void signature(uint32_t r[4], uint32_t highest, const char *text)
 	memcpy(&r[EBX], text, 12);
 }
 
-static void hypervisor_leaf(uint32_t leaf, uint32_t r[4])
+static void hypervisor_leaf(const struct vm *vm, uint32_t leaf, uint32_t r[4])
 {
 	memset(r, 0, 4 * sizeof r[0]);
 	switch (leaf) {
@@ -207,7 +182,8 @@ static void hypervisor_leaf(uint32_t leaf, uint32_t r[4])
 		signature(r, MULL_CPUID_KVM + 1, "KVMKVMKVM\0\0");
 		break;
 	case MULL_CPUID_KVM + 1:
-		r[EAX] = KVM_FEATURES;
+		r[EAX] = vm->kvm_features;
+		r[EDX] = vm->kvm_hints;
 		break;
 	case MULL_CPUID_MULLION:
 		signature(r, MULL_CPUID_VERSION, "MullionMull");
@@ -249,7 +225,7 @@ void guest_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
 	uint32_t live[4];
 
 	if (leaf >= 0x40000000 && leaf < 0x40010000) {
-		hypervisor_leaf(leaf, r);
+		hypervisor_leaf(vcpu->vm, leaf, r);
 		return;
 	}
 	copy_machine(leaf, subleaf, r);
@@ -263,6 +239,9 @@ void guest_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
 	case 4:
 		if (r[EAX] & 0x1f)
 			r[EAX] |= (count - 1) << 26;
+		break;
+	case 6:
+		r[EAX] |= LEAF_6_ARAT;
 		break;
 	case 0xb:
 		leaf_b(vcpu, subleaf, r);

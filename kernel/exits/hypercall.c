@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Hypercalls: <mullion/guest.h>, and KVM's, none of which is offered. */
+/* Hypercalls: <mullion/guest.h>; KVM's are in kvm_call.c. */
 #include <mullion/exits.h>
 #include <mullion/guest.h>
+#include <mullion/guest_walk.h>
+#include <mullion/paravirtual.h>
 #include <mullion/shared_port.h>
 #include <mullion/vm.h>
 #include <string.h>
@@ -9,8 +11,7 @@
 #define CONSOLE_PIECE 256
 #define CONSOLE_MAX 4096
 
-/* KVM's error numbers, which its callers expect. */
-#define KVM_ENOSYS 1000
+/* KVM's error number, which its callers expect. */
 #define KVM_EPERM 1
 
 static int64_t print(struct vcpu *vcpu, uint64_t address, uint64_t length)
@@ -83,7 +84,7 @@ static int64_t call_shared(struct vcpu *vcpu, uint64_t number)
 	}
 }
 
-static int64_t call(struct vcpu *vcpu, uint64_t number)
+static int64_t call(struct vcpu *vcpu, uint64_t number, bool wide)
 {
 	switch (number) {
 	case MULL_CALL_VERSION:
@@ -107,7 +108,7 @@ static int64_t call(struct vcpu *vcpu, uint64_t number)
 	case MULL_CALL_SHARED_LISTEN:
 		return call_shared(vcpu, number);
 	default:
-		return -KVM_ENOSYS;
+		return kvm_call(vcpu, number, wide);
 	}
 }
 
@@ -119,6 +120,7 @@ void on_hypercall(struct vcpu *vcpu, const struct vm_exit *exit)
 	if (system.cpl != 0)
 		vcpu->gpr[RAX] = -(uint64_t)KVM_EPERM;
 	else
-		vcpu->gpr[RAX] = call(vcpu, vcpu->gpr[RAX]);
+		vcpu->gpr[RAX] = call(vcpu, vcpu->gpr[RAX],
+				      guest_code_mode(&system) == CODE_64);
 	vcpu_skip(vcpu, exit);
 }

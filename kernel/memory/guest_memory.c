@@ -136,6 +136,52 @@ enum error guest_store_16(const struct guest_memory *memory, gpa_t at,
 	return ERR_NONE;
 }
 
+/* The byte at @at, in the window; NULL: it is not RAM. */
+static volatile uint8_t *show_8(const struct guest_memory *memory, gpa_t at)
+{
+	uint64_t offset;
+	const struct guest_region *region = find(memory, at, &offset);
+
+	if (!region)
+		return NULL;
+	return (uint8_t *)arch_window(
+		       hpa(region->frames[offset / FRAME_SIZE] * FRAME_SIZE)) +
+	       offset % FRAME_SIZE;
+}
+
+enum error guest_load_8(const struct guest_memory *memory, gpa_t at,
+			uint8_t *value)
+{
+	const volatile uint8_t *byte = show_8(memory, at);
+
+	if (!byte)
+		return ERR_BAD_ADDRESS;
+	*value = *byte;
+	return ERR_NONE;
+}
+
+enum error guest_store_8(const struct guest_memory *memory, gpa_t at,
+			 uint8_t value)
+{
+	volatile uint8_t *byte = show_8(memory, at);
+
+	if (!byte)
+		return ERR_BAD_ADDRESS;
+	*byte = value;
+	return ERR_NONE;
+}
+
+enum error guest_exchange_8(const struct guest_memory *memory, gpa_t at,
+			    uint8_t desired, uint8_t *old)
+{
+	volatile uint8_t *byte = show_8(memory, at);
+
+	if (!byte)
+		return ERR_BAD_ADDRESS;
+	*old = __atomic_exchange_n(byte, desired, __ATOMIC_SEQ_CST);
+	return ERR_NONE;
+}
+
 size_t guest_zeros(const struct guest_memory *memory, gpa_t from, size_t length)
 {
 	const uint64_t *words;

@@ -159,6 +159,8 @@ static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
 			local_apic_timer(vcpu, arch_time());
 		if (vcpu->state == VCPU_HALTED && vcpu_wakes(vcpu)) {
 			vcpu->state = VCPU_RUNNABLE;
+			vcpu->unhalted = false;
+			guest_steal_wait(vcpu, arch_time());
 			atomic_store(&vcpu->stuck, false);
 		}
 		if (vcpu->state == VCPU_RUNNABLE && !vcpu->held) {
@@ -199,6 +201,7 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared,
 	if (queue->current && queue->current->vm != vcpu->vm)
 		arch_leave_vm();
 	queue->current = vcpu;
+	guest_steal_return(vcpu, now);
 	panic_running(vcpu);
 	stopwatch_start(&vcpu->work, now);
 	do {
@@ -218,7 +221,8 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared,
 		exit_handle(vcpu, &exit);
 		now = arch_time();
 	} while (exit.kind > EXIT_NMI && vcpu->state == VCPU_RUNNABLE &&
-		 !vcpu->held && now < slot_end);
+		 !vcpu->held && !vcpu->yields && now < slot_end);
+	vcpu->yields = false;
 	stopwatch_stop(&vcpu->work, now);
 	queue->kicks += exit.kind == EXIT_NMI;
 }
@@ -278,6 +282,8 @@ _Noreturn void cpu_loop(void)
 		if (began > queue->worst_step)
 			queue->worst_step = began;
 		vcpu = choose(queue, &runnable);
+		if (queue->current && queue->current != vcpu)
+			guest_steal_leave(queue->current, arch_time());
 		if (vcpu) {
 			run(queue, vcpu, runnable > 1 || more,
 			    devices_have_work(queue) ? SLOT_DEVICES_US :

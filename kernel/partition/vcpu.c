@@ -78,6 +78,15 @@ static void set_mode(struct guest_system *system,
 			system->segments[i] = data;
 }
 
+/* The addresses that the guest gave of its memory are of its past. */
+static void forget_paravirtual(struct vcpu *vcpu)
+{
+	memset(&vcpu->clock, 0, sizeof vcpu->clock);
+	memset(&vcpu->eoi, 0, sizeof vcpu->eoi);
+	memset(&vcpu->steal, 0, sizeof vcpu->steal);
+	vcpu->unhalted = vcpu->yields = false;
+}
+
 /* A kernel's code, as the loader has prepared it. */
 static void begin_as_loaded(struct vcpu *vcpu)
 {
@@ -104,7 +113,7 @@ static void begin(struct vcpu *vcpu)
 	if (vcpu->vm->pc && vcpu->index == 0)
 		local_apic_wire_pic(&vcpu->apic);
 	cpuid_forget(vcpu);
-	memset(&vcpu->clock, 0, sizeof vcpu->clock);
+	forget_paravirtual(vcpu);
 	vcpu->has_event = false;
 	vcpu->wants_window = vcpu->held = vcpu->stepping = false;
 	vcpu->misc_enable = 1; /* fast strings */
@@ -120,6 +129,7 @@ static void begin(struct vcpu *vcpu)
 static void take_init(struct vcpu *vcpu)
 {
 	virt->vcpu_reset(vcpu);
+	forget_paravirtual(vcpu);
 	local_apic_init(vcpu);
 	vcpu->has_event = false;
 	vcpu->wants_window = false;
@@ -178,6 +188,7 @@ static void pause(struct vcpu *vcpu)
 		vcpu->rflags &= ~RFLAGS_TF;
 	vcpu->held = vcpu->stepping = false;
 	vcpu->paused_in = vcpu->state;
+	vcpu->steal.since = 0; /* nobody steals what the operator takes */
 	vcpu->state = VCPU_PAUSED;
 	atomic_fetch_add(&vcpu->vm->paused, 1);
 	arch_kick(vm_home(vcpu->vm));
@@ -192,7 +203,8 @@ static void resume(struct vcpu *vcpu)
 void vcpu_obey(struct vcpu *vcpu)
 {
 	/* What the guest asked for waits until it goes on. */
-	uint32_t guests = VCPU_INIT | VCPU_STARTUP | VCPU_NMI | VCPU_PIC;
+	uint32_t guests = VCPU_INIT | VCPU_STARTUP | VCPU_NMI | VCPU_UNHALT |
+			  VCPU_PIC;
 	uint32_t requests = atomic_load(&vcpu->requests);
 
 	if (vcpu->state == VCPU_PAUSED &&
@@ -228,6 +240,8 @@ void vcpu_obey(struct vcpu *vcpu)
 		take_init(vcpu);
 	if (requests & VCPU_STARTUP)
 		take_startup(vcpu);
+	if (requests & VCPU_UNHALT && vcpu->state != VCPU_WAITING)
+		vcpu->unhalted = true;
 	if (vcpu->state == VCPU_WAITING) /* takes no NMI, now or later */
 		atomic_fetch_and(&vcpu->requests, ~VCPU_NMI);
 	if (requests & VCPU_PAUSE)
@@ -273,9 +287,10 @@ static bool pic_reaches(struct vcpu *vcpu)
 
 bool vcpu_wakes(struct vcpu *vcpu)
 {
-	if (vcpu->has_event || virt->event_pending(vcpu) ||
+	if (vcpu->has_event || vcpu->unhalted || virt->event_pending(vcpu) ||
 	    atomic_load(&vcpu->requests) & VCPU_NMI)
 		return true;
+	guest_eoi_settle(vcpu);
 	return vcpu->rflags & RFLAGS_IF &&
 	       (local_apic_pending(&vcpu->apic) >= 0 || pic_reaches(vcpu));
 }
@@ -345,10 +360,14 @@ static void prepare_interrupt(struct vcpu *vcpu)
 
 	if (vcpu->stepping)
 		return;
+	guest_eoi_settle(vcpu);
 	if (virt->delivers && virt->delivers(vcpu))
 		local_apic_take_posted(&vcpu->apic);
 	else
 		vector = local_apic_pending(&vcpu->apic);
+	/* Another waits, for which the end of this one must exit. */
+	if (vcpu->eoi.offered && local_apic_requested(&vcpu->apic))
+		guest_eoi_take_back(vcpu);
 	if (vector < 0) {
 		want_window(vcpu, false);
 		return;
@@ -359,7 +378,7 @@ static void prepare_interrupt(struct vcpu *vcpu)
 	}
 	want_window(vcpu, false);
 	event.vector = vector;
-	local_apic_accept(&vcpu->apic, vector);
+	guest_eoi_accept(vcpu, vector);
 	vcpu->interrupts++;
 	TRACE(INTERRUPT, vcpu, "interrupt 0x%x", vector);
 	virt->inject(vcpu, &event);

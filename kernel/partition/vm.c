@@ -20,6 +20,8 @@
 
 struct vm *vms[MULL_VM_MAX];
 
+static _Atomic uint32_t vcpus_on[MULL_CPU_MAX];
+
 #define STOP_WORDS "stopped by command"
 #define QUICK_SECONDS 30  /* an end within that time is a quick one */
 #define QUICK_ENDS_FREE 3 /* so many in a row cost no pause */
@@ -29,6 +31,11 @@ struct vm *vms[MULL_VM_MAX];
 uint32_t vm_home(const struct vm *vm)
 {
 	return vm->description.cpus[0];
+}
+
+uint32_t vm_vcpus_on(uint32_t cpu)
+{
+	return atomic_load(&vcpus_on[cpu]);
 }
 
 static uint64_t pages_for(uint64_t bytes)
@@ -43,6 +50,7 @@ static enum error create_vcpu(struct vm *vm, uint32_t index)
 	if (!vcpu)
 		return ERR_NO_MEMORY;
 	vm->vcpus[index] = vcpu;
+	atomic_fetch_add(&vcpus_on[vm->description.cpus[index]], 1);
 	vcpu->vm = vm;
 	vcpu->index = index;
 	vcpu->cpu = vm->description.cpus[index];
@@ -56,6 +64,7 @@ void vm_destroy(struct vm *vm)
 	for (uint32_t i = 0; i < vm->vcpu_count && vm->vcpus[i]; i++) {
 		if (vm->vcpus[i]->vendor)
 			virt->vcpu_destroy(vm->vcpus[i]);
+		atomic_fetch_sub(&vcpus_on[vm->vcpus[i]->cpu], 1);
 		page_free(vm->vcpus[i], pages_for(sizeof *vm->vcpus[i]));
 	}
 	vm_devices_free(vm);
@@ -237,6 +246,7 @@ static void begin_running(struct vm *vm)
 	if (vm->pc)
 		pc_reset(vm);
 	lock_give(&vm->device_lock);
+	paravirtual_choose(vm);
 	set_state(vm, MULL_VM_RUNNING);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		/* All wait at first; nothing may look finished meanwhile.

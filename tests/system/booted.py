@@ -18,12 +18,13 @@ class Setup:
         self.guests = build / "guests"
         self.kernels = build / "kernels"
         self.demo = build / "demo.cpio.gz"
+        self.kexec = build / "kexec.cpio.gz"
         self.folder = build / "test"
 
     def fill_in(self, text):
         return string.Template(text).substitute(
             guests=self.guests, kernels=self.kernels, demo=self.demo,
-            build=self.build)
+            build=self.build, kexec=self.kexec)
 
 
 def mullctl_arguments(setup, scenario, back_end):

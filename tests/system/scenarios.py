@@ -2,8 +2,9 @@
 """What is booted, and what must then be seen: the table of system tests.
 
 A row either gives options of `mullctl run` (command) or VMs of a manifest.
-$build, $guests, $kernels and $demo are replaced.  Patterns are regular expressions;
-an empty status means that the test ends the run when it has seen all."""
+$build, $guests, $kernels, $demo and $kexec are replaced.  Patterns are regular
+expressions; an empty status means that the test ends the run when it has seen
+all."""
 import dataclasses
 
 LINUX = 240 # seconds that a loaded machine may need to boot it
@@ -47,6 +48,19 @@ def linux(kernel, cpus, nosmp, image="$kernels/%s/vmlinuz", kind="",
         expect=(r"^PASS %d CPU\(s\) are online" % cpus,
                 r"^DONE %d 0" % (10 if nosmp else 13)),
         expect_log=(r"^mullctl: (linux|guest): powered off",),
+        seconds=LINUX, **more)
+
+
+def linux_does(name, run, cpus, words, kernel="cloud-amd64", initrd="$demo",
+               memory="512MiB", options="", done=r"^DONE \d+ 0", **more):
+    """A stock kernel that does one thing of guests/linux/init."""
+    return Scenario(
+        name=name,
+        command="--kernel $kernels/%s/vmlinuz --initrd %s --cpus %d "
+        "--memory %s --cmdline 'console=ttyS0 cryptomgr.notests mullion.run=%s "
+        "mullion.cpus=%d' %s" % (kernel, initrd, cpus, memory, run, cpus,
+                                 options),
+        expect=(done,) + words, expect_log=(r"^mullctl: linux: powered off",),
         seconds=LINUX, **more)
 
 
@@ -128,6 +142,78 @@ SCENARIOS = (
     # The kernel itself, which unpacks nothing, in 32-bit protected mode.
     linux("cloud-amd64", 2, False, image="$build/vmlinux", kind="pvh"),
     linux("amd64", 1, True, long=True),
+    linux("cloud-amd64", 1, False, long=True),
+    linux("cloud-amd64", 4, False, long=True),
+    linux("amd64", 4, False, long=True),
+    linux("rt-amd64", 1, False, long=True),
+    linux("rt-amd64", 2, False, long=True),
+    linux("rt-amd64", 4, False, long=True),
+    # CPUs off and on again, ticks that stop; the same where CPUs are shared,
+    # and in a kernel that another one has started.
+    linux_does("linux-processors", "processors", 2,
+               (r"^PASS CPU 1 goes and comes back, round 2",
+                r"^PASS \d+ timer interrupts in 4 s of rest")),
+    Scenario(
+        name="linux-shared", machine="share-cpus: true",
+        vms="  linux: {memory: 512MiB, cpus: [0, 1, 1], kernel: "
+        "$kernels/cloud-amd64/vmlinuz, initrd: $demo, cmdline: 'console=ttyS0 "
+        "cryptomgr.notests mullion.run=processors mullion.cpus=3'}\n" +
+        vm("neighbour", 0, "counter", "period=500"),
+        expect=(of("linux", r".*KVM setup pv remote TLB flush"),
+                of("linux", r".*setup PV sched yield"),
+                of("linux", r".*PV spinlocks enabled"),
+                of("linux", r".*setup PV IPIs"),
+                # Stolen time among them; lines of two VMs may be broken.
+                of("linux", r"DONE 11 0")),
+        expect_log=(r"linux: stopped: powered off",), status=None,
+        seconds=LINUX),
+    linux_does("linux-kexec-1", "kexec mullion.then=processors", 1, (),
+               initrd="$kexec", memory="768MiB", long=True,
+               counts=((r"Linux version", 2),)),
+    linux_does("linux-kexec-2", "kexec mullion.then=processors", 2, (),
+               initrd="$kexec", memory="768MiB", long=True,
+               counts=((r"Linux version", 2),)),
+    # By busybox's init, which stops everything first.
+    Scenario(
+        name="linux-reboot-poweroff",
+        command="--kernel $kernels/cloud-amd64/vmlinuz --initrd $demo "
+        "--cmdline 'console=ttyS0 rdinit=/bin/init'",
+        typed=((r"init is ready[^#]*# ", "reboot\n"),
+               (r"(?s)init is ready.*init is ready[^#]*# ", "poweroff\n")),
+        expect=(r"reboot: Power down",),
+        expect_log=(r"^mullctl: linux: powered off",),
+        counts=((r"Linux version", 2),), seconds=2 * LINUX),
+    Scenario(
+        name="linux-halt",
+        command="--kernel $kernels/cloud-amd64/vmlinuz --initrd $demo --cpus 2 "
+        "--cmdline 'console=ttyS0 rdinit=/bin/init'",
+        typed=((r"init is ready[^#]*# ", "halt\n"),), status=4,
+        expect=(r"reboot: System halted",),
+        expect_log=(r"^mullctl: linux: halted for ever",),
+        long=True, seconds=LINUX),
+    linux_does("linux-5GiB", "selftest", 2, (r"^Mem: +(49|50)\d\d ",),
+               memory="5GiB", options="--machine-memory 6GiB",
+               backends=("svm",), long=True),
+    # What the hypervisor leaves of a machine, with some room for it to grow.
+    linux_does("linux-whole-machine", "selftest", 1, (), memory="976MiB",
+               options="--machine-memory 1GiB", backends=("svm",)),
+    Scenario(
+        name="crowd-64", machine="share-cpus: true",
+        vms="  crowd: {memory: 64MiB, cpus: [%s], kernel: $guests/crowd.elf}\n"
+        % ", ".join(str(cpu % 4) for cpu in range(64)),
+        expect=(r"PASS 64 of 64 vCPUs run",
+                r"PASS each of 64 vCPUs interrupts each other \(x2APIC\)",
+                r"PASS 64 vCPUs forget what was mapped.*\(those that run",
+                r"DONE 6 0"), seconds=2 * GUEST),
+    Scenario(
+        name="crowd-4", command="--kernel $guests/crowd.elf --memory 64MiB "
+        "--cpus 4", expect=(r"^DONE 5 0",)),
+    Scenario(
+        name="paravirtual-shared", machine="share-cpus: true",
+        vms="  selftest: {memory: 64MiB, cpus: [0, 0, 1], kernel: "
+        "$guests/selftest.elf, cmdline: only=paravirtual}\n",
+        expect=(r"PASS a kick ends a HLT with interrupts off",
+                r"PASS others have stolen time", r"DONE \d+ 0")),
     smp(1), smp(2, vmx_too=True), smp(4), smp(8),
     # Debian's driver and busybox's program: it does not bite before it is
     # started, nor while it is fed.

@@ -62,7 +62,7 @@ static void what_is_not_in_the_table_is_zero(void **state)
 	(void)state;
 	for (uint32_t leaf = 0; leaf < 0x100; leaf++)
 		if (leaf != 0 && leaf != 1 && leaf != 2 && leaf != 4 &&
-		    leaf != 7 && leaf != 0xb && leaf != 0xd)
+		    leaf != 6 && leaf != 7 && leaf != 0xb && leaf != 0xd)
 			assert_zeros(leaf, 0);
 	for (uint32_t leaf = 0x80000009; leaf < 0x80000100; leaf++)
 		assert_zeros(leaf, 0);
@@ -124,6 +124,16 @@ static void every_guest_sees_a_hypervisor_with_x2apic(void **state)
 	fake_cpuid = all_zeros;
 	cpuid_start();
 	assert_int_equal(ask(1, 0)[ECX], BIT(31) | BIT(24) | BIT(21));
+}
+
+/* Else Linux ticks for ever. */
+static void the_timer_never_stops(void **state)
+{
+	const uint32_t *r = ask(6, 0);
+
+	(void)state;
+	assert_int_equal(r[EAX], BIT(2));
+	assert_int_equal(r[EBX] | r[ECX] | r[EDX], 0);
 }
 
 static void the_vcpu_knows_itself(void **state)
@@ -248,9 +258,12 @@ static void kvm_and_mullion_sign(void **state)
 	(void)state;
 	assert_int_equal(r[EAX], MULL_CPUID_KVM + 1);
 	assert_memory_equal(&r[EBX], "KVMKVMKVM\0\0\0", 12);
-	/* Both of its clocks, their MSRs' new places, a stable TSC; nothing
-	 * that would need a hypercall. */
-	assert_int_equal(ask(MULL_CPUID_KVM + 1, 0)[EAX], 0x100000b);
+	vm.kvm_features = 0x1000fab;
+	vm.kvm_hints = 1;
+	r = ask(MULL_CPUID_KVM + 1, 0);
+	assert_int_equal(r[EAX], 0x1000fab);
+	assert_int_equal(r[EBX] | r[ECX], 0);
+	assert_int_equal(r[EDX], 1);
 	r = ask(MULL_CPUID_MULLION, 0);
 	assert_int_equal(r[EAX], MULL_CPUID_VERSION);
 	assert_memory_equal(&r[EBX], "MullionMull\0", 12);
@@ -281,6 +294,7 @@ int main(void)
 		TEST(the_highest_leaves_are_named),
 		TEST(what_is_the_hypervisors_is_hidden),
 		TEST(every_guest_sees_a_hypervisor_with_x2apic),
+		TEST(the_timer_never_stops),
 		TEST(the_vcpu_knows_itself),
 		TEST(cores_are_counted),
 		TEST(flags_follow_the_guests_own_state),

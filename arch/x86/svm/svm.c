@@ -204,6 +204,7 @@ const struct virt_ops svm_ops = {
 	.event_pending = svm_event_pending,
 	.can_interrupt = svm_can_interrupt,
 	.want_window = svm_want_window,
+	.flush_tlb = svm_flush_tlb,
 	.read_msr = svm_read_msr,
 	.write_msr = svm_write_msr,
 	.stage2_create = stage2_create,

@@ -50,6 +50,7 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit);
 void svm_inject(struct vcpu *vcpu, const struct guest_event *event);
 bool svm_event_pending(struct vcpu *vcpu);
 bool svm_can_interrupt(struct vcpu *vcpu);
+void svm_flush_tlb(struct vcpu *vcpu);
 void svm_want_window(struct vcpu *vcpu, bool want);
 
 /* svm_cr8.c: whether MOV to CR8 exits; and what it does. */

@@ -255,6 +255,11 @@ bool svm_can_interrupt(struct vcpu *vcpu)
 	       !svm_event_pending(vcpu);
 }
 
+void svm_flush_tlb(struct vcpu *vcpu)
+{
+	vmcb_of(vcpu)->tlb_control = SVM_TLB_FLUSH_ALL;
+}
+
 /* A virtual interrupt that is only a window: it exits before it is taken. */
 void svm_want_window(struct vcpu *vcpu, bool want)
 {

@@ -323,6 +323,7 @@ const struct virt_ops vmx_ops = {
 	.event_pending = vmx_event_pending,
 	.can_interrupt = vmx_can_interrupt,
 	.want_window = vmx_want_window,
+	.flush_tlb = vmx_flush_tlb,
 	.delivers = vmx_delivers,
 	.read_msr = vmx_read_msr,
 	.write_msr = vmx_write_msr,

@@ -114,6 +114,7 @@ void vmx_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit);
 void vmx_inject(struct vcpu *vcpu, const struct guest_event *event);
 bool vmx_event_pending(struct vcpu *vcpu);
 bool vmx_can_interrupt(struct vcpu *vcpu);
+void vmx_flush_tlb(struct vcpu *vcpu);
 void vmx_want_window(struct vcpu *vcpu, bool want);
 /* Whether @vcpu's unswitched registers are in the processor; no longer. */
 bool vmx_is_owner(const struct vcpu *vcpu);

@@ -72,8 +72,10 @@ void vmx_apic_reset(struct vcpu *vcpu)
 bool vmx_delivers(struct vcpu *vcpu)
 {
 	bool x2apic = vmx_controls.interrupts &&
-		      local_apic_in_x2apic(&vcpu->apic);
+		      (!vcpu || local_apic_in_x2apic(&vcpu->apic));
 
+	if (!vcpu)
+		return x2apic;
 	if (vmx_of(vcpu)->delivers != x2apic)
 		deliver(vcpu, x2apic);
 	return x2apic;

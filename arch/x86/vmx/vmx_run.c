@@ -407,6 +407,11 @@ bool vmx_can_interrupt(struct vcpu *vcpu)
 	       !vmx_event_pending(vcpu);
 }
 
+void vmx_flush_tlb(struct vcpu *vcpu)
+{
+	vmx_of(vcpu)->flush_linear = true;
+}
+
 void vmx_want_window(struct vcpu *vcpu, bool want)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
