@@ -43,10 +43,10 @@ enum vcpu_request {
 	VCPU_BEGIN = 1 << 4, /* its VM starts: power-on state */
 	VCPU_PAUSE = 1 << 5, /* leave the guest, as it is */
 	VCPU_RESUME = 1 << 6,
-	VCPU_LOOK = 1 << 7,    /* vcpu_exchange() for the operator */
-	VCPU_STEP = 1 << 8,    /* as VCPU_RESUME, for one instruction */
-	VCPU_DEBUG = 1 << 9,   /* vm->debugged has changed */
-	VCPU_PIC = 1 << 10,    /* its PC's 8259A have one; theirs to take back */
+	VCPU_LOOK = 1 << 7,  /* vcpu_exchange() for the operator */
+	VCPU_STEP = 1 << 8,  /* as VCPU_RESUME, for one instruction */
+	VCPU_DEBUG = 1 << 9, /* vm->debugged has changed */
+	VCPU_PIC = 1 << 10,  /* its PC's 8259A have one; theirs to take back */
 	VCPU_UNHALT = 1 << 11, /* the guest ends a HLT of it, or the next */
 };
 

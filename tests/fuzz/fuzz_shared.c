@@ -162,7 +162,7 @@ static void drive(uint32_t index)
 	else if (what & 0x40)
 		at = guest_pci_read(vms[index], gpa(config + 0x14), 4) +
 		     any(2) % 4096;
-	if (!guest_pci_is_at(gpa(at)))
+	if (!guest_pci_is_at(vms[index], gpa(at)))
 		return;
 	if (what & 0x20)
 		guest_pci_read(vms[index], gpa(at), size);

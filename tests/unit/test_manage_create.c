@@ -134,12 +134,41 @@ static void an_event_of_one_that_is_gone_is_not_held_back(void **unused)
 	assert_int_equal(last_event(0)->event.state, MULL_VM_CRASHED);
 }
 
+/* Nobody would tell its guest. */
+static void disks_of_a_legacy_pc_change_at_rest_only(void **unused)
+{
+	static const struct {
+		struct mull_request request;
+		struct mull_disk disk;
+	} plug = { .request = { MULL_COMMAND_PLUG, 0, 0 },
+		   .disk = { .kind = MULL_DISK_MEMORY } };
+	const struct heard *reply = heard;
+
+	(void)unused;
+	guests[0].vcpu_count = 1;
+	guests[0].pc = (struct pc *)&guests[0]; /* it is not looked into */
+	state(0, MULL_VM_RUNNING);
+	send(MULL_FRAME_REQUEST, 0, &plug, sizeof plug);
+	serve(50);
+	assert_int_equal(answer(), ERR_UNSUPPORTED);
+	while (reply->header.type != MULL_FRAME_REPLY)
+		reply++;
+	assert_non_null(memmem(reply->bytes, reply->length, "legacy PC", 9));
+	assert_int_equal(ask(MULL_COMMAND_UNPLUG, 0, 0), ERR_UNSUPPORTED);
+	state(0, MULL_VM_STOPPED);
+	assert_int_equal(ask(MULL_COMMAND_UNPLUG, 0, 0), ERR_NOT_FOUND);
+	guests[0].pc = NULL;
+	state(0, MULL_VM_RUNNING);
+	assert_int_equal(ask(MULL_COMMAND_UNPLUG, 0, 0), ERR_NOT_FOUND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_vm_is_made_from_what_was_described),
 		TEST(a_vm_is_gone_when_all_cpus_let_go),
 		TEST(an_event_of_one_that_is_gone_is_not_held_back),
+		TEST(disks_of_a_legacy_pc_change_at_rest_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

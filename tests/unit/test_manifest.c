@@ -278,6 +278,20 @@ static void mistakes_in_values(void **state)
 		{ "initrd: empty", "initrd \"empty\" is empty" },
 		{ "initrd: /", "initrd \"/\" is not a regular file" },
 		{ "initrd: ''", "initrd is not the name of a file" },
+		{ "kernel: sdk, initrd: initrd",
+		  "an initrd is of no use to a guest of Mullion's own" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+		expect_vm_mistake(rows[i].word, rows[i].words);
+}
+
+static void mistakes_in_kernels(void **state)
+{
+	static const struct {
+		const char *word, *words;
+	} rows[] = {
 		{ "kernel: initrd", "kernel \"initrd\" is neither a Linux "
 				    "bzImage nor an ELF file, and has no "
 				    "Multiboot header" },
@@ -307,14 +321,16 @@ static void mistakes_in_values(void **state)
 		{ "kernel: bz, type: elf", "kernel \"bz\" is a Linux bzImage, "
 					   "but its type is given as elf" },
 		{ "firmware: rom", "firmware needs the platform pc" },
+		{ "kernel: rom, type: firmware",
+		  "firmware needs the platform pc" },
+		{ "firmware: rom, platform: pc, initrd: initrd",
+		  "an initrd is of no use to firmware" },
 		{ "firmware: sdk, platform: pc",
 		  "kernel \"sdk\" is no firmware: its size is not a multiple "
 		  "of 4 KiB up to 16 MiB" },
 		{ "kernel: bz, firmware: rom, platform: pc",
 		  "has a kernel and firmware; one of them starts it" },
 		{ "kernel: sdk, platform: mac", "platform is not one of pc" },
-		{ "kernel: sdk, initrd: initrd",
-		  "an initrd is of no use to a guest of Mullion's own" },
 	};
 
 	(void)state;
@@ -653,6 +669,7 @@ int main(void)
 					  forget),
 		cmocka_unit_test_teardown(mistakes_in_values, forget),
 		cmocka_unit_test_teardown(mistakes_in_shared_memory, forget),
+		cmocka_unit_test_teardown(mistakes_in_kernels, forget),
 		cmocka_unit_test_teardown(mistakes_in_modules, forget),
 		cmocka_unit_test_teardown(kernels_are_recognized, forget),
 		cmocka_unit_test_teardown(modules_stand_in_their_order, forget),
