@@ -334,11 +334,15 @@ static void disks(struct mull *mull)
 				  .flags = MULL_DISK_READ_ONLY };
 	struct mull_vm_status vm;
 	uint32_t number;
+	struct mull_device_stats stats[MULL_DEVICE_MAX];
 	size_t count;
 
 	say(!mull_find(mull, "short", &vm) &&
 		    !mull_disks(mull, vm.number, list, &count) && !count,
 	    "mull_disks");
+	say(!mull_device_stats(mull, vm.number, stats, &count) && count > 1 &&
+		    stats[0].slot && stats[0].slot < MULL_DEVICE_MAX,
+	    "mull_device_stats");
 	say(mull_plug(mull, vm.number, &disk, &number) == ERR_BAD_REQUEST &&
 		    strstr(mull_words(mull), "another kind"),
 	    "mull_plug refuses a kernel as a disk");
