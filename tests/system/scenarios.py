@@ -214,7 +214,7 @@ SCENARIOS = (
         "$guests/selftest.elf, cmdline: only=paravirtual}\n",
         expect=(r"PASS a kick ends a HLT with interrupts off",
                 r"PASS others have stolen time", r"DONE \d+ 0")),
-    smp(1), smp(2, vmx_too=True), smp(4), smp(8),
+    smp(1), smp(2), smp(4), smp(8),
     # Debian's driver and busybox's program: it does not bite before it is
     # started, nor while it is fed.
     Scenario(
@@ -265,8 +265,7 @@ SCENARIOS = (
                 of("kicks", "PASS 500 of 500 kicks arrive")),
         expect_log=(r"\] mitigations: retpolines.*, RSB refill.*, fence at "
                     r"exits, BHB loop, VERW", r"spy, since this processor "
-                    r"lacks IBPB between VMs \(Spectre v2\)"),
-        vmx_too=True),
+                    r"lacks IBPB between VMs \(Spectre v2\)")),
     Scenario(
         name="mitigations-off", machine="mitigations: off, share-cpus: true",
         vms=vm("one", 0, "counter", "count=3 period=100") +
@@ -295,8 +294,7 @@ SCENARIOS = (
                      for kind in ("pvh", "multiboot", "multiboot2")) +
         tuple(of(*line) for line in (("pvh", r"DONE 15 0"),
                                      ("multiboot", r"DONE 16 0"),
-                                     ("multiboot2", r"DONE 16 0"))),
-        vmx_too=True),
+                                     ("multiboot2", r"DONE 16 0")))),
     # Xen and GNU Mach have no clock without a PC's timer, and end there.
     Scenario(
         name="foreign",
@@ -437,7 +435,7 @@ SCENARIOS = (
                    "200 interrupts")),
         expect_log=(r"reader/0: writes 0xc0000004 of shared memory that it "
                     r"may only read",),
-        never=(r"\| FAIL ",), vmx_too=True, skylake_too=True,
+        never=(r"\| FAIL ",), vmx_too=True,
         seconds=2 * GUEST),
     # A stock kernel, to which it is a device; the other is told by hypercall.
     Scenario(
@@ -454,7 +452,7 @@ SCENARIOS = (
     one("end-code-7", "probe do=end code=7", 64 + 7,
         r"guest: ended with exit code 7"),
     one("end-triple-fault", "hostile case=triple-fault", 4,
-        r"guest: crashed .*: triple fault on vCPU 0", vmx_too=True),
+        r"guest: crashed .*: triple fault on vCPU 0"),
     one("end-halted", "hostile case=halt-forever", 4,
         r"guest: halted for ever"),
     one("end-reset", "hostile case=reset", 5, r"guest: reset itself",
@@ -463,7 +461,7 @@ SCENARIOS = (
         options="--timeout 15"),
     one("reset-zeroes", "probe do=zero", None, "",
         counts=((r"^PASS memory is zero at start \(0 ", 3),),
-        never=(r"^FAIL",), vmx_too=True),
+        never=(r"^FAIL",)),
     Scenario(
         name="crash-restarts",
         vms=vm("again", 0, "hostile", "case=triple-fault",

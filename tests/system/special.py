@@ -178,7 +178,7 @@ TESTS = {
     **{name: Special(run) for name, run in disks.bad_packages()},
     "pack-folder": Special(disks.pack_form("folder")),
     "pack-fat": Special(disks.pack_form("fat")),
-    "pack-gpt": Special(disks.pack_form("gpt"), vmx_too=True),
+    "pack-gpt": Special(disks.pack_form("gpt")),
     "deterministic": Special(deterministic),
     "serial-file": Special(serial_file),
     "machine-disks": Special(partitions.machine_disks, backends=("svm",)),
@@ -186,7 +186,7 @@ TESTS = {
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
     "debugger": Special(debugger, backends=("svm",)),
     "later-guest": Special(later_guest),
-    "look-into": Special(looks.look_into, vmx_too=True),
+    "look-into": Special(looks.look_into),
     "life": Special(life.life),
     "life-200": Special(life.long_life, backends=("svm",), long=True),
     "many-vms": Special(life.many),
@@ -196,7 +196,7 @@ TESTS = {
     "agent": Special(agents.agent, backends=("svm", "vmx")),
     "images": Special(uploads.images),
     "disks-linux": Special(memory_disks.linux_disks),
-    "disks-lives": Special(memory_disks.disk_lives, vmx_too=True),
+    "disks-lives": Special(memory_disks.disk_lives),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.
