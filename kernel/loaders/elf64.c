@@ -23,14 +23,15 @@ static enum error check_note(struct load *load, const struct elf *elf)
 	return ERR_NONE;
 }
 
-/* Whether the entry point is a byte of the file that may be executed. */
+/* Whether the entry point is a byte of the file that may be executed.  Segments
+ * without memory are not loaded, whatever else they say. */
 static bool is_entered(const struct load *load, const struct elf *elf)
 {
 	for (uint32_t i = 0; i < elf->segment_count; i++) {
 		struct elf_segment segment = elf_segment(load, elf, i);
 
 		if (segment.type == ELF_SEGMENT_LOAD &&
-		    segment.flags & ELF_FLAG_EXECUTE &&
+		    segment.flags & ELF_FLAG_EXECUTE && segment.memsz &&
 		    elf->entry - segment.paddr < segment.filesz)
 			return true;
 	}

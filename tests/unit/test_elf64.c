@@ -300,6 +300,8 @@ static void entry_must_be_code(void **state)
 	REFUSED(image.segments[0].p_flags = PF_R, "not in a segment with code");
 	REFUSED(image.segments[0].p_type = image.segments[1].p_type = 0,
 		"not in a segment with code");
+	/* A segment without memory is not loaded, so nothing is in it. */
+	REFUSED(image.segments[0].p_memsz = 0, "not in a segment with code");
 }
 
 /* More than there is room for in the list of what is to be copied. */
