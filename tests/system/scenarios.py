@@ -196,7 +196,7 @@ SCENARIOS = (
                backends=("svm",), long=True),
     # What the hypervisor leaves of a machine, with some room for it to grow.
     linux_does("linux-whole-machine", "selftest", 1, (), memory="976MiB",
-               options="--machine-memory 1GiB", backends=("svm",)),
+               options="--machine-memory 1GiB", backends=("svm",), long=True),
     Scenario(
         name="crowd-64", machine="share-cpus: true",
         vms="  crowd: {memory: 64MiB, cpus: [%s], kernel: $guests/crowd.elf}\n"
@@ -384,7 +384,7 @@ SCENARIOS = (
                 r"ACPI: Using PIC for interrupt routing",
                 r"^PASS the wall clock is right", r"^DONE \d+ 0"),
         expect_log=(r"linux: powered off",), seconds=LINUX,
-        backends=("svm",)),
+        backends=("svm",), long=True),
     Scenario(
         name="seabios",
         vms=pc("seabios", "firmware: /usr/share/seabios/bios-256k.bin, "
@@ -435,7 +435,7 @@ SCENARIOS = (
                    "200 interrupts")),
         expect_log=(r"reader/0: writes 0xc0000004 of shared memory that it "
                     r"may only read",),
-        never=(r"\| FAIL ",), vmx_too=True,
+        never=(r"\| FAIL ",),
         seconds=2 * GUEST),
     # A stock kernel, to which it is a device; the other is told by hypercall.
     Scenario(

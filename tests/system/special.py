@@ -174,7 +174,7 @@ def later_guest(setup, back_end, checks):
 
 
 TESTS = {
-    "bad-vms": Special(disks.bad_vms, vmx_too=True),
+    "bad-vms": Special(disks.bad_vms),
     **{name: Special(run) for name, run in disks.bad_packages()},
     "pack-folder": Special(disks.pack_form("folder")),
     "pack-fat": Special(disks.pack_form("fat")),
