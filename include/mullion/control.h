@@ -74,6 +74,13 @@ enum mull_command {
 					  before it are forgotten; data: uint32_t
 					  enum mull_stream.  Reply: bytes from
 					  there on; value: their position */
+	/* Connections of its sockets with the host, each a stream. */
+	MULL_COMMAND_VSOCK_OPEN = 36,  /* argument: port; data: uint32_t enum
+					  mull_vsock_side; value: the stream */
+	MULL_COMMAND_VSOCK_STATE = 37, /* argument: the stream; data: struct
+					  mull_vsock_state */
+	MULL_COMMAND_VSOCK_CLOSE = 38, /* argument: the stream; data: uint32_t
+					  enum mull_vsock_end */
 
 	/* images */
 	MULL_COMMAND_IMAGES = 40,	/* argument: first number; data: struct
@@ -119,7 +126,18 @@ enum mull_command {
 #define MULL_ALL_VMS 0xffffffffu
 
 enum mull_stream {
-	MULL_STREAM_AGENT = 0, /* the port of the guest's agent */
+	MULL_STREAM_AGENT = 0,	/* the port of the guest's agent */
+	MULL_STREAM_VSOCK = 16, /* and up: those of MULL_COMMAND_VSOCK_OPEN */
+};
+
+enum mull_vsock_side {
+	MULL_VSOCK_CONNECT = 0, /* to a port of the guest */
+	MULL_VSOCK_LISTEN = 1,	/* one connection to a port of the host */
+};
+
+enum mull_vsock_end {
+	MULL_VSOCK_NO_MORE = 0, /* is sent; what the guest sends still comes */
+	MULL_VSOCK_OVER = 1,
 };
 #define MULL_ALL_VCPUS 0xffffffffull
 
@@ -167,8 +185,23 @@ struct mull_disk_status {
 	char words[88]; /* why it could not come */
 };
 
+enum mull_vsock_phase {
+	MULL_VSOCK_WAITS = 1, /* for the guest, which connects or answers */
+	MULL_VSOCK_OPEN = 2,
+	MULL_VSOCK_REFUSED = 3, /* nothing listens at that port */
+	MULL_VSOCK_ENDED = 4,	/* what came can still be read */
+};
+
+struct mull_vsock_state {
+	uint32_t phase; /* enum mull_vsock_phase */
+	uint32_t guest_port, host_port;
+	uint32_t silent;   /* 1: the guest sends no more */
+	uint64_t received; /* bytes ever, from the guest */
+	uint64_t taken;	   /* bytes ever, by the guest */
+};
+
 /* Commands and records that this build knows; grows with each addition. */
-#define MULL_INTERFACE 4
+#define MULL_INTERFACE 5
 
 /* One phase of the start. */
 struct mull_phase {
@@ -356,5 +389,6 @@ static_assert(sizeof(struct mull_upload_state) == 8, "wire format");
 static_assert(sizeof(struct mull_upload_data) == 8, "wire format");
 static_assert(sizeof(struct mull_registers) == 392, "wire format");
 static_assert(sizeof(struct mull_disk_status) == 264, "wire format");
+static_assert(sizeof(struct mull_vsock_state) == 32, "wire format");
 
 #endif

@@ -70,6 +70,8 @@ request_handler request_vm_stats, request_cpu_stats, request_device_stats,
 
 /* request_stream.c */
 request_handler request_stream_send, request_stream_read;
+/* request_vsock.c */
+request_handler request_vsock_open, request_vsock_state, request_vsock_close;
 /* request_image.c */
 request_handler request_images, request_image_read, request_image_delete;
 /* upload.c */

@@ -304,7 +304,6 @@ static void check_unknown(struct check *check, int vm)
 	const uint32_t known = MULL_VM_AUTOSTART | MULL_VM_PLATFORM_PC;
 	uint32_t rest = it->flags & ~known;
 
-	rest |= it->vsock;
 	rest |= check_any_set(it->reserved, sizeof it->reserved);
 	if (rest)
 		check_complain(
@@ -453,6 +452,7 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_shared(&check, vm);
 		check_watchdog(&check, vm);
 		check_networks(&check, vm);
+		check_vsock(&check, vm);
 		check_unknown(&check, vm);
 		check_overlaps(&check, vm);
 		check_sharers(&check, vm);

@@ -42,6 +42,8 @@ void check_text(struct check *check, int vm, enum mull_field field,
 void check_modules(struct check *check, int vm);
 /* The networks of a VM (description_networks.c). */
 void check_networks(struct check *check, int vm);
+/* The sockets of a VM (description_vsock.c). */
+void check_vsock(struct check *check, int vm);
 /* The devices of a VM (description_devices.c). */
 void check_devices(struct check *check, int vm);
 

@@ -26,6 +26,7 @@ import partitions
 import rates
 import screens
 import session
+import sockets
 import uploads
 import versions
 from backends import BACK_ENDS
@@ -194,6 +195,7 @@ TESTS = {
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
     "agent": Special(agents.agent, backends=("svm", "vmx")),
+    "vsock": Special(sockets.sockets, backends=("svm",)),
     "images": Special(uploads.images),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),

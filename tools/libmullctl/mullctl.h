@@ -227,6 +227,20 @@ int mull_stream_send(struct mull *mull, uint32_t vm, uint32_t stream,
 int mull_stream_read(struct mull *mull, uint32_t vm, uint32_t stream,
 		     uint64_t position, struct mull_answer *answer);
 /*
+ * mull_vsock_open - a connection with the guest's sockets, which is a stream
+ * @side: to @port of the guest; or one from it to @port of the host, which is
+ *	  waited for
+ *
+ * mull_vsock_state() tells what has become of it.  One of which nothing is asked
+ * for a minute is over.
+ */
+int mull_vsock_open(struct mull *mull, uint32_t vm, enum mull_vsock_side side,
+		    uint32_t port, uint32_t *stream);
+int mull_vsock_state(struct mull *mull, uint32_t vm, uint32_t stream,
+		     struct mull_vsock_state *state);
+int mull_vsock_close(struct mull *mull, uint32_t vm, uint32_t stream,
+		     enum mull_vsock_end end);
+/*
  * mull_agent - have the guest's agent do something
  * @request: a line of JSON, as QEMU's guest agent takes it, without its end
  * @answer: the line of JSON that it answers, which the guest has made: hostile

@@ -148,6 +148,7 @@ int verb_debug(const struct options *options);
 int verb_dump(const struct options *options);
 int verb_inject(const struct options *options);
 int verb_agent(const struct options *options);
+int verb_vsock(const struct options *options);
 int verb_help(const struct options *options);
 int verb_man(const struct options *options);
 
