@@ -92,6 +92,8 @@ def sockets(setup, back_end, checks):
         audit = tool.json("audit")
         checks.check(audit["faults"] == 0, "the audit finds no fault")
         checks.check("FAIL" not in process.text(), "no guest has failed")
+        for vm in ("serve", "use", "alone"):
+            tool.run("stop", vm, "--force")
         tool.run("shutdown")
         process.finish(60)
     finally:
