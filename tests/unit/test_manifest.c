@@ -380,6 +380,30 @@ static void mistakes_in_networks(void **state)
 		expect_vm_mistake(rows[i].word, rows[i].words);
 }
 
+static void mistakes_in_sockets(void **state)
+{
+	static const struct {
+		const char *word, *words;
+	} rows[] = {
+		{ "vsock: many", "vsock is not a number from 0 to 4294967295" },
+		{ "vsock: 0", "context identifier 1 is not 3 to 4294967294" },
+		{ "vsock: 2", "context identifier 2 is not 3 to 4294967294" },
+		{ "vsock: 4294967295", "context identifier 4294967295 is not 3 "
+				       "to 4294967294" },
+		{ "vsock: {group: a}", "is in a vsock group without a context "
+				       "identifier (cid)" },
+		{ "vsock: {cid: 3, group: A}",
+		  "the name of its vsock group is not 1 to 15 of a-z, 0-9 and "
+		  "-" },
+		{ "vsock: {cid: 3, group: abcdefghijklmnop}",
+		  "group is not 1 to 15 letters" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+		expect_vm_mistake(rows[i].word, rows[i].words);
+}
+
 static void mistakes_in_shared_memory(void **state)
 {
 	static const struct {
@@ -674,6 +698,7 @@ int main(void)
 		cmocka_unit_test_teardown(kernels_are_recognized, forget),
 		cmocka_unit_test_teardown(modules_stand_in_their_order, forget),
 		cmocka_unit_test_teardown(mistakes_in_networks, forget),
+		cmocka_unit_test_teardown(mistakes_in_sockets, forget),
 		cmocka_unit_test_teardown(mistakes_of_the_machine, forget),
 		cmocka_unit_test_teardown(all_mistakes_by_line, forget),
 		cmocka_unit_test_teardown(shared_cpus_are_a_word_away, forget),
