@@ -38,12 +38,13 @@ struct vsock_connection *vsock_connection_find(struct virtio_vsock *vsock,
 void vsock_connection_add(struct virtio_vsock *vsock,
 			  const struct vsock_connection *it)
 {
-	uint32_t i = 0;
-
-	while (i < VSOCK_PLACES && vsock->connections[i].state)
-		i++;
-	ASSERT(i < VSOCK_PLACES); /* a place was taken for it */
-	vsock->connections[i] = *it;
+	for (uint32_t i = 0; i < VSOCK_PLACES; i++) {
+		if (vsock->connections[i].state)
+			continue;
+		vsock->connections[i] = *it;
+		return;
+	}
+	ASSERT(false); /* a place was taken for it */
 }
 
 void vsock_connection_drop(struct virtio_vsock *vsock,

@@ -89,6 +89,8 @@ def sockets(setup, back_end, checks):
         says(r"^use +\| CONNECTED")
         tool.run("reset", "serve")
         says(r"^use +\| PASS the connection has ended")
+        checks.check(process.wait_for(r"^serve +\| LISTENS", patience, count=2),
+                     "it starts again")
         audit = tool.json("audit")
         checks.check(audit["faults"] == 0, "the audit finds no fault")
         checks.check("FAIL" not in process.text(), "no guest has failed")
