@@ -59,6 +59,9 @@ enum mull_command {
 	MULL_COMMAND_DEVICE_STATS = 27, /* argument: first PCI slot to look at;
 					   data: struct mull_device_stats[];
 					   value: where to go on, or 0 */
+	MULL_COMMAND_NICS = 28, /* argument: first number to look at, from 1;
+				   data: struct mull_nic_status[];
+				   value: where to go on, or 0 */
 
 	/* consoles */
 	MULL_COMMAND_ATTACH = 32,  /* argument: 1: CONSOLE frames of the VM are
@@ -289,6 +292,30 @@ struct mull_device_stats {
 	uint64_t drops[MULL_DROP_REASONS]; /* by enum mull_drop */
 };
 
+enum mull_nic_flag {
+	MULL_NIC_LINK = 1 << 0,	  /* something is at the other end */
+	MULL_NIC_OPEN = 1 << 1,	  /* it is an uplink */
+	MULL_NIC_DEAD = 1 << 2,	  /* it cannot be used */
+	MULL_NIC_POLLED = 1 << 3, /* it does not interrupt */
+};
+
+/* A network card of the machine; what it counts is 0 but for an uplink. */
+struct mull_nic_status {
+	uint32_t number;
+	uint32_t flags; /* enum mull_nic_flag */
+	char kind[16];	/* "virtio", "82574L"; "": no driver knows it */
+	char pci[8];	/* "00:1f.2" */
+	uint16_t vendor, device;
+	char network[MULL_LABEL_MAX]; /* its switch */
+	uint8_t mac[6];
+	uint16_t resets;
+	uint32_t reserved;
+	uint64_t sent, sent_bytes;	   /* to the wire */
+	uint64_t received, received_bytes; /* from the wire */
+	uint64_t malformed;		   /* of those received: no packets */
+	uint64_t drops[MULL_DROP_REASONS]; /* at the port of the switch */
+};
+
 enum mull_trace {
 	MULL_TRACE_EXIT = 1 << 0,
 	MULL_TRACE_INTERRUPT = 1 << 1,
@@ -382,6 +409,7 @@ static_assert(sizeof(struct mull_vm_status) == 272, "wire format");
 static_assert(sizeof(struct mull_vm_stats) == 512, "wire format");
 static_assert(sizeof(struct mull_cpu_stats) == 48, "wire format");
 static_assert(sizeof(struct mull_device_stats) == 152, "wire format");
+static_assert(sizeof(struct mull_nic_status) == 168, "wire format");
 static_assert(sizeof(struct mull_audit) == 200, "wire format");
 static_assert(sizeof(struct mull_image_status) == 96, "wire format");
 static_assert(sizeof(struct mull_upload) == 88, "wire format");

@@ -35,6 +35,7 @@
 #define MULL_NO_IMAGE 0xffffffffu
 #define MULL_DISK_MAX 4		       /* disks of a VM */
 #define MULL_NIC_MAX 4		       /* network devices of a VM */
+#define MULL_MACHINE_NIC_MAX 8	       /* network cards of the machine */
 #define MULL_SHARED_MAX 4	       /* shared memories of a VM */
 #define MULL_MODULE_MAX 4	       /* Multiboot modules of a VM */
 #define MULL_SHARED_SIZE_MAX 0x4000000 /* bytes of one: 64 MiB */

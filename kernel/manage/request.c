@@ -72,6 +72,7 @@ static const struct command {
 	[MULL_COMMAND_CPU_STATS] = { request_cpu_stats, 0, 0, 0, MULL_CPU_MAX },
 	[MULL_COMMAND_DEVICE_STATS] = { request_device_stats, ABOUT_VM, 0, 0,
 					PCI_SLOTS },
+	[MULL_COMMAND_NICS] = { request_nics, 0, 0, 0, MULL_MACHINE_NIC_MAX },
 	[MULL_COMMAND_EVENTS] = { request_events, 0, 0, 0, UINT64_MAX },
 	[MULL_COMMAND_LOG] = { request_log, 0, 0, 0, UINT64_MAX },
 	[MULL_COMMAND_LOG_PREVIOUS] = { request_log_previous, 0, 0, 0,

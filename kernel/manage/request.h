@@ -65,8 +65,8 @@ request_handler request_plug, request_unplug, request_disks;
 request_handler request_info, request_list, request_show;
 /* request_record.c */
 request_handler request_vm_stats, request_cpu_stats, request_device_stats,
-	request_ledger, request_events, request_log, request_log_previous,
-	request_history, request_attach, request_trace;
+	request_nics, request_ledger, request_events, request_log,
+	request_log_previous, request_history, request_attach, request_trace;
 
 /* request_stream.c */
 request_handler request_stream_send, request_stream_read;

@@ -109,9 +109,10 @@ size_t mull_check_machine(const struct mull_machine *machine,
 		check_complain(&check, itself, MULL_FIELD_MITIGATIONS,
 			       "mitigations %u are not known",
 			       machine->mitigations);
-	rest |= check_any_set(
-		&machine->uplink_nic,
-		sizeof *machine - offsetof(struct mull_machine, uplink_nic));
+	check_uplink(&check);
+	rest |= check_any_set(&machine->address,
+			      sizeof *machine -
+				      offsetof(struct mull_machine, address));
 	if (rest)
 		check_complain(
 			&check, itself, MULL_FIELD_MACHINE_FLAGS,

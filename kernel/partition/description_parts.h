@@ -40,7 +40,9 @@ void check_text(struct check *check, int vm, enum mull_field field,
 
 /* The modules of a VM (description_modules.c). */
 void check_modules(struct check *check, int vm);
-/* The networks of a VM (description_networks.c). */
+/* The machine's uplink, and the networks of a VM
+ * (description_networks.c). */
+void check_uplink(struct check *check);
 void check_networks(struct check *check, int vm);
 /* The sockets of a VM (description_vsock.c). */
 void check_vsock(struct check *check, int vm);

@@ -27,6 +27,7 @@ import rates
 import screens
 import session
 import sockets
+import uplink
 import uploads
 import versions
 from backends import BACK_ENDS
@@ -182,6 +183,8 @@ TESTS = {
     "pack-gpt": Special(disks.pack_form("gpt")),
     "deterministic": Special(deterministic),
     "serial-file": Special(serial_file),
+    "uplink-virtio": Special(uplink.uplink("virtio"), backends=("svm",)),
+    "uplink-e1000e": Special(uplink.uplink("e1000e"), backends=("svm",)),
     "machine-disks": Special(partitions.machine_disks, backends=("svm",)),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.

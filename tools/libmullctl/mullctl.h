@@ -116,6 +116,9 @@ int mull_cpu_stats(struct mull *mull, struct mull_cpu_stats stats[MULL_CPU_MAX],
 int mull_device_stats(struct mull *mull, uint32_t vm,
 		      struct mull_device_stats stats[MULL_DEVICE_MAX],
 		      size_t *count);
+/* The machine's network cards. */
+int mull_nics(struct mull *mull,
+	      struct mull_nic_status nics[MULL_MACHINE_NIC_MAX], size_t *count);
 int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 		size_t room, size_t *count, uint64_t *first_number);
 /* Begins one, unless one runs; or only looks what has become of it. */

@@ -98,6 +98,7 @@ static const struct word machine_words[] = {
 	{ "share-cpus", MULL_FIELD_MACHINE_FLAGS, take_share },
 	{ "serial", MULL_FIELD_SERIAL, take_serial },
 	{ "mitigations", MULL_FIELD_MITIGATIONS, take_mitigations },
+	{ "uplink", MULL_FIELD_UPLINK, take_uplink },
 	{ NULL, 0, NULL },
 };
 

@@ -45,6 +45,8 @@ void take_modules(struct reader *reader, const struct word *word,
 void take_disks(struct reader *reader, const struct word *word,
 		yaml_node_t *value);
 /* Its "networks" (manifest_networks.c). */
+void take_uplink(struct reader *reader, const struct word *word,
+		 yaml_node_t *value);
 void take_networks(struct reader *reader, const struct word *word,
 		   yaml_node_t *value);
 /* Its "vsock" (manifest_vsock.c). */

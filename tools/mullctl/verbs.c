@@ -204,6 +204,10 @@ const struct option_row option_rows[] = {
 	{ OPTION_DISK, 0, "disk", "FILE[,nvme]", "run ",
 	  "one more disk for the machine: a raw image, as a virtio or an NVMe "
 	  "disk (qemu only); may be given again" },
+	{ OPTION_NIC, 0, "nic", "virtio|e1000e[,WORDS]", "run ",
+	  "one more network card for the machine, at qemu's user network; "
+	  "WORDS are qemu's for that, such as "
+	  "hostfwd=tcp:127.0.0.1:8080-:80 (qemu only); may be given again" },
 	{ OPTION_DETERMINISTIC, 0, "deterministic", NULL, "run ",
 	  "the same instructions take the same time in each run" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "run ",
