@@ -12,6 +12,7 @@ import buttons
 import channel
 import control
 import damages
+import debian
 import debugging
 import disks
 import foreign
@@ -185,6 +186,8 @@ TESTS = {
     "serial-file": Special(serial_file),
     "uplink-virtio": Special(uplink.uplink("virtio"), backends=("svm",)),
     "uplink-e1000e": Special(uplink.uplink("e1000e"), backends=("svm",)),
+    "debian-disk": Special(debian.debian_disk, backends=("svm",), long=True),
+    "installer": Special(debian.installer, backends=("svm",), long=True),
     "machine-disks": Special(partitions.machine_disks, backends=("svm",)),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
