@@ -52,7 +52,8 @@ enum mull_image_kind {
 	MULL_IMAGE_FIRMWARE = 8, /* ends at 4 GiB, at the reset vector */
 };
 
-#define MULL_FIRMWARE_MAX 0x1000000 /* bytes of one, whole pages */
+#define MULL_ELASTIC_MAX 0x1000000000ull /* bytes of memory with a balloon */
+#define MULL_FIRMWARE_MAX 0x1000000	 /* bytes of one, whole pages */
 
 enum mull_vm_flag {
 	MULL_VM_AUTOSTART = 1 << 0,   /* start at boot */
@@ -153,7 +154,9 @@ struct mull_vm {
 	struct mull_shared shared[MULL_SHARED_MAX];
 	uint32_t module_count;
 	struct mull_module modules[MULL_MODULE_MAX];
-	uint32_t reserved[13]; /* 0 */
+	uint32_t memory_least; /* of MULL_VM_ELASTIC: whole frames of 2 MiB that
+				  its balloon leaves it at least; else 0 */
+	uint32_t reserved[12]; /* 0 */
 	uint32_t pad;
 	uint32_t crc;
 };

@@ -8,6 +8,7 @@ import time
 import typing
 
 import agents
+import balloons
 import buttons
 import channel
 import control
@@ -195,6 +196,7 @@ TESTS = {
                               long=True),
     "agent": Special(agents.agent, backends=("svm", "vmx")),
     "images": Special(uploads.images),
+    "balloon": Special(balloons.balloon, vmx_too=False),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),
     "machine-end": Special(machine_end.machine_end),
