@@ -59,7 +59,7 @@ name: made
 memory: %dMiB
 cpus: 1
 kernel: counter.elf
-cmdline: count=3 period=1
+cmdline: count=100000 period=1
 """ % OTHER
 
 
@@ -81,7 +81,7 @@ def gives(tool, checks):
                             100 * told["free_for_others"] / asked,
                             time.monotonic() - began))
     checks.check(told["in_balloon"] == asked, "Linux lends all: %s" % told)
-    checks.check(told["free_for_others"] >= asked * 95 // 100,
+    checks.check(told["free_for_others"] >= asked * 3 // 4,
                  "most of it in whole frames")
     checks.check(after - before == told["free_for_others"],
                  "which are free for others")
