@@ -11,6 +11,7 @@
 
 #include <mullion/bits.h>
 #include <mullion/virtio.h>
+#include <mullion/vm.h>
 #include <stdatomic.h>
 
 #define BALLOON_PAGE 4096 /* of the device's protocol */
@@ -114,6 +115,11 @@ bool vm_balloon_touch(struct vm *vm, gpa_t at);
 /* A vCPU has come by since it was asked to. */
 void vm_balloon_seen(struct vm *vm);
 /* Bytes that the guest has now. */
-uint64_t vm_memory_now(const struct vm *vm);
+static inline uint64_t vm_memory_now(const struct vm *of)
+{
+	uint64_t gone = of->balloon ? atomic_load(&of->balloon->gone) : 0;
+
+	return of->description.memory_size - gone * FRAME_SIZE;
+}
 
 #endif

@@ -101,7 +101,7 @@ struct vm {
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
 	struct virtio_console *console;
 	struct balloon *balloon; /* NULL: its memory is not elastic */
-	struct pc *pc; /* NULL: it is no legacy PC */
+	struct pc *pc;		 /* NULL: it is no legacy PC */
 	struct virtio_block *disks[MULL_DISK_MAX];
 	struct attachment attachment;
 	struct virtio_net *nics[MULL_NIC_MAX]; /* NULL: no more of them */

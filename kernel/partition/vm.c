@@ -578,6 +578,8 @@ static bool begin_again(struct vm *vm)
 
 static bool life_work(struct vm *vm)
 {
+	bool more;
+
 	/* None of its vCPUs can end it any more, when all have paused. */
 	if (vm->pausing && atomic_load(&vm->paused) == vm->vcpu_count &&
 	    atomic_load(&vm->state) == MULL_VM_RUNNING)
@@ -597,8 +599,8 @@ static bool life_work(struct vm *vm)
 		if (vm->pc)
 			pc_work(vm);
 		shared_ports_hear(vm);
-		return (vm->balloon && vm_balloon_work(vm)) |
-		       guest_pci_work(vm);
+		more = vm->balloon && vm_balloon_work(vm);
+		return guest_pci_work(vm) || more;
 	case PHASE_CLEAR:
 		if (vm_memory_clear_piece(vm, true) && shared_ports_hold(vm))
 			begin_load(vm);

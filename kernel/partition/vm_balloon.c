@@ -442,10 +442,3 @@ bool vm_balloon_restore(struct vm *vm, bool *waits)
 	*waits = !fetch(vm);
 	return false;
 }
-
-uint64_t vm_memory_now(const struct vm *vm)
-{
-	uint64_t gone = vm->balloon ? atomic_load(&vm->balloon->gone) : 0;
-
-	return vm->description.memory_size - gone * FRAME_SIZE;
-}
