@@ -112,6 +112,11 @@ enum mull_command {
 	MULL_COMMAND_STEP = 53,	      /* argument: vCPU: it alone does one
 					 instruction, then the VM is paused */
 
+	/* the balloon of a VM whose memory is elastic */
+	MULL_COMMAND_BALLOON = 56, /* argument: bytes that its guest is to have,
+				      whole frames of 2 MiB, or MULL_BALLOON_LOOK;
+				      data: struct mull_balloon */
+
 	/* disks that come and go; one at a time */
 	MULL_COMMAND_PLUG = 60,	  /* data: struct mull_disk; value: its number.
 				     The VM has it when DISKS says so.  A legacy
@@ -125,6 +130,8 @@ enum mull_command {
 	/* the machine */
 	MULL_COMMAND_MACHINE = 64, /* argument: enum mull_machine_end */
 };
+
+#define MULL_BALLOON_LOOK UINT64_MAX /* alone: changes nothing */
 
 #define MULL_ALL_VMS 0xffffffffu
 
@@ -206,6 +213,28 @@ struct mull_vsock_state {
 /* Commands and records that this build knows; grows with each addition. */
 #define MULL_INTERFACE 5
 
+#define MULL_BALLOON_STATS 16
+
+enum mull_balloon_flag {
+	MULL_BALLOON_DRIVEN = 1
+			      << 0,  /* a driver is there, and keeps its word */
+	MULL_BALLOON_WAITS = 1 << 1, /* there is no frame for what comes back */
+};
+
+/* All in bytes. */
+struct mull_balloon {
+	uint64_t size, least;
+	uint64_t target; /* that the guest is to have, */
+	uint64_t now;	 /* and has */
+	uint64_t lent;	 /* pages that it has put into the balloon; of these
+			    whole frames only are free for others */
+	uint32_t flags;	 /* enum mull_balloon_flag */
+	uint32_t known;	 /* bits: statistics that the guest has told */
+	/* By its own word, as of the question before this one: by tag of VIRTIO
+	 * 1.2, "Memory Statistics Tags". */
+	uint64_t stats[MULL_BALLOON_STATS];
+};
+
 /* One phase of the start. */
 struct mull_phase {
 	uint64_t time_ns; /* when it ended */
@@ -249,7 +278,8 @@ struct mull_vm_stats {
 	uint64_t console_in, console_out; /* bytes */
 	uint64_t doorbells;		  /* of its shared memories, heard */
 	uint64_t refused_writes;	  /* where it may only read */
-	uint64_t reserved[6];		  /* 0 */
+	uint64_t memory_gone;		  /* bytes of it that are others' now */
+	uint64_t reserved[5];		  /* 0 */
 	uint64_t exits[MULL_EXIT_KINDS];  /* by enum exit_kind, names in
 					    exit_kind_name() */
 };
@@ -418,5 +448,6 @@ static_assert(sizeof(struct mull_upload_data) == 8, "wire format");
 static_assert(sizeof(struct mull_registers) == 392, "wire format");
 static_assert(sizeof(struct mull_disk_status) == 264, "wire format");
 static_assert(sizeof(struct mull_vsock_state) == 32, "wire format");
+static_assert(sizeof(struct mull_balloon) == 176, "wire format");
 
 #endif

@@ -17,6 +17,14 @@
 	4 /* RAM: below and above the hole under 4 GiB, and firmware at its \
 	     end; or MULL_SHARED_MAX shared memories */
 
+/*
+ * Set in the frame number of a page that the guest has given to its balloon: no
+ * access begins there any more.  One that had begun may still end in the frame,
+ * which therefore stays beside it until every vCPU has come by
+ * (kernel/partition/vm_balloon.c).
+ */
+#define GUEST_HOLE 0x80000000u
+
 /* A run of guest RAM; each of its 2 MiB pages may be any host frame. */
 struct guest_region {
 	gpa_t start;   /* a multiple of 2 MiB */
@@ -27,6 +35,7 @@ struct guest_region {
 
 struct guest_memory {
 	uint32_t region_count;
+	bool elastic; /* there may be holes */
 	struct guest_region regions[GUEST_REGION_MAX];
 };
 
@@ -71,7 +80,8 @@ enum error guest_exchange_8(const struct guest_memory *memory, gpa_t at,
  * guest_zeros - how many bytes of guest RAM from @from on are zero
  * @from: a multiple of 8, or the answer is 0
  *
- * Whole 8 bytes, at most @length and not beyond the 2 MiB page.
+ * Whole 8 bytes, at most @length and not beyond the 2 MiB page; of a page that
+ * is in the balloon, all are.
  */
 size_t guest_zeros(const struct guest_memory *memory, gpa_t from,
 		   size_t length);

@@ -55,7 +55,8 @@ enum mull_image_kind {
 	MULL_IMAGE_FIRMWARE = 8, /* ends at 4 GiB, at the reset vector */
 };
 
-#define MULL_FIRMWARE_MAX 0x1000000 /* bytes of one, whole pages */
+#define MULL_ELASTIC_MAX 0x1000000000ull /* bytes of memory with a balloon */
+#define MULL_FIRMWARE_MAX 0x1000000	 /* bytes of one, whole pages */
 
 enum mull_vm_flag {
 	MULL_VM_AUTOSTART = 1 << 0,   /* start at boot */
@@ -160,7 +161,9 @@ struct mull_vm {
 	/* Of VMs with a context identifier: the group by whose name they reach
 	 * each other; "": the host's end alone reaches it. */
 	char vsock_group[MULL_LABEL_MAX];
-	uint32_t reserved[9]; /* 0 */
+	uint32_t memory_least; /* of MULL_VM_ELASTIC: whole frames of 2 MiB that
+				  its balloon leaves it at least; else 0 */
+	uint32_t reserved[8]; /* 0 */
 	uint32_t pad;
 	uint32_t crc;
 };

@@ -48,6 +48,7 @@ enum vcpu_request {
 	VCPU_DEBUG = 1 << 9, /* vm->debugged has changed */
 	VCPU_PIC = 1 << 10,  /* its PC's 8259A have one; theirs to take back */
 	VCPU_UNHALT = 1 << 11, /* the guest ends a HLT of it, or the next */
+	VCPU_FORGET = 1 << 12, /* frames that its VM has let go of */
 };
 
 enum vcpu_state {

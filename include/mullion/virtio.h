@@ -30,6 +30,9 @@ struct virtio_type {
 	uint64_t features; /* its own; those of the ring are added */
 	uint32_t queue_count;
 	uint32_t config_size; /* bytes of @config in struct virtio_device */
+	/* Those that the driver may write, 4 at once; the device never trusts
+	 * them. */
+	uint32_t config_written_at, config_written_size;
 	/*
 	 * The next piece of what is in @queue, at most some 20,000
 	 * instructions; returns whether there is more.
@@ -48,7 +51,7 @@ struct virtio_type {
 struct virtio_device {
 	struct pci_function function; /* first: one is made of the other */
 	const struct virtio_type *type;
-	uint8_t config[64]; /* device configuration, read only to the guest */
+	uint8_t config[64]; /* device configuration */
 	uint64_t features, negotiated;
 	uint32_t feature_select, driver_feature_select;
 	uint64_t driver_features;
@@ -90,6 +93,8 @@ void virtio_give_back(struct vm *vm, struct virtio_device *device,
 		      uint32_t written);
 /* A chain is not as the device's own protocol has it: the device is broken. */
 void virtio_break(struct vm *vm, struct virtio_device *device, const char *why);
+/* What the device has in @config has changed: the driver is told. */
+void virtio_reconfigure(struct vm *vm, struct virtio_device *device);
 /* Whether it is, and waits for its reset. */
 bool virtio_is_broken(const struct virtio_device *device);
 /* The two halves of virtio_give(), for several chains with one interrupt. */

@@ -64,4 +64,8 @@ static inline bool virtio_block_flies(const struct virtio_block *block)
 	return atomic_load(&block->flying);
 }
 
+/* Whether a request that is with the machine's disk names the frame of 2 MiB at
+ * @frame; home CPU. */
+bool block_flights_touch(const struct virtio_block *block, hpa_t frame);
+
 #endif

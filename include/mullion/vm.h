@@ -25,6 +25,7 @@ struct pc;
 struct virtio_block;
 struct shared_ports;
 struct virtio_console;
+struct balloon;
 
 /* A disk that comes or goes, one at a time (kernel/partition/vm_attach.c). */
 enum attach_step {
@@ -100,7 +101,8 @@ struct vm {
 	struct guest_pci pci;
 	struct virtio_device *entropy; /* NULL: the machine has none to give */
 	struct virtio_console *console;
-	struct pc *pc; /* NULL: it is no legacy PC */
+	struct balloon *balloon; /* NULL: its memory is not elastic */
+	struct pc *pc;		 /* NULL: it is no legacy PC */
 	struct virtio_block *disks[MULL_DISK_MAX];
 	struct attachment attachment;
 	struct virtio_net *nics[MULL_NIC_MAX]; /* NULL: no more of them */

@@ -131,6 +131,15 @@ static void on_reset(struct vm *vm, struct pci_function *function)
 	reset(vm, of(function));
 }
 
+void virtio_reconfigure(struct vm *vm, struct virtio_device *device)
+{
+	device->generation++;
+	if (!is_live(device))
+		return;
+	device->isr |= ISR_CONFIG;
+	msix_raise(vm, &device->function, device->config_vector);
+}
+
 void virtio_break(struct vm *vm, struct virtio_device *device, const char *why)
 {
 	if (device->status & STATUS_NEEDS_RESET)
@@ -499,6 +508,11 @@ static void write_bar(struct vm *vm, struct pci_function *function,
 	case BAR_COMMON:
 		if (within < COMMON_END)
 			write_common(vm, device, within, value);
+		break;
+	case BAR_DEVICE:
+		if (size == 4 && within - device->type->config_written_at <
+					 device->type->config_written_size)
+			memcpy(device->config + within, &value, size);
 		break;
 	case BAR_NOTIFY:
 		notify(vm, device, within / NOTIFY_MULTIPLIER);

@@ -125,3 +125,21 @@ void block_flight_abandon(struct virtio_block *block)
 	for (uint32_t i = 0; block->flights && i < BLOCK_FLIGHTS; i++)
 		block->flights[i].abandoned = true;
 }
+
+bool block_flights_touch(const struct virtio_block *block, hpa_t frame)
+{
+	for (uint32_t i = 0; block->flights && i < BLOCK_FLIGHTS; i++) {
+		const struct block_flight *flight = &block->flights[i];
+
+		if (block->free & 1u << i)
+			continue;
+		for (uint32_t j = 0; j < flight->request.segment_count; j++) {
+			uint64_t at = flight->segments[j].at.value;
+
+			if (at < frame.value + FRAME_SIZE &&
+			    frame.value < at + flight->segments[j].length)
+				return true;
+		}
+	}
+	return false;
+}

@@ -4,6 +4,7 @@
  * that it may only read, and the hole, where reads give all ones and writes
  * vanish, as on a PC's empty bus.
  */
+#include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/cpuid.h>
 #include <mullion/emulate.h>
@@ -135,7 +136,10 @@ static void emulate(struct vcpu *vcpu, const struct vm_exit *exit)
 
 void on_memory(struct vcpu *vcpu, const struct vm_exit *exit)
 {
-	if (exit->memory.fetch)
+	/* By any way: the instruction is done again. */
+	if (vm_balloon_touch(vcpu->vm, exit->memory.address))
+		vcpu->yields = true;
+	else if (exit->memory.fetch)
 		end_of_guest(vcpu, exit, "it jumped");
 	else if (exit->memory.in_page_walk)
 		end_of_guest(vcpu, exit, "its page tables lie");

@@ -53,6 +53,9 @@ static const struct command {
 	[MULL_COMMAND_UNPLUG] = { request_unplug, ABOUT_VM | CHANGES, 0, 0,
 				  MULL_DISK_MAX - 1 },
 	[MULL_COMMAND_DISKS] = { request_disks, ABOUT_VM, 0, 0, MULL_DISK_MAX },
+	/* Asked twice, it is as when it is asked once. */
+	[MULL_COMMAND_BALLOON] = { request_balloon, ABOUT_VM, 0, 0,
+				   MULL_BALLOON_LOOK },
 	[MULL_COMMAND_INFO] = { request_info, 0, 0, 0, 0 },
 	[MULL_COMMAND_LIST] = { request_list, 0, 0, 0, MULL_VM_MAX },
 	[MULL_COMMAND_IMAGES] = { request_images, 0, 0, 0, MULL_IMAGE_MAX },

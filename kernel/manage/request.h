@@ -61,6 +61,7 @@ request_handler request_audit; /* audit.c */
 request_handler request_describe, request_create, request_destroy;
 /* request_disk.c */
 request_handler request_plug, request_unplug, request_disks;
+request_handler request_balloon; /* request_balloon.c */
 /* request_show.c */
 request_handler request_info, request_list, request_show;
 /* request_record.c */

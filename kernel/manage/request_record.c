@@ -3,6 +3,7 @@
 #include "request.h"
 #include "service.h"
 #include <mullion/arch.h>
+#include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/shared_port.h>
@@ -37,6 +38,7 @@ enum error request_vm_stats(const struct asked *asked, struct answer *answer)
 		return ERR_NOT_FOUND;
 	stats->time_ns = log_time();
 	stats->memory_size = vm->description.memory_size;
+	stats->memory_gone = stats->memory_size - vm_memory_now(vm);
 	stats->console_in = console_of(vm->index)->typed;
 	stats->console_out = vm->serial.output.head;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)

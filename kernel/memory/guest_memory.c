@@ -10,9 +10,27 @@
 #include <mullion/guest_memory.h>
 #include <string.h>
 
-/* The region that holds @at, with the bytes from its start; NULL: none. */
-static const struct guest_region *find(const struct guest_memory *memory,
-				       gpa_t at, uint64_t *offset)
+/* The home CPU of an elastic VM may make or fill a hole meanwhile. */
+static uint32_t entry_at(const struct guest_region *region, uint64_t offset)
+{
+	return __atomic_load_n(&region->frames[offset / FRAME_SIZE],
+			       __ATOMIC_ACQUIRE);
+}
+
+static uint64_t frame_at(const struct guest_region *region, uint64_t offset)
+{
+	return entry_at(region, offset) & ~GUEST_HOLE;
+}
+
+static bool is_hole(const struct guest_memory *memory,
+		    const struct guest_region *region, uint64_t offset)
+{
+	return memory->elastic && entry_at(region, offset) & GUEST_HOLE;
+}
+
+/* The region in which @at lies, with the bytes from its start; NULL: none. */
+static const struct guest_region *find_region(const struct guest_memory *memory,
+					      gpa_t at, uint64_t *offset)
 {
 	for (uint32_t i = 0; i < memory->region_count; i++) {
 		const struct guest_region *region = &memory->regions[i];
@@ -25,6 +43,15 @@ static const struct guest_region *find(const struct guest_memory *memory,
 	return NULL;
 }
 
+/* The same if there is RAM, and not a hole. */
+static const struct guest_region *find(const struct guest_memory *memory,
+				       gpa_t at, uint64_t *offset)
+{
+	const struct guest_region *region = find_region(memory, at, offset);
+
+	return region && is_hole(memory, region, *offset) ? NULL : region;
+}
+
 bool guest_is_ram(const struct guest_memory *memory, gpa_t at, size_t length)
 {
 	while (length) {
@@ -33,7 +60,8 @@ bool guest_is_ram(const struct guest_memory *memory, gpa_t at, size_t length)
 
 		if (!region)
 			return false;
-		room = region->size - offset;
+		room = memory->elastic ? FRAME_SIZE - offset % FRAME_SIZE :
+					 region->size - offset;
 		if (room >= length)
 			return true;
 		at.value += room;
@@ -52,21 +80,21 @@ enum error guest_locate(const struct guest_memory *memory, gpa_t at,
 
 	if (!region)
 		return ERR_BAD_ADDRESS;
-	*address = hpa(region->frames[offset / FRAME_SIZE] * FRAME_SIZE +
+	*address = hpa(frame_at(region, offset) * FRAME_SIZE +
 		       offset % FRAME_SIZE);
 	return ERR_NONE;
 }
 
 /*
- * Opens the window on @at, which is RAM; of @length bytes there, @piece lie
- * in the same frame.
+ * Opens the window on @at, which was RAM when the access began; of @length bytes
+ * there, @piece lie in the same frame.
  */
 static uint8_t *show(const struct guest_memory *memory, gpa_t at, size_t length,
 		     size_t *piece)
 {
 	uint64_t offset = 0;
-	const struct guest_region *region = find(memory, at, &offset);
-	uint64_t frame = region->frames[offset / FRAME_SIZE];
+	const struct guest_region *region = find_region(memory, at, &offset);
+	uint64_t frame = frame_at(region, offset);
 	uint8_t *window = arch_window(hpa(frame * FRAME_SIZE));
 
 	offset %= FRAME_SIZE;
@@ -145,7 +173,7 @@ static volatile uint8_t *show_8(const struct guest_memory *memory, gpa_t at)
 	if (!region)
 		return NULL;
 	return (uint8_t *)arch_window(
-		       hpa(region->frames[offset / FRAME_SIZE] * FRAME_SIZE)) +
+		       hpa(frame_at(region, offset) * FRAME_SIZE)) +
 	       offset % FRAME_SIZE;
 }
 
@@ -184,10 +212,19 @@ enum error guest_exchange_8(const struct guest_memory *memory, gpa_t at,
 
 size_t guest_zeros(const struct guest_memory *memory, gpa_t from, size_t length)
 {
+	const struct guest_region *region;
 	const uint64_t *words;
 	size_t piece, count = 0;
+	uint64_t offset;
 
-	if (from.value % 8 || !guest_is_ram(memory, from, 8))
+	if (from.value % 8)
+		return 0;
+	region = find_region(memory, from, &offset);
+	if (region && is_hole(memory, region, offset))
+		return length < FRAME_SIZE - offset % FRAME_SIZE ?
+			       round_down(length, 8) :
+			       FRAME_SIZE - offset % FRAME_SIZE;
+	if (!guest_is_ram(memory, from, 8))
 		return 0;
 	words = (const uint64_t *)show(memory, from, length, &piece);
 	while (count < piece / 8 && words[count] == 0)

@@ -6,6 +6,7 @@
  * equal slots.
  */
 #include <mullion/arch.h>
+#include <mullion/balloon.h>
 #include <mullion/block.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/log.h>
@@ -252,7 +253,8 @@ static bool devices_have_work(const struct cpu_queue *queue)
 	do {
 		if (vcpu->index == 0 &&
 		    atomic_load(&vcpu->vm->state) == MULL_VM_RUNNING &&
-		    atomic_load(&vcpu->vm->pci.work))
+		    (atomic_load(&vcpu->vm->pci.work) ||
+		     (vcpu->vm->balloon && vcpu->vm->balloon->works)))
 			return true;
 		vcpu = vcpu->next;
 	} while (vcpu != queue->vcpus);

@@ -148,11 +148,33 @@ static void check_name(struct check *check, int vm)
 			       MULL_NAME_MAX - 1);
 }
 
+static void check_elastic(struct check *check, int vm)
+{
+	const struct mull_vm *it = &check->vms[vm];
+	uint64_t most = it->memory_size / FRAME_SIZE;
+
+	if (!(it->flags & MULL_VM_ELASTIC)) {
+		if (it->memory_least)
+			check_complain(check, vm, MULL_FIELD_MEMORY,
+				       "has a least memory, but no balloon "
+				       "that could take any");
+	} else if (!it->memory_least || it->memory_least > most) {
+		check_complain(check, vm, MULL_FIELD_MEMORY,
+			       "the least of its memory, %u times 2 MiB, is "
+			       "none or more than all of it",
+			       it->memory_least);
+	} else if (it->memory_size > MULL_ELASTIC_MAX) {
+		check_complain(check, vm, MULL_FIELD_MEMORY,
+			       "elastic memory has 64 GiB at most");
+	}
+}
+
 static void check_memory(struct check *check, int vm)
 {
 	uint64_t size = check->vms[vm].memory_size;
 	const char *unit;
 
+	check_elastic(check, vm);
 	if (size && size % FRAME_SIZE == 0)
 		return;
 	unit = check_unit(&size);
@@ -302,7 +324,8 @@ static void check_watchdog(struct check *check, int vm)
 static void check_unknown(struct check *check, int vm)
 {
 	const struct mull_vm *it = &check->vms[vm];
-	const uint32_t known = MULL_VM_AUTOSTART | MULL_VM_PLATFORM_PC;
+	const uint32_t known = MULL_VM_AUTOSTART | MULL_VM_PLATFORM_PC |
+			       MULL_VM_ELASTIC;
 	uint32_t rest = it->flags & ~known;
 
 	rest |= check_any_set(it->reserved, sizeof it->reserved);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A vCPU's life between exits. */
 #include <mullion/arch.h>
+#include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/cpuid.h>
 #include <mullion/guest_clock.h>
@@ -225,6 +226,10 @@ void vcpu_obey(struct vcpu *vcpu)
 				    vcpu->state == VCPU_PAUSED ?
 					    guests | VCPU_RESUME | VCPU_STEP :
 					    VCPU_NMI | VCPU_PIC);
+	if (requests & VCPU_FORGET) {
+		virt->flush_tlb(vcpu);
+		vm_balloon_seen(vcpu->vm);
+	}
 	/* A guest may end before all of its vCPUs have begun. */
 	if (requests & VCPU_BEGIN)
 		begin(vcpu);

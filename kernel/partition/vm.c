@@ -7,6 +7,7 @@
 #include "vm_devices.h"
 #include "vm_memory.h"
 #include <mullion/arch.h>
+#include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/images.h>
@@ -27,6 +28,7 @@ static _Atomic uint32_t vcpus_on[MULL_CPU_MAX];
 #define QUICK_ENDS_FREE 3 /* so many in a row cost no pause */
 #define PAUSE_DOUBLINGS 5 /* from a second */
 #define PAUSE_SECONDS_MAX 30
+#define WAIT_MS 200 /* until memory for a restart is looked for again */
 
 uint32_t vm_home(const struct vm *vm)
 {
@@ -141,6 +143,14 @@ static void begin_phase(struct vm *vm, enum vm_phase phase)
 	atomic_store(&vm->deadline, ARCH_NO_DEADLINE);
 	vm->phase_frame = 0;
 	vm->phase_offset = 0;
+}
+
+/* Nothing of it is under way any more. */
+static void begin_erase(struct vm *vm)
+{
+	if (vm->balloon)
+		vm_balloon_settle(vm);
+	begin_phase(vm, PHASE_ERASE);
 }
 
 /* Every exit of its vCPUs by reason, in one line of the log. */
@@ -266,7 +276,7 @@ static void load_piece(struct vm *vm)
 		atomic_store(&vm->ending, MULL_END_BAD_IMAGE);
 		format_text(vm->end_words, sizeof vm->end_words, "%s",
 			    vm->load.words);
-		begin_phase(vm, PHASE_ERASE);
+		begin_erase(vm);
 	} else if (done) {
 		begin_running(vm);
 	}
@@ -332,7 +342,7 @@ static void after_park(struct vm *vm)
 	vm->restart = policy_of(vm) == MULL_END_RESTART ||
 		      (vm->ending == MULL_END_COMMAND && vm->restart);
 	vm_devices_close(vm);
-	begin_phase(vm, PHASE_ERASE);
+	begin_erase(vm);
 }
 
 static bool has_command(const struct vm *vm, enum mull_command command)
@@ -405,7 +415,7 @@ static void abandon_start(struct vm *vm)
 	vm->end_code = 0;
 	format_text(vm->end_words, sizeof vm->end_words, STOP_WORDS);
 	vm->restart = false;
-	begin_phase(vm, PHASE_ERASE);
+	begin_erase(vm);
 	set_state(vm, MULL_VM_STOPPING);
 }
 
@@ -542,11 +552,34 @@ uint64_t vm_deadline(const struct vm *vm)
 	watchdog = watchdog_deadline(vm);
 	if (watchdog < limit)
 		limit = watchdog;
+	if (vm->balloon && vm_balloon_deadline(vm) < limit)
+		limit = vm_balloon_deadline(vm);
 	return vm->pci.due < limit ? vm->pci.due : limit;
+}
+
+/* What its balloon gave away must be there first. */
+static bool begin_again(struct vm *vm)
+{
+	bool waits = false;
+
+	if (!vm->balloon || vm_balloon_restore(vm, &waits)) {
+		begin_load(vm);
+		return true;
+	}
+	if (!waits)
+		return true;
+	format_text(vm->end_words, sizeof vm->end_words,
+		    "starts again when %lu MiB that its balloon gave are free",
+		    (vm->description.memory_size - vm_memory_now(vm)) / MIB(1));
+	vm->start_at = arch_time() + WAIT_MS * arch_time_khz();
+	atomic_store(&vm->deadline, vm->start_at);
+	return false;
 }
 
 static bool life_work(struct vm *vm)
 {
+	bool more;
+
 	/* None of its vCPUs can end it any more, when all have paused. */
 	if (vm->pausing && atomic_load(&vm->paused) == vm->vcpu_count &&
 	    atomic_load(&vm->state) == MULL_VM_RUNNING)
@@ -566,7 +599,8 @@ static bool life_work(struct vm *vm)
 		if (vm->pc)
 			pc_work(vm);
 		shared_ports_hear(vm);
-		return guest_pci_work(vm);
+		more = vm->balloon && vm_balloon_work(vm);
+		return guest_pci_work(vm) || more;
 	case PHASE_CLEAR:
 		if (vm_memory_clear_piece(vm, true) && shared_ports_hold(vm))
 			begin_load(vm);
@@ -583,10 +617,7 @@ static bool life_work(struct vm *vm)
 		erase_piece(vm);
 		return true;
 	case PHASE_WAIT:
-		if (arch_time() < vm->start_at)
-			return false;
-		begin_load(vm);
-		return true;
+		return arch_time() >= vm->start_at && begin_again(vm);
 	}
 	return false;
 }

@@ -2,8 +2,10 @@
 #include "vm_devices.h"
 
 #include <mullion/arch.h>
+#include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/description.h>
+#include <mullion/frame_pool.h>
 #include <mullion/images.h>
 #include <mullion/page.h>
 #include <mullion/pc.h>
@@ -17,6 +19,7 @@
 #define SLOT_ENTROPY 1
 #define SLOT_DISK 2
 #define SLOT_CONSOLE 6
+#define SLOT_BALLOON 13
 #define SLOT_NETWORK 8 /* and up */
 #define SLOT_VSOCK 12
 
@@ -119,6 +122,16 @@ bool vm_devices_fly(const struct vm *vm)
 	return false;
 }
 
+bool vm_devices_fly_over(const struct vm *vm, uint32_t frame)
+{
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		if (vm->disks[i] &&
+		    block_flights_touch(vm->disks[i],
+					hpa((uint64_t)frame << FRAME_SHIFT)))
+			return true;
+	return false;
+}
+
 enum error vm_devices_start(struct vm *vm, const char **words)
 {
 	enum error error = ERR_NONE;
@@ -198,6 +211,8 @@ enum error vm_devices_make(struct vm *vm)
 	error = make_console(vm);
 	if (!error)
 		error = make_entropy(vm);
+	if (!error && vm->description.flags & MULL_VM_ELASTIC)
+		error = balloon_make(vm, SLOT_BALLOON);
 	if (!error)
 		error = shared_ports_make(vm);
 	if (!error)
@@ -245,6 +260,7 @@ void vm_devices_free(struct vm *vm)
 		if (vm->disks[i])
 			vm_devices_free_disk(vm->disks[i]);
 	shared_ports_free(vm);
+	balloon_free(vm);
 	if (vm->console)
 		page_free(vm->console, PAGES(struct virtio_console));
 	if (vm->entropy)

@@ -12,6 +12,8 @@ enum error vm_devices_make(struct vm *vm);
 void vm_devices_bind(struct vm *vm);
 /* Whether a disk of the machine may still touch its memory. */
 bool vm_devices_fly(const struct vm *vm);
+/* Whether it may still touch @frame of the machine's; home CPU. */
+bool vm_devices_fly_over(const struct vm *vm, uint32_t frame);
 /* Its frames are there, and will be zeroed: disks have their media.
  * An error comes with words. */
 enum error vm_devices_start(struct vm *vm, const char **words);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vm_memory.h"
 #include <mullion/arch.h>
+#include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/frame_pool.h>
 #include <mullion/images.h>
@@ -42,11 +43,39 @@ void vm_memory_lay_out(struct vm *vm)
 	if (rom >= size) /* the load will say so */
 		rom = 0;
 	size -= rom;
+	vm->memory.elastic = vm->description.flags & MULL_VM_ELASTIC;
 	vm->memory_low = size < end ? size : end;
 	vm->memory_high = size - vm->memory_low;
 	add_region(vm, 0, vm->memory_low, &given);
 	add_region(vm, GIB(4), vm->memory_high, &given);
 	add_region(vm, GIB(4) - rom, rom, &given);
+}
+
+bool vm_memory_index(const struct vm *vm, gpa_t at, uint32_t *index)
+{
+	for (uint32_t i = 0; i < vm->memory.region_count; i++) {
+		const struct guest_region *region = &vm->memory.regions[i];
+		uint64_t offset = at.value - region->start.value;
+
+		if (offset >= region->size)
+			continue;
+		*index = (uint32_t)(region->frames - vm->frames +
+				    offset / FRAME_SIZE);
+		return true;
+	}
+	return false;
+}
+
+gpa_t vm_memory_address(const struct vm *vm, uint32_t index)
+{
+	for (uint32_t i = 0; i < vm->memory.region_count; i++) {
+		const struct guest_region *region = &vm->memory.regions[i];
+		uint64_t within = index - (region->frames - vm->frames);
+
+		if (within < region->size / FRAME_SIZE)
+			return gpa(region->start.value + within * FRAME_SIZE);
+	}
+	panic("vm_memory: %s has no frame %u", vm->description.name, index);
 }
 
 /* 1 GiB at once where it can be had, so that it is mapped by one entry. */
@@ -89,7 +118,8 @@ static uint32_t *frame_number(struct vm *vm, uint32_t at)
 static void give_frames(struct vm *vm, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		frame_give(owner_of(vm), *frame_number(vm, i));
+		if (*frame_number(vm, i) != GUEST_HOLE)
+			frame_give(owner_of(vm), *frame_number(vm, i));
 }
 
 static enum error take_ram(struct vm *vm, uint32_t *taken)
@@ -125,7 +155,8 @@ static enum error take_frames(struct vm *vm)
 	return error;
 }
 
-/* Runs of adjoining frames are mapped together, with the largest pages. */
+/* Runs of adjoining frames are mapped together, with the largest pages; but
+ * each alone where each can go alone. */
 static enum error map_region(struct vm *vm, const struct guest_region *region)
 {
 	uint32_t count = region->size / FRAME_SIZE;
@@ -134,7 +165,7 @@ static enum error map_region(struct vm *vm, const struct guest_region *region)
 		enum error error;
 
 		for (run = 1;
-		     at + run < count &&
+		     !vm->memory.elastic && at + run < count &&
 		     region->frames[at + run] == region->frames[at] + run;
 		     run++)
 			;
@@ -175,8 +206,11 @@ enum error vm_memory_take(struct vm *vm, const char **words)
 		*words = "there are not enough free frames for its memory";
 		return ERR_NO_MEMORY;
 	}
-	if (map_all(vm) == ERR_NONE && shared_ports_map(vm) == ERR_NONE)
+	if (map_all(vm) == ERR_NONE && shared_ports_map(vm) == ERR_NONE) {
+		if (vm->balloon)
+			vm_balloon_begin(vm);
 		return ERR_NONE;
+	}
 	vm_memory_give(vm);
 	*words = "no memory for its page tables";
 	return ERR_NO_MEMORY;
@@ -221,6 +255,8 @@ bool vm_memory_clear_piece(struct vm *vm, bool disks)
 	/* Asked for less than was done already: a restart after all. */
 	if (vm->phase_frame >= count)
 		return true;
+	if (*frame_number(vm, vm->phase_frame) == GUEST_HOLE)
+		return ++vm->phase_frame >= count;
 	frame = arch_window(hpa((uint64_t)*frame_number(vm, vm->phase_frame)
 				<< FRAME_SHIFT));
 	memset(frame + vm->phase_offset, 0, CLEAR_PIECE);

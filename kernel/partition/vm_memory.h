@@ -10,6 +10,11 @@
 /* RAM starts at 0 and makes room for MMIO below 4 GiB. */
 void vm_memory_lay_out(struct vm *vm);
 
+/* Which of vm->frames @at lies in; false: it is no RAM.  And where that one is
+ * to the guest. */
+bool vm_memory_index(const struct vm *vm, gpa_t at, uint32_t *index);
+gpa_t vm_memory_address(const struct vm *vm, uint32_t index);
+
 /* Frames and page tables; after an error, with words, it has none of them. */
 enum error vm_memory_take(struct vm *vm, const char **words);
 void vm_memory_give(struct vm *vm);

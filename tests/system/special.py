@@ -8,6 +8,7 @@ import time
 import typing
 
 import agents
+import balloons
 import buttons
 import channel
 import control
@@ -203,6 +204,7 @@ TESTS = {
     "agent": Special(agents.agent, backends=("svm", "vmx")),
     "vsock": Special(sockets.sockets, backends=("svm",)),
     "images": Special(uploads.images),
+    "balloon": Special(balloons.balloon, vmx_too=False),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),
     "machine-end": Special(machine_end.machine_end),

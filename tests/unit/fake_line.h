@@ -12,6 +12,7 @@
 #include "kernel/manage/text.c"
 #include <arch/fake/fake.h>
 #include <cmocka.h>
+#include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/frame_pool.h>
@@ -321,6 +322,19 @@ void platform_press_button(struct vm *vm)
 {
 	assert_locked(vm);
 	buttons++;
+}
+
+static uint32_t balloon_target; /* frames, as the last one was set */
+
+void balloon_set_target(struct vm *vm, uint32_t frames)
+{
+	(void)vm;
+	balloon_target = frames;
+}
+
+void balloon_ask(struct vm *vm)
+{
+	(void)vm;
 }
 
 void vm_command(struct vm *vm, enum mull_command command)

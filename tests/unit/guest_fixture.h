@@ -11,6 +11,7 @@
 
 #include <arch/fake/fake.h>
 #include <cmocka.h>
+#include <mullion/balloon.h>
 #include <mullion/cpuid.h>
 #include <mullion/exits.h>
 #include <mullion/guest_walk.h>
@@ -49,6 +50,20 @@ void vm_end(struct vm *of, enum mull_end_reason reason, uint32_t code,
 	end_reason = reason;
 	end_code = code;
 	ends++;
+}
+
+/* Nobody's memory is elastic. */
+bool vm_balloon_touch(struct vm *of, gpa_t at)
+{
+	(void)of;
+	(void)at;
+	return false;
+}
+
+void vm_balloon_seen(struct vm *of)
+{
+	(void)of;
+	fail_msg("nobody's memory is elastic");
 }
 
 void vm_command(struct vm *of, enum mull_command command)

@@ -306,11 +306,11 @@ static void texts_and_policies(void **state)
 	expect_one(0, MULL_FIELD_WATCHDOG,
 		   "a watchdog of 256 s waits longer than 255 s");
 	fresh(state);
-	vms[0].flags |= 4;
+	vms[0].flags |= 8;
 	expect_one(0, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 	fresh(state);
-	vms[1].reserved[8] = 1;
+	vms[1].reserved[7] = 1;
 	expect_one(1, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 }
@@ -327,6 +327,32 @@ static void sockets(void **state)
 	assert_int_equal(check(2), 0);
 	memset(vms[1].vsock_group, 'a', MULL_LABEL_MAX); /* has no end */
 	assert_int_equal(check(2), 1);
+}
+
+static void elastic_memory_has_a_least(void **state)
+{
+	fresh(state);
+	vms[0].flags |= MULL_VM_ELASTIC;
+	vms[0].memory_least = 1;
+	assert_int_equal(check(2), 0);
+	vms[0].memory_least = 0;
+	expect_one(0, MULL_FIELD_MEMORY,
+		   "the least of its memory, 0 times 2 MiB, is none or more "
+		   "than all of it");
+	fresh(state);
+	vms[0].flags |= MULL_VM_ELASTIC;
+	vms[0].memory_least = vms[0].memory_size / FRAME_SIZE + 1;
+	assert_int_equal(check(2), 1);
+	assert_true(bad[0]);
+	fresh(state);
+	vms[1].memory_least = 1;
+	expect_one(1, MULL_FIELD_MEMORY,
+		   "has a least memory, but no balloon that could take any");
+	fresh(state);
+	vms[0].flags |= MULL_VM_ELASTIC;
+	vms[0].memory_least = 1;
+	vms[0].memory_size = MULL_ELASTIC_MAX + FRAME_SIZE;
+	expect_one(0, MULL_FIELD_MEMORY, "elastic memory has 64 GiB at most");
 }
 
 static struct mull_shared *share(uint32_t vm, uint32_t index, const char *name,
@@ -554,6 +580,7 @@ int main(void)
 		cmocka_unit_test_setup(modules, fresh_with_modules),
 		cmocka_unit_test_setup(texts_and_policies, fresh),
 		cmocka_unit_test_setup(sockets, fresh),
+		cmocka_unit_test_setup(elastic_memory_has_a_least, fresh),
 		cmocka_unit_test_setup(shared_memory, fresh),
 		cmocka_unit_test_setup(networks, fresh),
 		cmocka_unit_test_setup(bad_ones_take_nothing, fresh),

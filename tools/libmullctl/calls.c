@@ -274,6 +274,13 @@ int mull_audit(struct mull *mull, bool begin, struct mull_audit *audit)
 	return error;
 }
 
+int mull_balloon(struct mull *mull, uint32_t vm, uint64_t bytes,
+		 struct mull_balloon *balloon)
+{
+	return mull_ask_record(mull, MULL_COMMAND_BALLOON, vm, bytes, balloon,
+			       sizeof *balloon);
+}
+
 /* ---- a VM's life -------------------------------------------------------- */
 
 int mull_power_button(struct mull *mull, uint32_t vm)

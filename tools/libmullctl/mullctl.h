@@ -184,6 +184,13 @@ int mull_unplug(struct mull *mull, uint32_t vm, uint32_t number);
 int mull_disks(struct mull *mull, uint32_t vm,
 	       struct mull_disk_status disks[MULL_DISK_MAX], size_t *count);
 
+/* ---- a balloon --------------------------------------------------------- */
+
+/* Sets how many bytes the guest is to have, unless that is MULL_BALLOON_LOOK;
+ * what it has is told by the next look. */
+int mull_balloon(struct mull *mull, uint32_t vm, uint64_t bytes,
+		 struct mull_balloon *balloon);
+
 /* ---- images ------------------------------------------------------------- */
 
 int mull_images(struct mull *mull,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <mullion/bits.h>
 #include <string.h>
 
 #include "image_file.h"
@@ -40,10 +41,56 @@ static void take_name(struct reader *reader, const struct word *word,
 				  "has a second name, \"%.40s\"", text);
 }
 
+static void take_size(struct reader *reader, const struct word *word,
+		      yaml_node_t *value)
+{
+	yaml_size(reader, word, value, &this_vm(reader)->memory_size);
+}
+
+static void take_elastic(struct reader *reader, const struct word *word,
+			 yaml_node_t *value)
+{
+	bool yes;
+
+	if (yaml_bool(reader, word, value, &yes) && yes)
+		this_vm(reader)->flags |= MULL_VM_ELASTIC;
+}
+
+static void take_least(struct reader *reader, const struct word *word,
+		       yaml_node_t *value)
+{
+	uint64_t size;
+
+	if (!yaml_size(reader, word, value, &size))
+		return;
+	if (size % FRAME_SIZE || size / FRAME_SIZE > UINT32_MAX)
+		yaml_wrong(reader, word, value, "a multiple of 2 MiB");
+	else
+		this_vm(reader)->memory_least = (uint32_t)(size / FRAME_SIZE);
+}
+
+/* "memory: 64MiB", or {size: 1GiB, elastic: true, least: 256MiB}; the least is a
+ * quarter if nothing is said. */
 static void take_memory(struct reader *reader, const struct word *word,
 			yaml_node_t *value)
 {
-	yaml_size(reader, word, value, &this_vm(reader)->memory_size);
+	static const struct word memory_words[] = {
+		{ "size", MULL_FIELD_MEMORY, take_size },
+		{ "elastic", MULL_FIELD_MEMORY, take_elastic },
+		{ "least", MULL_FIELD_MEMORY, take_least },
+		{ NULL, 0, NULL },
+	};
+	struct mull_vm *vm = this_vm(reader);
+
+	if (value->type != YAML_MAPPING_NODE) {
+		take_size(reader, word, value);
+		return;
+	}
+	yaml_take_words(reader, value, memory_words, "memory");
+	if (vm->flags & MULL_VM_ELASTIC && !vm->memory_least)
+		vm->memory_least = (uint32_t)round_up(
+					   vm->memory_size / FRAME_SIZE, 4) /
+				   4;
 }
 
 /* "cpus: 2": those that no VM has. */

@@ -43,7 +43,7 @@ static void put_stats(struct output *output, const struct mull_vm_stats *stats)
 	output_time(output, "in_guest", stats->guest_ns);
 	output_time(output, "in_hypervisor", stats->hypervisor_ns);
 	output_number(output, "interrupts", stats->interrupts);
-	output_size(output, "memory", stats->memory_size);
+	output_size(output, "memory", stats->memory_size - stats->memory_gone);
 	output_size(output, "typed", stats->console_in);
 	output_size(output, "printed", stats->console_out);
 	output_number(output, "doorbells", stats->doorbells);

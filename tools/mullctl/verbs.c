@@ -76,6 +76,15 @@ const struct verb verbs[] = {
 	{ "detach", "VM DISK", 2, 2, "take a disk from a VM",
 	  "By its number. A guest that runs is asked to let go of it first.",
 	  verb_detach, true },
+	{ "balloon", "VM [SIZE]", 1, 2,
+	  "take memory from a VM, or give it back",
+	  "Of a VM whose memory is elastic: asks its guest to live with SIZE, "
+	  "and "
+	  "waits until it does. What it gives is free for other VMs, in whole "
+	  "frames of 2 MiB. Without SIZE: shows what it has, and the guest's "
+	  "own "
+	  "numbers.",
+	  verb_balloon, true },
 	{ "images", "", 0, 0, "show the images that VMs can be made of",
 	  "Kernels and initial RAM disks, with their sizes and SHA-256.",
 	  verb_images, true },
@@ -165,9 +174,9 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show version info start stop reset pause resume destroy inject " \
-	"agent vsock " \
-	"create disks attach detach images upload download delete dump debug " \
-	"console log events stats top trace audit shutdown reboot "
+	"agent vsock create disks attach detach balloon images upload download " \
+	"delete dump debug console log events stats top trace audit shutdown " \
+	"reboot "
 
 const struct option_row option_rows[] = {
 	{ OPTION_OUTPUT, 'o', "output", "DIR|IMAGE", "pack ",
@@ -216,7 +225,7 @@ const struct option_row option_rows[] = {
 	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
 	  "list show info events stats top images upload create trace audit "
-	  "agent ",
+	  "agent balloon ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
@@ -261,7 +270,8 @@ const struct option_row option_rows[] = {
 	{ OPTION_WAIT, 0, "wait", NULL, "start ", "return when it runs" },
 	{ OPTION_FORCE, 0, "force", NULL, "stop ",
 	  "end it without asking the guest" },
-	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "start stop attach detach ",
+	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS",
+	  "start stop attach detach balloon ",
 	  "wait so long (start: 60; others: 30; what is not stopped then is "
 	  "ended)" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "agent ",

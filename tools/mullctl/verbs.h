@@ -130,6 +130,7 @@ int verb_destroy(const struct options *options);
 int verb_disks(const struct options *options);
 int verb_attach(const struct options *options);
 int verb_detach(const struct options *options);
+int verb_balloon(const struct options *options);
 int verb_console(const struct options *options);
 int verb_log(const struct options *options);
 int verb_events(const struct options *options);

@@ -258,6 +258,9 @@ bool svm_can_interrupt(struct vcpu *vcpu)
 void svm_flush_tlb(struct vcpu *vcpu)
 {
 	vmcb_of(vcpu)->tlb_control = SVM_TLB_FLUSH_ALL;
+	/* A frame that is shown may have gone. */
+	if (vcpu->vm->memory.elastic)
+		code_views_drop(svm_of(vcpu)->views);
 }
 
 /* A virtual interrupt that is only a window: it exits before it is taken. */

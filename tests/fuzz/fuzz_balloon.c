@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest with a balloon that says anything in its queues, touches what it has
+ * given, resets device and machine, beside another VM that takes frames and
+ * gives them.  Each frame has one owner, what the guest reaches is its own, and
+ * afterwards everything is given back.
+ */
+#include "fuzz_input.h"
+#include "fuzz_machine.h"
+
+#include <mullion/balloon.h>
+#include <mullion/guest.h>
+
+#define FRAMES 4
+#define POOL_FRAMES 12
+#define STEPS_MAX 60
+#define WORK_MAX 2000
+#define SLOT 13
+#define QUEUES 3
+#define QUEUE_SIZE 8
+#define OTHER (FRAME_VM + 7)
+#define RING(q) (0x1000ull * (1 + (q)))
+#define LIST 0x8000ull
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint64_t free_frames, used_pages;
+static uint16_t offered[QUEUES];
+
+static void start_pool(void)
+{
+	static const struct mull_memory_range ranges[] = {
+		{ 0, MIB(2) + POOL_FRAMES * FRAME_SIZE, MULL_MEMORY_USABLE, 0 },
+	};
+	uint32_t span = frame_pool_span(ranges, 1);
+	hpa_t first = frame_pool_first(ranges, 1, 1);
+
+	page_start(arch_direct(first), 1, span * sizeof(frame_owner));
+	frame_pool_start(ranges, 1, arch_direct(first), span);
+	frame_claim(FRAME_HYPERVISOR, (uint32_t)(first.value >> FRAME_SHIFT));
+}
+
+static void work(void)
+{
+	for (int i = 0; i < WORK_MAX; i++) {
+		bool more = vm_work(vm);
+
+		for (uint32_t j = 0; j < vm->vcpu_count; j++)
+			vcpu_obey(vm->vcpus[j]);
+		if (!more)
+			return;
+	}
+	/* A guest may give its home work without end, but not when it rests. */
+	require(!vm_state_rests(vm->state));
+}
+
+static void set_register(uint32_t offset, uint32_t size, uint64_t value)
+{
+	lock_take(&vm->device_lock);
+	guest_pci_write(vm,
+			gpa(MULL_GUEST_PCI_MEMORY +
+			    SLOT * (MULL_GUEST_PCI_MEMORY_SIZE / PCI_SLOTS) +
+			    offset),
+			size, value);
+	lock_give(&vm->device_lock);
+}
+
+static void start_driver(void)
+{
+	memset(offered, 0, sizeof offered);
+	guest_zero(&vm->memory, gpa(RING(0)), QUEUES * 0x1000);
+	lock_take(&vm->device_lock);
+	guest_pci_write(vm, gpa(MULL_GUEST_ECAM + (SLOT << 15) + 4), 2, 2);
+	lock_give(&vm->device_lock);
+	set_register(0x14, 1, 0);
+	set_register(0x08, 4, 0);
+	set_register(0x0c, 4, any(1) & 3);
+	set_register(0x08, 4, 1);
+	set_register(0x0c, 4, 1);
+	set_register(0x14, 1, 11);
+	for (uint32_t q = 0; q < QUEUES; q++) {
+		set_register(0x16, 2, q);
+		set_register(0x18, 2, QUEUE_SIZE);
+		set_register(0x20, 8, RING(q));
+		set_register(0x28, 8, RING(q) + 0x200);
+		set_register(0x30, 8, RING(q) + 0x400);
+		set_register(0x1c, 2, 1);
+	}
+	set_register(0x14, 1, 15);
+}
+
+/* Mostly runs of pages, so that frames come whole. */
+static uint32_t write_list(void)
+{
+	uint32_t first = (uint32_t)any(2) % (FRAMES * BALLOON_PAGES + 8);
+	uint32_t count = (uint32_t)any(2) % (2 * BALLOON_PAGES), number;
+
+	if (any(1) & 1) {
+		first = first / BALLOON_PAGES * BALLOON_PAGES;
+		count = BALLOON_PAGES;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		number = first + i;
+		guest_write(&vm->memory, gpa(LIST + 4 * i), &number, 4);
+	}
+	if (any(1) == 0) {
+		number = (uint32_t)any(4);
+		guest_write(&vm->memory, gpa(LIST), &number, 4);
+	}
+	return count * 4;
+}
+
+static void offer(uint32_t q)
+{
+	uint32_t length = write_list();
+	struct {
+		uint64_t at;
+		uint32_t length;
+		uint16_t flags, next;
+	} descriptor = { LIST, length, any(1) ? 0 : 2, 0 };
+	uint16_t head = offered[q] % QUEUE_SIZE, index;
+
+	if (any(1) == 0)
+		descriptor.length = (uint32_t)any(4);
+	guest_write(&vm->memory, gpa(RING(q) + 16u * head), &descriptor,
+		    sizeof descriptor);
+	guest_store_16(&vm->memory, gpa(RING(q) + 0x204 + 2u * head), head);
+	index = ++offered[q];
+	guest_store_16(&vm->memory, gpa(RING(q) + 0x202), index);
+	set_register(0x3000 + 4 * q, 2, q);
+}
+
+static void other_takes(void)
+{
+	uint32_t frame;
+
+	frame_take(OTHER, 1, &frame);
+}
+
+static void other_gives(void)
+{
+	for (uint32_t i = 0; i < POOL_FRAMES + 1; i++)
+		if (frame_owner_of(i) == OTHER) {
+			frame_give(OTHER, i);
+			return;
+		}
+}
+
+static void step(void)
+{
+	switch (any(1) % 12) {
+	case 0:
+		start_driver();
+		break;
+	case 1:
+	case 2:
+	case 3:
+		offer(0);
+		break;
+	case 4:
+	case 5:
+		offer(1);
+		break;
+	case 6:
+		offer(2);
+		balloon_ask(vm);
+		break;
+	case 7:
+		other_takes();
+		break;
+	case 8:
+		other_gives();
+		break;
+	case 9:
+		vm_balloon_touch(vm, gpa(any(2) * KIB(64)));
+		break;
+	case 10:
+		balloon_set_target(vm, (uint32_t)any(1) % (FRAMES + 1));
+		set_register((uint32_t)any(2) % 0x6000, 4, any(4));
+		break;
+	case 11:
+		if (any(1) & 1)
+			vm_command(vm, MULL_COMMAND_RESET);
+		fake_time += any(3) * 16;
+		break;
+	}
+	if (any(1) & 1)
+		work();
+	else
+		vm_work(vm);
+}
+
+/* Each frame that the guest reaches is its own, and no two are the same. */
+static void check(void)
+{
+	uint32_t own = 0, gone = 0;
+
+	if (!vm->stage2.value)
+		return;
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		uint32_t frame = vm->frames[i] & ~GUEST_HOLE;
+
+		gone += vm->frames[i] == GUEST_HOLE;
+		if (vm->frames[i] == GUEST_HOLE)
+			continue;
+		require(frame_owner_of(frame) == FRAME_VM);
+		for (uint32_t j = 0; j < i; j++)
+			require((vm->frames[j] & ~GUEST_HOLE) != frame);
+	}
+	for (uint32_t i = 0; i <= POOL_FRAMES; i++)
+		own += frame_owner_of(i) == FRAME_VM;
+	require(own == FRAMES - gone + vm->balloon->has_frame);
+	require(gone == atomic_load(&vm->balloon->gone));
+	require(atomic_load(&vm->balloon->lent) <= FRAMES * BALLOON_PAGES);
+}
+
+static void end(void)
+{
+	for (uint32_t i = 0; i < POOL_FRAMES; i++)
+		other_gives();
+	vm_command(vm, MULL_COMMAND_STOP);
+	for (int i = 0; i < 3; i++)
+		work();
+	require(vm_state_rests(vm->state));
+	vm_destroy(vm);
+	require(frames_free() == free_frames);
+	require(pages_in_use() == used_pages);
+}
+
+static void make(void)
+{
+	static struct mull_vm description = {
+		.name = "guest",
+		.memory_size = FRAMES * FRAME_SIZE,
+		.memory_least = 1,
+		.flags = MULL_VM_ELASTIC,
+		.vcpu_count = 2,
+		.on_poweroff = MULL_END_STOP,
+		.on_reset = MULL_END_RESTART,
+		.on_crash = MULL_END_RESTART,
+		.console_size = KIB(4),
+		.cpus = { 0, 1 },
+	};
+
+	fake_time = 1000;
+	fake_cpu_count = 2;
+	fake_virt.mapping_count = 0;
+	vm = vm_create(&description, 0, NULL);
+	require(vm);
+	vcpu = vm->vcpus[0];
+	vm_command(vm, MULL_COMMAND_START);
+	work();
+	require(vm->state == MULL_VM_RUNNING);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static bool started;
+
+	if (!started) {
+		start_pool();
+		started = true;
+		free_frames = frames_free();
+		used_pages = pages_in_use();
+	}
+	input.data = data;
+	input.size = size;
+	make();
+	start_driver();
+	for (int i = 0; i < STEPS_MAX && input.size; i++) {
+		fake_virt.mapping_count = 0;
+		step();
+		check();
+	}
+	end();
+	return 0;
+}
