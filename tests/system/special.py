@@ -19,6 +19,7 @@ import line
 import looks
 import life
 import image_verbs
+import kills
 import machine_end
 import machines
 import memory_disks
@@ -182,6 +183,9 @@ TESTS = {
     "deterministic": Special(deterministic),
     "serial-file": Special(serial_file),
     "machine-disks": Special(partitions.machine_disks, backends=("svm",)),
+    "disks-killed": Special(kills.killed(kills.SHORT), backends=("svm",)),
+    "disks-killed-100": Special(kills.killed(kills.LONG), backends=("svm",),
+                                long=True),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
     "debugger": Special(debugger, backends=("svm",)),
