@@ -21,6 +21,7 @@ import line
 import looks
 import life
 import image_verbs
+import kills
 import machine_end
 import machines
 import memory_disks
@@ -190,6 +191,9 @@ TESTS = {
     "debian-disk": Special(debian.debian_disk, backends=("svm",), long=True),
     "installer": Special(debian.installer, backends=("svm",), long=True),
     "machine-disks": Special(partitions.machine_disks, backends=("svm",)),
+    "disks-killed": Special(kills.killed(kills.SHORT), backends=("svm",)),
+    "disks-killed-100": Special(kills.killed(kills.LONG), backends=("svm",),
+                                long=True),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
     "debugger": Special(debugger, backends=("svm",)),
