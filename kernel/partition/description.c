@@ -109,9 +109,13 @@ size_t mull_check_machine(const struct mull_machine *machine,
 		check_complain(&check, itself, MULL_FIELD_MITIGATIONS,
 			       "mitigations %u are not known",
 			       machine->mitigations);
+	check_channel(&check);
+	rest |= machine->netmask | machine->gateway; /* nothing is routed */
+	rest |= check_any_set(machine->reserved, sizeof machine->reserved);
 	rest |= check_any_set(
 		&machine->uplink_nic,
-		sizeof *machine - offsetof(struct mull_machine, uplink_nic));
+		offsetof(struct mull_machine, address) -
+			offsetof(struct mull_machine, uplink_nic));
 	if (rest)
 		check_complain(
 			&check, itself, MULL_FIELD_MACHINE_FLAGS,

@@ -47,6 +47,9 @@ void take_disks(struct reader *reader, const struct word *word,
 /* Its "networks" (manifest_networks.c). */
 void take_networks(struct reader *reader, const struct word *word,
 		   yaml_node_t *value);
+/* "channel" of the machine (manifest_channel.c). */
+void take_channel(struct reader *reader, const struct word *word,
+		  yaml_node_t *value);
 /* Where a file of the manifest is, relative to it; @there: one of the
  * hypervisor's images, where it has that name.  NULL: it is, or there is no
  * name after a complaint. */
