@@ -12,7 +12,12 @@
 static struct console consoles[MULL_VM_MAX];
 
 /* Where a new one is attached. */
-static bool attached_first[LINES] = { [LINE_SERIAL] = true };
+static bool attached_first[LINES];
+
+void consoles_attach_new(enum manage_line line, bool attached)
+{
+	attached_first[line] = attached;
+}
 
 /* The ring keeps what a line that is attached has not had. */
 static void update_ring(const struct console *console)
@@ -165,12 +170,6 @@ uint64_t console_attach(enum manage_line line, uint32_t stream, bool attached)
 		position = consoles[i].readers[line].position;
 	}
 	return position;
-}
-
-void consoles_leave(enum manage_line line)
-{
-	attached_first[line] = false;
-	console_attach(line, MULL_ALL_VMS, false);
 }
 
 size_t console_history(struct vm *vm, uint64_t *position, uint8_t *to,

@@ -118,6 +118,7 @@ void manage_start(const struct mull_machine *machine)
 	uart = line_start(machine);
 	carrier = &carriers[mode];
 	log_on_line(on_log_line);
+	consoles_attach_new(LINE_SERIAL, uart);
 	network_start(machine);
 	if (!uart)
 		return;
@@ -203,8 +204,6 @@ static void begin_serving(void)
 		arch_pause();
 	service_cpu = arch_cpu_index();
 	channel_greet(LINE_SERIAL);
-	if (!uart)
-		consoles_leave(LINE_SERIAL);
 	serving = true;
 	network_serve();
 }

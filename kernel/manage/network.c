@@ -56,7 +56,6 @@ void network_start(const struct mull_machine *machine)
 	session.live = offer.valid = flood.left = false;
 	if (!at)
 		return;
-	consoles_leave(LINE_NETWORK);
 	arch_fpu_begin();
 	datagram_set_key(&key, machine->key);
 	arch_fpu_end();
@@ -124,7 +123,7 @@ static void leave(const char *why)
 	if (!session.live)
 		return;
 	session.live = false;
-	consoles_leave(LINE_NETWORK);
+	console_attach(LINE_NETWORK, MULL_ALL_VMS, false);
 	channel_forget(LINE_NETWORK);
 	log_write("channel: the client at %u.%u.%u.%u %s",
 		  session.peer.address >> 24, session.peer.address >> 16 & 0xff,

@@ -130,8 +130,8 @@ bool console_passed(const struct console *console, enum manage_line line,
  * for the slower of two lines that are attached.
  */
 uint64_t console_attach(enum manage_line line, uint32_t stream, bool attached);
-/* Nobody is at @line: nothing is attached there, also of VMs that come. */
-void consoles_leave(enum manage_line line);
+/* Whether a VM that is new begins attached there; at first none does. */
+void consoles_attach_new(enum manage_line line, bool attached);
 /* Copies what was printed from *@position on, or from the oldest byte that is
  * there, to which it then sets *@position. */
 size_t console_history(struct vm *vm, uint64_t *position, uint8_t *to,
