@@ -77,15 +77,28 @@ uint8_t pci_capability(const struct pci_device *device, uint8_t id,
 	return 0;
 }
 
-enum error pci_own(struct pci_device *device, const char *owner)
+enum error pci_claim(struct pci_device *device, const char *owner)
 {
 	if (device->owner)
 		return ERR_BUSY;
 	device->owner = owner;
 	put(device, PCI_COMMAND,
-	    command(device) | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER |
-		    PCI_COMMAND_NO_INTX);
+	    command(device) | PCI_COMMAND_MEMORY | PCI_COMMAND_NO_INTX);
 	return ERR_NONE;
+}
+
+void pci_start(struct pci_device *device)
+{
+	put(device, PCI_COMMAND, command(device) | PCI_COMMAND_BUS_MASTER);
+}
+
+enum error pci_own(struct pci_device *device, const char *owner)
+{
+	enum error error = pci_claim(device, owner);
+
+	if (!error)
+		pci_start(device);
+	return error;
 }
 
 void pci_stop(struct pci_device *device)

@@ -13,6 +13,7 @@
 #include <mullion/manage.h>
 #include <mullion/package_reader.h>
 #include <mullion/page.h>
+#include <mullion/uplink.h>
 #include <mullion/vm.h>
 #include <stdatomic.h>
 
@@ -158,6 +159,7 @@ _Noreturn void kernel_main(const struct mull_boot_info *boot)
 		  frames_free() * FRAME_SIZE / MIB(1),
 		  pages_in_use() * PAGE_SIZE / KIB(1));
 	storage_start();
+	uplink_start(&boot_package.machine);
 	if (make_vms() == 0)
 		log_write("no VM can be started; what now? Make a package "
 			  "with `mullctl pack MANIFEST -o DIR`");

@@ -31,7 +31,7 @@ install -m 644 "$here/report.sh" "$root/bin/report.sh"
 install -m 755 "$here/start.sh" "$root/etc/start.sh"
 printf '%s\n' '::sysinit:/etc/start.sh' '::respawn:-/bin/sh' \
 	> "$root/etc/inittab"
-for program in poll_console keep_vectors shared_memory kexec; do
+for program in poll_console keep_vectors shared_memory kexec vsock; do
 	${CC:-gcc} -static -Os -s -o "$root/bin/$program" "$here/$program.c"
 done
 for applet in $("$busybox" --list); do

@@ -59,6 +59,9 @@ enum mull_command {
 	MULL_COMMAND_DEVICE_STATS = 27, /* argument: first PCI slot to look at;
 					   data: struct mull_device_stats[];
 					   value: where to go on, or 0 */
+	MULL_COMMAND_NICS = 28, /* argument: first number to look at, from 1;
+				   data: struct mull_nic_status[];
+				   value: where to go on, or 0 */
 
 	/* consoles */
 	MULL_COMMAND_ATTACH = 32,  /* argument: 1: CONSOLE frames of the VM are
@@ -74,6 +77,13 @@ enum mull_command {
 					  before it are forgotten; data: uint32_t
 					  enum mull_stream.  Reply: bytes from
 					  there on; value: their position */
+	/* Connections of its sockets with the host, each a stream. */
+	MULL_COMMAND_VSOCK_OPEN = 36,  /* argument: port; data: uint32_t enum
+					  mull_vsock_side; value: the stream */
+	MULL_COMMAND_VSOCK_STATE = 37, /* argument: the stream; data: struct
+					  mull_vsock_state */
+	MULL_COMMAND_VSOCK_CLOSE = 38, /* argument: the stream; data: uint32_t
+					  enum mull_vsock_end */
 
 	/* images */
 	MULL_COMMAND_IMAGES = 40,	/* argument: first number; data: struct
@@ -119,7 +129,18 @@ enum mull_command {
 #define MULL_ALL_VMS 0xffffffffu
 
 enum mull_stream {
-	MULL_STREAM_AGENT = 0, /* the port of the guest's agent */
+	MULL_STREAM_AGENT = 0,	/* the port of the guest's agent */
+	MULL_STREAM_VSOCK = 16, /* and up: those of MULL_COMMAND_VSOCK_OPEN */
+};
+
+enum mull_vsock_side {
+	MULL_VSOCK_CONNECT = 0, /* to a port of the guest */
+	MULL_VSOCK_LISTEN = 1,	/* one connection to a port of the host */
+};
+
+enum mull_vsock_end {
+	MULL_VSOCK_NO_MORE = 0, /* is sent; what the guest sends still comes */
+	MULL_VSOCK_OVER = 1,
 };
 #define MULL_ALL_VCPUS 0xffffffffull
 
@@ -167,8 +188,23 @@ struct mull_disk_status {
 	char words[88]; /* why it could not come */
 };
 
+enum mull_vsock_phase {
+	MULL_VSOCK_WAITS = 1, /* for the guest, which connects or answers */
+	MULL_VSOCK_OPEN = 2,
+	MULL_VSOCK_REFUSED = 3, /* nothing listens at that port */
+	MULL_VSOCK_ENDED = 4,	/* what came can still be read */
+};
+
+struct mull_vsock_state {
+	uint32_t phase; /* enum mull_vsock_phase */
+	uint32_t guest_port, host_port;
+	uint32_t silent;   /* 1: the guest sends no more */
+	uint64_t received; /* bytes ever, from the guest */
+	uint64_t taken;	   /* bytes ever, by the guest */
+};
+
 /* Commands and records that this build knows; grows with each addition. */
-#define MULL_INTERFACE 4
+#define MULL_INTERFACE 5
 
 /* One phase of the start. */
 struct mull_phase {
@@ -254,6 +290,30 @@ struct mull_device_stats {
 	uint64_t sent, sent_bytes;	   /* what the switch took of it */
 	uint64_t received, received_bytes; /* what the driver got */
 	uint64_t drops[MULL_DROP_REASONS]; /* by enum mull_drop */
+};
+
+enum mull_nic_flag {
+	MULL_NIC_LINK = 1 << 0,	  /* something is at the other end */
+	MULL_NIC_OPEN = 1 << 1,	  /* it is an uplink */
+	MULL_NIC_DEAD = 1 << 2,	  /* it cannot be used */
+	MULL_NIC_POLLED = 1 << 3, /* it does not interrupt */
+};
+
+/* A network card of the machine; what it counts is 0 but for an uplink. */
+struct mull_nic_status {
+	uint32_t number;
+	uint32_t flags; /* enum mull_nic_flag */
+	char kind[16];	/* "virtio", "82574L"; "": no driver knows it */
+	char pci[8];	/* "00:1f.2" */
+	uint16_t vendor, device;
+	char network[MULL_LABEL_MAX]; /* its switch */
+	uint8_t mac[6];
+	uint16_t resets;
+	uint32_t reserved;
+	uint64_t sent, sent_bytes;	   /* to the wire */
+	uint64_t received, received_bytes; /* from the wire */
+	uint64_t malformed;		   /* of those received: no packets */
+	uint64_t drops[MULL_DROP_REASONS]; /* at the port of the switch */
 };
 
 enum mull_trace {
@@ -349,6 +409,7 @@ static_assert(sizeof(struct mull_vm_status) == 272, "wire format");
 static_assert(sizeof(struct mull_vm_stats) == 512, "wire format");
 static_assert(sizeof(struct mull_cpu_stats) == 48, "wire format");
 static_assert(sizeof(struct mull_device_stats) == 152, "wire format");
+static_assert(sizeof(struct mull_nic_status) == 168, "wire format");
 static_assert(sizeof(struct mull_audit) == 200, "wire format");
 static_assert(sizeof(struct mull_image_status) == 96, "wire format");
 static_assert(sizeof(struct mull_upload) == 88, "wire format");
@@ -356,5 +417,6 @@ static_assert(sizeof(struct mull_upload_state) == 8, "wire format");
 static_assert(sizeof(struct mull_upload_data) == 8, "wire format");
 static_assert(sizeof(struct mull_registers) == 392, "wire format");
 static_assert(sizeof(struct mull_disk_status) == 264, "wire format");
+static_assert(sizeof(struct mull_vsock_state) == 32, "wire format");
 
 #endif

@@ -30,15 +30,18 @@
 #define MULL_COMMAND_LINE_MAX 2048 /* bytes with the final zero */
 #define MULL_CONSOLE_MAX 0x200000  /* bytes of a VM's console buffer */
 #define MULL_WATCHDOG_MAX 255	   /* seconds */
+#define MULL_VSOCK_MIN 3	   /* those below are the host's */
+#define MULL_VSOCK_MAX 0xfffffffeu /* the one above stands for any */
 #define MULL_NO_IMAGE 0xffffffffu
 #define MULL_DISK_MAX 4		       /* disks of a VM */
 #define MULL_NIC_MAX 4		       /* network devices of a VM */
+#define MULL_MACHINE_NIC_MAX 8	       /* network cards of the machine */
 #define MULL_SHARED_MAX 4	       /* shared memories of a VM */
 #define MULL_MODULE_MAX 4	       /* Multiboot modules of a VM */
 #define MULL_SHARED_SIZE_MAX 0x4000000 /* bytes of one: 64 MiB */
 #define MULL_LABEL_MAX \
-	16		      /* bytes of a switch's or shared memory's
-				      name, with the final zero */
+	16		      /* bytes of a switch's, shared memory's or
+				      group's name, with the final zero */
 #define MULL_KEY_SIZE 32      /* bytes of the channel's key on the network */
 #define MULL_PARTITION_MAX 40 /* bytes of a GPT partition's name, ASCII */
 
@@ -145,7 +148,8 @@ struct mull_vm {
 				  4 KiB..MULL_CONSOLE_MAX, default 64 KiB */
 	uint32_t watchdog;     /* seconds until it bites, at most
 				  MULL_WATCHDOG_MAX; 0: there is none */
-	uint32_t vsock;	       /* context identifier, 3 and up; 0: none */
+	uint32_t vsock;	       /* context identifier, from MULL_VSOCK_MIN to
+				  MULL_VSOCK_MAX; 0: none */
 	uint16_t cpus[MULL_VCPU_MAX]; /* processor of each vCPU, 0 = boot CPU */
 	char command_line[MULL_COMMAND_LINE_MAX];
 	/* Of these the first that is empty ends the list. */
@@ -154,7 +158,10 @@ struct mull_vm {
 	struct mull_shared shared[MULL_SHARED_MAX];
 	uint32_t module_count;
 	struct mull_module modules[MULL_MODULE_MAX];
-	uint32_t reserved[13]; /* 0 */
+	/* Of VMs with a context identifier: the group by whose name they reach
+	 * each other; "": the host's end alone reaches it. */
+	char vsock_group[MULL_LABEL_MAX];
+	uint32_t reserved[9]; /* 0 */
 	uint32_t pad;
 	uint32_t crc;
 };

@@ -53,5 +53,7 @@ bool packet_ring_wait(struct packet_ring *ring);
 uint32_t packet_ring_count(const struct packet_ring *ring);
 /* How many were popped. */
 uint32_t packet_ring_popped(const struct packet_ring *ring);
+/* Whether at most half of it is in use; a sender may ask, too. */
+bool packet_ring_is_half_free(const struct packet_ring *ring);
 
 #endif

@@ -31,6 +31,7 @@ uint32_t pci_quiesce(void);
 
 /* Base class, subclass and interface of struct pci_device. */
 #define PCI_CLASS_NVME 0x010802
+#define PCI_CLASS_ETHERNET 0x020000
 
 /* One function of the machine. */
 struct pci_device {
@@ -68,6 +69,10 @@ uint8_t pci_capability(const struct pci_device *device, uint8_t id,
  * Returns ERR_BUSY when it has a driver.
  */
 enum error pci_own(struct pci_device *device, const char *owner);
+/* The same, but it may not read or write memory before pci_start(): what the
+ * firmware has left running is to be reset before. */
+enum error pci_claim(struct pci_device *device, const char *owner);
+void pci_start(struct pci_device *device);
 /* It can write to no memory any more, and interrupts nobody; it stays owned:
  * a device that went wrong is not tried again. */
 void pci_stop(struct pci_device *device);

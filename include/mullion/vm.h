@@ -48,6 +48,7 @@ struct attachment {
 	const char *words; /* why the last one could not come, or NULL */
 };
 struct virtio_net;
+struct virtio_vsock;
 
 /* What its home CPU is doing with a VM. */
 enum vm_phase {
@@ -103,6 +104,7 @@ struct vm {
 	struct virtio_block *disks[MULL_DISK_MAX];
 	struct attachment attachment;
 	struct virtio_net *nics[MULL_NIC_MAX]; /* NULL: no more of them */
+	struct virtio_vsock *vsock;	       /* NULL: it has none */
 	struct shared_ports *shared; /* NULL: it names no shared memory */
 	uint32_t complaints;	     /* log lines its guest has caused */
 

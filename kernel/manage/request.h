@@ -68,11 +68,13 @@ request_handler request_plug, request_unplug, request_disks;
 request_handler request_info, request_list, request_show;
 /* request_record.c */
 request_handler request_vm_stats, request_cpu_stats, request_device_stats,
-	request_ledger, request_events, request_log, request_log_previous,
-	request_history, request_attach, request_trace;
+	request_nics, request_ledger, request_events, request_log,
+	request_log_previous, request_history, request_attach, request_trace;
 
 /* request_stream.c */
 request_handler request_stream_send, request_stream_read;
+/* request_vsock.c */
+request_handler request_vsock_open, request_vsock_state, request_vsock_close;
 /* request_image.c */
 request_handler request_images, request_image_read, request_image_delete;
 /* upload.c */

@@ -7,6 +7,7 @@
 #include <mullion/cpu_loop.h>
 #include <mullion/shared_port.h>
 #include <mullion/trace.h>
+#include <mullion/uplink.h>
 #include <string.h>
 
 static void add_vcpu(const struct vcpu *vcpu, struct mull_vm_stats *stats)
@@ -92,6 +93,24 @@ enum error request_device_stats(const struct asked *asked,
 		function->operations->stats(function, stats);
 	}
 	lock_give(&asked->vm->device_lock);
+	return ERR_NONE;
+}
+
+enum error request_nics(const struct asked *asked, struct answer *answer)
+{
+	uint32_t number = (uint32_t)asked->argument;
+	struct mull_nic_status *status;
+	struct nic *nic;
+
+	for (number += !number; (nic = nic_at(number)); number++) {
+		status = answer_add(answer, sizeof *status);
+		if (!status) {
+			answer->reply.value = number;
+			break;
+		}
+		nic_describe(nic, status);
+		uplink_stats(status);
+	}
 	return ERR_NONE;
 }
 

@@ -112,3 +112,13 @@ uint32_t packet_ring_popped(const struct packet_ring *ring)
 {
 	return place_of(ring->taken).slot;
 }
+
+bool packet_ring_is_half_free(const struct packet_ring *ring)
+{
+	/* In this order, so that what is in use is not less than that. */
+	struct place taken = place_of(atomic_load(&ring->taken));
+	struct place reserved = place_of(atomic_load(&ring->reserved));
+
+	return reserved.unit - taken.unit <= UNITS / 2 &&
+	       reserved.slot - taken.slot <= PACKET_RING_SLOTS / 2;
+}

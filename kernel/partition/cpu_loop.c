@@ -2,13 +2,15 @@
 /*
  * One CPU, one loop, no shared locks.  A CPU looks after the vCPUs that are
  * pinned to it, the VMs whose vCPU 0 is among them, and, on the service CPU,
- * the management channel and the disks.  Several vCPUs take turns by equal slots.
+ * the management channel, the disks and the uplink.  Several vCPUs take turns by
+ * equal slots.
  */
 #include <mullion/arch.h>
 #include <mullion/block.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
+#include <mullion/uplink.h>
 #include <mullion/vm.h>
 
 #define SLOT_US 2000
@@ -140,7 +142,7 @@ static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
 		return limit;
 	if (manage_needs_polling())
 		limit = earlier(limit, arch_time() + arch_time_khz());
-	return earlier(limit, block_deadline());
+	return earlier(limit, earlier(block_deadline(), uplink_deadline()));
 }
 
 /* Requests, timers and wake-ups of every vCPU here; which one runs next. */
@@ -276,6 +278,7 @@ _Noreturn void cpu_loop(void)
 		if (service) {
 			more |= manage_poll();
 			more |= block_poll();
+			more |= uplink_poll();
 		}
 		manage_end();
 		began = arch_time() - began;

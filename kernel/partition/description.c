@@ -109,13 +109,10 @@ size_t mull_check_machine(const struct mull_machine *machine,
 		check_complain(&check, itself, MULL_FIELD_MITIGATIONS,
 			       "mitigations %u are not known",
 			       machine->mitigations);
+	check_uplink(&check);
 	check_channel(&check);
 	rest |= machine->netmask | machine->gateway; /* nothing is routed */
 	rest |= check_any_set(machine->reserved, sizeof machine->reserved);
-	rest |= check_any_set(
-		&machine->uplink_nic,
-		offsetof(struct mull_machine, address) -
-			offsetof(struct mull_machine, uplink_nic));
 	if (rest)
 		check_complain(
 			&check, itself, MULL_FIELD_MACHINE_FLAGS,
@@ -308,7 +305,6 @@ static void check_unknown(struct check *check, int vm)
 	const uint32_t known = MULL_VM_AUTOSTART | MULL_VM_PLATFORM_PC;
 	uint32_t rest = it->flags & ~known;
 
-	rest |= it->vsock;
 	rest |= check_any_set(it->reserved, sizeof it->reserved);
 	if (rest)
 		check_complain(
@@ -457,6 +453,7 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_shared(&check, vm);
 		check_watchdog(&check, vm);
 		check_networks(&check, vm);
+		check_vsock(&check, vm);
 		check_unknown(&check, vm);
 		check_overlaps(&check, vm);
 		check_sharers(&check, vm);

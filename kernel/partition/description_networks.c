@@ -106,6 +106,27 @@ static void check_mac(struct check *check, int vm, uint32_t index)
 		complain_taken(check, vm, it->nics[index].network, mac, owner);
 }
 
+void check_uplink(struct check *check)
+{
+	const struct mull_machine *machine = check->machine;
+	const int itself = MULL_MACHINE_ITSELF;
+
+	if (machine->uplink_nic > MULL_MACHINE_NIC_MAX)
+		check_complain(check, itself, MULL_FIELD_UPLINK,
+			       "the uplink's nic %u is not 1 to %u",
+			       machine->uplink_nic, MULL_MACHINE_NIC_MAX);
+	if (!machine->uplink_nic &&
+	    check_any_set(machine->uplink, sizeof machine->uplink))
+		check_complain(check, itself, MULL_FIELD_UPLINK,
+			       "the uplink has no nic");
+	if (machine->uplink_nic &&
+	    !check_is_name(machine->uplink, sizeof machine->uplink))
+		check_complain(check, itself, MULL_FIELD_UPLINK,
+			       "the name of the uplink's switch is not 1 to "
+			       "%u of a-z, 0-9 and -",
+			       MULL_LABEL_MAX - 1);
+}
+
 void check_networks(struct check *check, int vm)
 {
 	const struct mull_vm *it = &check->vms[vm];

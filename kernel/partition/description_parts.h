@@ -45,8 +45,12 @@ void check_modules(struct check *check, int vm);
 void check_channel(struct check *check);
 bool check_is_channel_mac(const struct check *check, const char *network,
 			  const uint8_t mac[6]);
-/* The networks of a VM (description_networks.c). */
+/* The machine's uplink, and the networks of a VM
+ * (description_networks.c). */
+void check_uplink(struct check *check);
 void check_networks(struct check *check, int vm);
+/* The sockets of a VM (description_vsock.c). */
+void check_vsock(struct check *check, int vm);
 /* The devices of a VM (description_devices.c). */
 void check_devices(struct check *check, int vm);
 

@@ -11,12 +11,14 @@
 #include <mullion/virtio_block.h>
 #include <mullion/virtio_console.h>
 #include <mullion/virtio_net.h>
+#include <mullion/virtio_vsock.h>
 
 /* Where they are, so that a guest finds them again. */
 #define SLOT_ENTROPY 1
 #define SLOT_DISK 2
 #define SLOT_CONSOLE 6
 #define SLOT_NETWORK 8 /* and up */
+#define SLOT_VSOCK 12
 
 #define FLIGHT_PAGES pages_for(BLOCK_FLIGHTS * sizeof(struct block_flight))
 #define PAGES(type) ((sizeof(type) + PAGE_SIZE - 1) / PAGE_SIZE)
@@ -168,6 +170,23 @@ static enum error make_nic(struct vm *vm, uint32_t index)
 			      SLOT_NETWORK + index);
 }
 
+static enum error make_vsock(struct vm *vm)
+{
+	struct virtio_vsock *vsock;
+
+	if (!vm->description.vsock)
+		return ERR_NONE;
+	vsock = page_alloc(PAGES(struct virtio_vsock));
+	if (!vsock)
+		return ERR_NO_MEMORY;
+	vm->vsock = vsock;
+	vsock->port.ring.bytes = page_alloc(RING_PAGES);
+	if (!vsock->port.ring.bytes)
+		return ERR_NO_MEMORY;
+	virtio_vsock_add(vm, vsock, SLOT_VSOCK);
+	return ERR_NONE;
+}
+
 enum error vm_devices_make(struct vm *vm)
 {
 	enum error error;
@@ -186,6 +205,8 @@ enum error vm_devices_make(struct vm *vm)
 	for (uint32_t i = 0; !error && i < mull_nic_count(&vm->description);
 	     i++)
 		error = make_nic(vm, i);
+	if (!error)
+		error = make_vsock(vm);
 	return error;
 }
 
@@ -194,6 +215,11 @@ void vm_devices_close(struct vm *vm)
 	for (uint32_t i = 0; i < MULL_NIC_MAX; i++)
 		if (vm->nics[i])
 			virtio_net_close(vm->nics[i]);
+	if (!vm->vsock)
+		return;
+	lock_take(&vm->device_lock); /* its clients are on the service CPU */
+	virtio_vsock_close(vm->vsock);
+	lock_give(&vm->device_lock);
 }
 
 static void free_nic(struct virtio_net *net)
@@ -202,6 +228,14 @@ static void free_nic(struct virtio_net *net)
 	if (net->port.ring.bytes)
 		page_free(net->port.ring.bytes, RING_PAGES);
 	page_free(net, PAGES(struct virtio_net));
+}
+
+static void free_vsock(struct virtio_vsock *vsock)
+{
+	virtio_vsock_remove(vsock);
+	if (vsock->port.ring.bytes)
+		page_free(vsock->port.ring.bytes, RING_PAGES);
+	page_free(vsock, PAGES(struct virtio_vsock));
 }
 
 void vm_devices_free(struct vm *vm)
@@ -218,4 +252,6 @@ void vm_devices_free(struct vm *vm)
 	for (uint32_t i = 0; i < MULL_NIC_MAX; i++)
 		if (vm->nics[i])
 			free_nic(vm->nics[i]);
+	if (vm->vsock)
+		free_vsock(vm->vsock);
 }

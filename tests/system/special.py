@@ -26,6 +26,8 @@ import partitions
 import rates
 import screens
 import session
+import sockets
+import uplink
 import uploads
 import versions
 from backends import BACK_ENDS
@@ -181,6 +183,8 @@ TESTS = {
     "pack-gpt": Special(disks.pack_form("gpt")),
     "deterministic": Special(deterministic),
     "serial-file": Special(serial_file),
+    "uplink-virtio": Special(uplink.uplink("virtio"), backends=("svm",)),
+    "uplink-e1000e": Special(uplink.uplink("e1000e"), backends=("svm",)),
     "machine-disks": Special(partitions.machine_disks, backends=("svm",)),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
@@ -194,6 +198,7 @@ TESTS = {
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
     "agent": Special(agents.agent, backends=("svm", "vmx")),
+    "vsock": Special(sockets.sockets, backends=("svm",)),
     "images": Special(uploads.images),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),

@@ -177,7 +177,20 @@ def test_options():
            and "if=none,id=disk2,format=raw,file=%s/a,,b" % folder in command,
            "--disk gives the machine disks")
 
+    run("poweroff", "--keep", folder + "/kept", "--nic", "virtio", "--nic",
+        "e1000e,hostfwd=tcp::1-:2")
+    command = read("kept/command").decode().split("\n")
+    report("user,id=net0" in command
+           and "virtio-net-pci,disable-legacy=on,netdev=net0,romfile="
+           in command and "user,id=net1,hostfwd=tcp::1-:2" in command
+           and "e1000e,netdev=net1,romfile=" in command,
+           "--nic gives the machine network cards")
+
     for words, arguments, status in [
+            ("a card that is none",
+             ["--kernel", KERNEL, "--nic", "ne2000"], 1),
+            ("a card for Bochs", ["--kernel", KERNEL, "--nic", "virtio",
+                                  "--emulator", "bochs"], 1),
             ("a disk that is not there",
              ["--kernel", KERNEL, "--disk", folder + "/none,nvme"], 1),
             ("a disk for Bochs", ["--kernel", KERNEL, "--disk", KERNEL,

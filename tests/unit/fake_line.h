@@ -20,6 +20,7 @@
 #include <mullion/package_reader.h>
 #include <mullion/page.h>
 #include <mullion/virtio_console.h>
+#include <mullion/virtio_vsock.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -274,6 +275,46 @@ void virtio_console_agent_changed(struct vm *vm)
 {
 	assert_locked(vm);
 	agent_changes++;
+}
+
+/* The one connection of a guest's sockets with the host. */
+static struct vsock_host fake_host = {
+	.state = VSOCK_HOST_ASKS,
+	.guest_port = 80,
+	.stream = { .to_guest = { .bytes = fake_host.to_guest,
+				  .size = VSOCK_HOST_BUFFER },
+		    .from_guest = { .bytes = fake_host.from_guest,
+				    .size = VSOCK_HOST_BUFFER } },
+};
+static enum error fake_host_error;
+static uint32_t fake_host_ends[2];
+
+enum error virtio_vsock_connect(struct vm *vm, uint32_t port, bool listens,
+				uint32_t *number)
+{
+	assert_locked(vm);
+	fake_host.own_port = port + listens;
+	*number = MULL_STREAM_VSOCK + 1;
+	return fake_host_error;
+}
+
+struct vsock_host *virtio_vsock_host(struct vm *vm, uint32_t number)
+{
+	assert_locked(vm);
+	return vm->vsock && number == MULL_STREAM_VSOCK + 1 ? &fake_host : NULL;
+}
+
+void virtio_vsock_changed(struct vm *vm)
+{
+	assert_locked(vm);
+	agent_changes++;
+}
+
+void virtio_vsock_end(struct vm *vm, uint32_t number, bool all)
+{
+	assert_locked(vm);
+	assert_int_equal(number, MULL_STREAM_VSOCK + 1);
+	fake_host_ends[all]++;
 }
 
 void platform_press_button(struct vm *vm)

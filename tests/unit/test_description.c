@@ -310,9 +310,23 @@ static void texts_and_policies(void **state)
 	expect_one(0, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 	fresh(state);
-	vms[1].reserved[12] = 1;
+	vms[1].reserved[8] = 1;
 	expect_one(1, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
+}
+
+static void sockets(void **state)
+{
+	vms[0].vsock = vms[1].vsock = 7;
+	expect_one(1, MULL_FIELD_VSOCK,
+		   "has context identifier 7, and so has vm \"web\"");
+	fresh(state);
+	vms[0].vsock = 3;
+	vms[1].vsock = 0xfffffffe;
+	memcpy(vms[1].vsock_group, "all", 4);
+	assert_int_equal(check(2), 0);
+	memset(vms[1].vsock_group, 'a', MULL_LABEL_MAX); /* has no end */
+	assert_int_equal(check(2), 1);
 }
 
 static struct mull_shared *share(uint32_t vm, uint32_t index, const char *name,
@@ -547,6 +561,7 @@ int main(void)
 		cmocka_unit_test_setup(images, fresh),
 		cmocka_unit_test_setup(modules, fresh_with_modules),
 		cmocka_unit_test_setup(texts_and_policies, fresh),
+		cmocka_unit_test_setup(sockets, fresh),
 		cmocka_unit_test_setup(shared_memory, fresh),
 		cmocka_unit_test_setup(networks, fresh),
 		cmocka_unit_test_setup(bad_ones_take_nothing, fresh),

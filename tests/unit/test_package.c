@@ -302,7 +302,7 @@ static void header_fields_are_checked(void **state)
 	HEADER_CASE(image_count, MULL_IMAGE_MAX + 1, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_size, 3592, ERR_VERSION);
 	HEADER_CASE(image_size, 0, ERR_VERSION);
-	HEADER_CASE(reserved[12], 1, ERR_VERSION);
+	HEADER_CASE(reserved[8], 1, ERR_VERSION);
 	HEADER_CASE(vm_offset, 0, ERR_BAD_REQUEST); /* over the header */
 	HEADER_CASE(vm_offset, 244, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_offset, ~7ull, ERR_BAD_REQUEST);

@@ -120,6 +120,58 @@ static void an_agent_is_spoken_with(void **unused)
 			 ERR_WRONG_STATE);
 }
 
+static void sockets_are_spoken_with(void **unused)
+{
+	const uint32_t stream = MULL_STREAM_VSOCK + 1, listen = 1, bad = 2;
+	const struct mull_vsock_state *seen = (const void *)answer.data;
+	uint32_t zero = 0;
+
+	(void)unused;
+	state(0, MULL_VM_RUNNING);
+	assert_int_equal(ask_stream(MULL_COMMAND_VSOCK_OPEN, 0, 80, &zero, 4),
+			 ERR_NOT_FOUND); /* it has none */
+	assert_int_equal(ask_stream(MULL_COMMAND_VSOCK_STATE, 0, stream, "", 0),
+			 ERR_NOT_FOUND);
+	guests[0].vsock = (void *)1; /* is not looked at */
+	assert_int_equal(ask_stream(MULL_COMMAND_VSOCK_OPEN, 0, 80, &listen, 4),
+			 ERR_NONE);
+	assert_int_equal(answer.reply.value, stream);
+	assert_int_equal(fake_host.own_port, 81);
+	assert_int_equal(ask_stream(MULL_COMMAND_VSOCK_OPEN, 0, 80, &bad, 4),
+			 ERR_BAD_REQUEST);
+	assert_int_equal(
+		ask_stream(MULL_COMMAND_VSOCK_OPEN, 0, 1ull << 32, &zero, 4),
+		ERR_BAD_REQUEST);
+	fake_host_error = ERR_BUSY;
+	assert_int_equal(ask_stream(MULL_COMMAND_VSOCK_OPEN, 0, 80, &zero, 4),
+			 ERR_BUSY);
+	fake_host_error = ERR_NONE;
+	assert_int_equal(ask_stream(MULL_COMMAND_VSOCK_STATE, 0, stream, "", 0),
+			 ERR_NONE);
+	assert_int_equal(answer.length, sizeof *seen);
+	assert_int_equal(seen->phase, MULL_VSOCK_WAITS);
+	assert_int_equal(seen->guest_port, 80);
+	assert_int_equal(
+		ask_stream(MULL_COMMAND_STREAM_SEND, 0, stream, "hello", 5),
+		ERR_NONE);
+	assert_int_equal(answer.reply.value, 5);
+	state(0, MULL_VM_STOPPED); /* what it sent can still be read */
+	console_put(&fake_host.stream.from_guest, "bye", 3);
+	assert_int_equal(ask_stream(MULL_COMMAND_STREAM_READ, 0, 0, &stream, 4),
+			 ERR_NONE);
+	assert_memory_equal(answer.data, "bye", 3);
+	assert_int_equal(ask_stream(MULL_COMMAND_VSOCK_OPEN, 0, 80, &zero, 4),
+			 ERR_WRONG_STATE);
+	assert_int_equal(
+		ask_stream(MULL_COMMAND_VSOCK_CLOSE, 0, stream, &zero, 4),
+		ERR_NONE);
+	assert_int_equal(
+		ask_stream(MULL_COMMAND_VSOCK_CLOSE, 0, stream, &bad, 4),
+		ERR_BAD_REQUEST);
+	assert_int_equal(fake_host_ends[0], 1);
+	guests[0].vsock = NULL;
+}
+
 /* ---- consoles ------------------------------------------------------------ */
 
 static void history_keeps_what_was_printed(void **unused)
@@ -478,6 +530,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_agent_is_spoken_with),
+		TEST(sockets_are_spoken_with),
 		TEST(history_keeps_what_was_printed),
 		TEST(a_console_that_is_not_attached_holds_up_nobody),
 		TEST(what_waits_is_dropped_when_it_is_detached),

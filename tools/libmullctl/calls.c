@@ -230,6 +230,20 @@ int mull_device_stats(struct mull *mull, uint32_t vm,
 	return error;
 }
 
+int mull_nics(struct mull *mull,
+	      struct mull_nic_status nics[MULL_MACHINE_NIC_MAX], size_t *count)
+{
+	int error = mull_ask_list(mull, MULL_COMMAND_NICS, nics, sizeof *nics,
+				  MULL_MACHINE_NIC_MAX, count);
+
+	for (size_t i = 0; i < *count; i++) {
+		mull_clean(nics[i].kind, sizeof nics[i].kind);
+		mull_clean(nics[i].pci, sizeof nics[i].pci);
+		mull_clean(nics[i].network, sizeof nics[i].network);
+	}
+	return error;
+}
+
 int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 		size_t room, size_t *count, uint64_t *first_number)
 {

@@ -122,6 +122,9 @@ int mull_cpu_stats(struct mull *mull, struct mull_cpu_stats stats[MULL_CPU_MAX],
 int mull_device_stats(struct mull *mull, uint32_t vm,
 		      struct mull_device_stats stats[MULL_DEVICE_MAX],
 		      size_t *count);
+/* The machine's network cards. */
+int mull_nics(struct mull *mull,
+	      struct mull_nic_status nics[MULL_MACHINE_NIC_MAX], size_t *count);
 int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 		size_t room, size_t *count, uint64_t *first_number);
 /* Begins one, unless one runs; or only looks what has become of it. */
@@ -232,6 +235,20 @@ int mull_stream_send(struct mull *mull, uint32_t vm, uint32_t stream,
  * UINT64_MAX forgets all.  answer->value is the position of the first byte. */
 int mull_stream_read(struct mull *mull, uint32_t vm, uint32_t stream,
 		     uint64_t position, struct mull_answer *answer);
+/*
+ * mull_vsock_open - a connection with the guest's sockets, which is a stream
+ * @side: to @port of the guest; or one from it to @port of the host, which is
+ *	  waited for
+ *
+ * mull_vsock_state() tells what has become of it.  One of which nothing is asked
+ * for a minute is over.
+ */
+int mull_vsock_open(struct mull *mull, uint32_t vm, enum mull_vsock_side side,
+		    uint32_t port, uint32_t *stream);
+int mull_vsock_state(struct mull *mull, uint32_t vm, uint32_t stream,
+		     struct mull_vsock_state *state);
+int mull_vsock_close(struct mull *mull, uint32_t vm, uint32_t stream,
+		     enum mull_vsock_end end);
 /*
  * mull_agent - have the guest's agent do something
  * @request: a line of JSON, as QEMU's guest agent takes it, without its end

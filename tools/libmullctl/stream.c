@@ -40,6 +40,44 @@ int mull_stream_read(struct mull *mull, uint32_t vm, uint32_t stream,
 			    &stream, sizeof stream, answer);
 }
 
+/* ---- sockets ------------------------------------------------------------ */
+
+int mull_vsock_open(struct mull *mull, uint32_t vm, enum mull_vsock_side side,
+		    uint32_t port, uint32_t *stream)
+{
+	const uint32_t word = side;
+	struct mull_answer answer;
+	int error = mull_request(mull, MULL_COMMAND_VSOCK_OPEN, vm, port, &word,
+				 sizeof word, &answer);
+
+	*stream = (uint32_t)answer.value;
+	return error;
+}
+
+int mull_vsock_state(struct mull *mull, uint32_t vm, uint32_t stream,
+		     struct mull_vsock_state *state)
+{
+	struct mull_answer answer;
+	int error = mull_ask(mull, MULL_COMMAND_VSOCK_STATE, vm, stream,
+			     &answer);
+
+	if (error)
+		return error;
+	if (answer.length < sizeof *state)
+		return mull_bad_answer(mull);
+	memcpy(state, answer.data, sizeof *state);
+	return MULL_OK;
+}
+
+int mull_vsock_close(struct mull *mull, uint32_t vm, uint32_t stream,
+		     enum mull_vsock_end end)
+{
+	const uint32_t word = end;
+
+	return mull_request(mull, MULL_COMMAND_VSOCK_CLOSE, vm, stream, &word,
+			    sizeof word, NULL);
+}
+
 /* ---- the agent ---------------------------------------------------------- */
 
 struct talk {

@@ -81,6 +81,7 @@ static int keep(struct options *options, const struct option_row *row,
 	struct repeated *repeated = row->id == OPTION_QEMU_ARG ?
 					    &options->qemu_args :
 				    row->id == OPTION_DISK ? &options->disks :
+				    row->id == OPTION_NIC  ? &options->nics :
 							     NULL;
 
 	if (repeated) {

@@ -111,6 +111,35 @@ static bool add_disk(struct arguments *arguments, const char *value,
 	return usable;
 }
 
+/* CARD or CARD,WORDS; whether it is a card. */
+static bool add_nic(struct arguments *arguments, const char *value,
+		    size_t index)
+{
+	static const struct {
+		const char *name, *device;
+	} cards[] = {
+		{ "virtio", "virtio-net-pci,disable-legacy=on" },
+		{ "e1000e", "e1000e" },
+	};
+	size_t length = strcspn(value, ",");
+	const char *device = NULL;
+
+	for (size_t i = 0; i < sizeof cards / sizeof *cards; i++)
+		if (strlen(cards[i].name) == length &&
+		    !memcmp(cards[i].name, value, length))
+			device = cards[i].device;
+	if (!device) {
+		tell("--nic is virtio or e1000e, not \"%.*s\"", (int)length,
+		     value);
+		return false;
+	}
+	arguments_add(arguments, "-netdev");
+	arguments_add(arguments, "user,id=net%zu%s", index, value + length);
+	arguments_add(arguments, "-device");
+	arguments_add(arguments, "%s,netdev=net%zu,romfile=", device, index);
+	return true;
+}
+
 enum status qemu_arguments(const struct run_plan *plan,
 			   struct arguments *arguments)
 {
@@ -153,6 +182,9 @@ enum status qemu_arguments(const struct run_plan *plan,
 	}
 	for (size_t i = 0; i < plan->disks->count; i++)
 		if (!add_disk(arguments, plan->disks->values[i], i))
+			return STATUS_MISTAKE;
+	for (size_t i = 0; i < plan->nics->count; i++)
+		if (!add_nic(arguments, plan->nics->values[i], i))
 			return STATUS_MISTAKE;
 	for (size_t i = 0; i < plan->qemu_args->count; i++)
 		arguments_add(arguments, "%s", plan->qemu_args->values[i]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The word "networks" of a VM. */
+/* The word "networks" of a VM, and "uplink" of the machine. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,8 @@
 
 #include "manifest_yaml.h"
 
-static void take_switch(struct reader *reader, const struct word *word,
-			yaml_node_t *value)
+static void copy_switch(struct reader *reader, const struct word *word,
+			yaml_node_t *value, char name[MULL_LABEL_MAX])
 {
 	const char *text = yaml_text(reader, word, value);
 
@@ -21,7 +21,13 @@ static void take_switch(struct reader *reader, const struct word *word,
 				  "\"%.40s\"",
 				  MULL_LABEL_MAX - 1, text);
 	else
-		memcpy(reader->nic->network, text, strlen(text));
+		memcpy(name, text, strlen(text));
+}
+
+static void take_switch(struct reader *reader, const struct word *word,
+			yaml_node_t *value)
+{
+	copy_switch(reader, word, value, reader->nic->network);
 }
 
 /* "02:00:00:00:00:01" */
@@ -107,6 +113,46 @@ static void take_network(struct reader *reader, const struct word *word,
 		manifest_complain(reader->manifest, reader->vm,
 				  yaml_line(value), word->field,
 				  "a network has no switch");
+}
+
+static void take_uplink_nic(struct reader *reader, const struct word *word,
+			    yaml_node_t *value)
+{
+	struct mull_machine *machine = &reader->manifest->machine;
+
+	if (yaml_number(reader, word, value, MULL_MACHINE_NIC_MAX,
+			&machine->uplink_nic) &&
+	    !machine->uplink_nic)
+		yaml_wrong(reader, word, value, "at least 1");
+}
+
+static void take_uplink_switch(struct reader *reader, const struct word *word,
+			       yaml_node_t *value)
+{
+	copy_switch(reader, word, value, reader->manifest->machine.uplink);
+}
+
+/* The machine's word "uplink". */
+void take_uplink(struct reader *reader, const struct word *word,
+		 yaml_node_t *value)
+{
+	static const struct word words[] = {
+		{ "nic", MULL_FIELD_UPLINK, take_uplink_nic },
+		{ "switch", MULL_FIELD_UPLINK, take_uplink_switch },
+		{ NULL, 0, NULL },
+	};
+	struct mull_machine *machine = &reader->manifest->machine;
+	const size_t said = reader->manifest->mistakes.count;
+
+	yaml_take_words(reader, value, words, word->name);
+	if (reader->manifest->mistakes.count != said)
+		return;
+	if (!machine->uplink[0])
+		manifest_complain(reader->manifest, reader->vm,
+				  yaml_line(value), word->field,
+				  "the uplink has no switch");
+	if (!machine->uplink_nic)
+		machine->uplink_nic = 1;
 }
 
 void take_networks(struct reader *reader, const struct word *word,

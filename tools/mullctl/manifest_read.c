@@ -99,6 +99,7 @@ static const struct word machine_words[] = {
 	{ "serial", MULL_FIELD_SERIAL, take_serial },
 	{ "channel", MULL_FIELD_CHANNEL, take_channel },
 	{ "mitigations", MULL_FIELD_MITIGATIONS, take_mitigations },
+	{ "uplink", MULL_FIELD_UPLINK, take_uplink },
 	{ NULL, 0, NULL },
 };
 

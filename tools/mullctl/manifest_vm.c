@@ -370,6 +370,7 @@ static const struct word vm_words[] = {
 	{ "shared", MULL_FIELD_SHARED, take_shared },
 	{ "watchdog", MULL_FIELD_WATCHDOG, take_watchdog },
 	{ "networks", MULL_FIELD_NETWORKS, take_networks },
+	{ "vsock", MULL_FIELD_VSOCK, take_vsock },
 	{ NULL, 0, NULL },
 };
 

@@ -45,11 +45,16 @@ void take_modules(struct reader *reader, const struct word *word,
 void take_disks(struct reader *reader, const struct word *word,
 		yaml_node_t *value);
 /* Its "networks" (manifest_networks.c). */
+void take_uplink(struct reader *reader, const struct word *word,
+		 yaml_node_t *value);
 void take_networks(struct reader *reader, const struct word *word,
 		   yaml_node_t *value);
 /* "channel" of the machine (manifest_channel.c). */
 void take_channel(struct reader *reader, const struct word *word,
 		  yaml_node_t *value);
+/* Its "vsock" (manifest_vsock.c). */
+void take_vsock(struct reader *reader, const struct word *word,
+		yaml_node_t *value);
 /* Where a file of the manifest is, relative to it; @there: one of the
  * hypervisor's images, where it has that name.  NULL: it is, or there is no
  * name after a complaint. */

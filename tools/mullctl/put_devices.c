@@ -40,10 +40,19 @@ static void put_devices(struct output *output,
 	output_list_end(output);
 }
 
-static void put_network(struct output *output,
-			const struct mull_device_stats *stats)
+static void put_mac(struct output *output, const uint8_t *mac)
 {
-	static const char *const drops[] = {
+	char text[18];
+
+	snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
+		 mac[1], mac[2], mac[3], mac[4], mac[5]);
+	output_text(output, "mac", text);
+}
+
+static void put_drops(struct output *output,
+		      const uint64_t drops[MULL_DROP_REASONS])
+{
+	static const char *const words[] = {
 		[MULL_DROP_SPOOFED] = "spoofed",
 		[MULL_DROP_MALFORMED] = "malformed",
 		[MULL_DROP_NOBODY] = "for_nobody",
@@ -51,21 +60,23 @@ static void put_network(struct output *output,
 		[MULL_DROP_CLOSED] = "closed",
 		[MULL_DROP_TOO_LONG] = "too_long",
 	};
-	const uint8_t *mac = stats->mac;
-	char text[18];
 
-	snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
-		 mac[1], mac[2], mac[3], mac[4], mac[5]);
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		output_number(output, words[i], drops[i]);
+}
+
+static void put_network(struct output *output,
+			const struct mull_device_stats *stats)
+{
 	output_row_begin(output);
 	output_number(output, "slot", stats->slot);
 	output_text(output, "switch", stats->network);
-	output_text(output, "mac", text);
+	put_mac(output, stats->mac);
 	output_number(output, "sent", stats->sent);
 	output_number(output, "sent_bytes", stats->sent_bytes);
 	output_number(output, "received", stats->received);
 	output_number(output, "received_bytes", stats->received_bytes);
-	for (size_t i = 0; i < sizeof drops / sizeof *drops; i++)
-		output_number(output, drops[i], stats->drops[i]);
+	put_drops(output, stats->drops);
 	output_row_end(output);
 }
 
@@ -88,6 +99,44 @@ int put_device_stats(struct mull *mull, uint32_t vm, struct output *output)
 	for (size_t i = 0; i < count; i++)
 		if (stats[i].network[0])
 			put_network(output, &stats[i]);
+	output_list_end(output);
+	return MULL_OK;
+}
+
+static void put_nic(struct output *output, const struct mull_nic_status *nic)
+{
+	output_row_begin(output);
+	output_number(output, "nic", nic->number);
+	output_text(output, "card", nic->kind[0] ? nic->kind : "unknown");
+	output_text(output, "pci", nic->pci);
+	put_mac(output, nic->mac);
+	output_text(output, "state",
+		    nic->flags & MULL_NIC_DEAD ? "unusable" :
+		    nic->flags & MULL_NIC_LINK ? "up" :
+						 "down");
+	output_text(output, "uplink_of", nic->network);
+	output_number(output, "sent", nic->sent);
+	output_number(output, "sent_bytes", nic->sent_bytes);
+	output_number(output, "received", nic->received);
+	output_number(output, "received_bytes", nic->received_bytes);
+	output_number(output, "resets", nic->resets);
+	put_drops(output, nic->drops);
+	output_row_end(output);
+}
+
+int put_nics(struct mull *mull, struct output *output)
+{
+	static struct mull_nic_status nics[MULL_MACHINE_NIC_MAX];
+	size_t count;
+	int error = mull_nics(mull, nics, &count);
+
+	if (error == ERR_UNSUPPORTED) /* an older hypervisor */
+		return MULL_OK;
+	if (error)
+		return error;
+	output_list_begin(output, "nics");
+	for (size_t i = 0; i < count; i++)
+		put_nic(output, &nics[i]);
 	output_list_end(output);
 	return MULL_OK;
 }

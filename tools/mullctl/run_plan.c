@@ -163,9 +163,11 @@ static bool take_flags(struct run_plan *plan, const struct options *options)
 		plan->qemu = "qemu-system-x86_64";
 	plan->qemu_args = &options->qemu_args;
 	plan->disks = &options->disks;
+	plan->nics = &options->nics;
 	if (plan->bochs && (plan->kvm || plan->gdb || plan->qemu_args->count ||
-			    plan->disks->count)) {
-		tell("--accel, --gdb, --disk and --qemu-arg are for qemu only");
+			    plan->disks->count || plan->nics->count)) {
+		tell("--accel, --gdb, --disk, --nic and --qemu-arg are for "
+		     "qemu only");
 		return false;
 	}
 	if (plan->kvm && plan->deterministic) {

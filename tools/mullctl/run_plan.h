@@ -16,7 +16,7 @@ struct run_plan {
 	uint64_t memory;  /* bytes, whole MiB */
 	double timeout;	  /* seconds; 0: none */
 	const char *qemu; /* binary */
-	const struct repeated *qemu_args, *disks;
+	const struct repeated *qemu_args, *disks, *nics;
 	const char *listen; /* address for other clients, or NULL */
 	const char *serial; /* file for log and text, or NULL */
 	const char *folder; /* where all files of the run are */

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "config.h"
+#include "put_devices.h"
 #include "remote.h"
 #include "texts.h"
 
@@ -77,6 +78,9 @@ static enum status show_info(struct mull *mull, const struct mull_vm_status *vm,
 		return remote_status(mull, error);
 	put_info(output, &info);
 	put_ledger(output, phases, count);
+	error = put_nics(mull, output);
+	if (error)
+		return remote_status(mull, error);
 	remote_compare(&info);
 	return STATUS_OK;
 }

@@ -106,6 +106,10 @@ static void put_description(struct output *output, const struct mull_vm *vm)
 	output_size(output, "console_buffer", vm->console_size);
 	if (vm->watchdog)
 		output_number(output, "watchdog", vm->watchdog);
+	if (vm->vsock)
+		output_number(output, "vsock", vm->vsock);
+	if (vm->vsock_group[0])
+		output_text(output, "vsock_group", vm->vsock_group);
 	output_number(output, "kernel_image", vm->kernel);
 	if (vm->initrd != MULL_NO_IMAGE)
 		output_number(output, "initrd_image", vm->initrd);

@@ -101,6 +101,12 @@ const struct verb verbs[] = {
 	  "named. What the guest answers is its own word, not the "
 	  "hypervisor's.",
 	  verb_agent, true },
+	{ "vsock", "VM PORT", 2, 2, "connect to a socket of a guest",
+	  "Standard input and output are the other end of a connection to that "
+	  "port (AF_VSOCK) of the guest, whose manifest says vsock. With "
+	  "--listen it is the guest that connects, once, to that port of the "
+	  "host, which is context identifier 2.",
+	  verb_vsock, true },
 	{ "dump", "VM -o FILE", 1, 1, "save a VM's memory and registers",
 	  "An ELF core that gdb and crash open: gdb KERNEL.ELF FILE. A VM that "
 	  "runs is paused meanwhile. Zeros take no room in the file.",
@@ -159,7 +165,7 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show version info start stop reset pause resume destroy inject " \
-	"agent " \
+	"agent vsock " \
 	"create disks attach detach images upload download delete dump debug " \
 	"console log events stats top trace audit shutdown reboot "
 
@@ -198,6 +204,10 @@ const struct option_row option_rows[] = {
 	{ OPTION_DISK, 0, "disk", "FILE[,nvme]", "run ",
 	  "one more disk for the machine: a raw image, as a virtio or an NVMe "
 	  "disk (qemu only); may be given again" },
+	{ OPTION_NIC, 0, "nic", "virtio|e1000e[,WORDS]", "run ",
+	  "one more network card for the machine, at qemu's user network; "
+	  "WORDS are qemu's for that, such as "
+	  "hostfwd=tcp:127.0.0.1:8080-:80 (qemu only); may be given again" },
 	{ OPTION_DETERMINISTIC, 0, "deterministic", NULL, "run ",
 	  "the same instructions take the same time in each run" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "run ",
@@ -215,6 +225,8 @@ const struct option_row option_rows[] = {
 	{ OPTION_LISTEN, 0, "listen", "tcp:HOST:PORT", "debug ",
 	  "where gdb is waited for (tcp:127.0.0.1:1234); whoever comes there "
 	  "has the VM" },
+	{ OPTION_LISTEN, 0, "listen", NULL, "vsock ",
+	  "wait for the guest to connect to that port of the host" },
 	{ OPTION_STDIO, 0, "stdio", NULL, "debug ",
 	  "gdb is on standard input and output" },
 	{ OPTION_NAME, 0, "name", "NAME", "upload ",
@@ -255,6 +267,8 @@ const struct option_row option_rows[] = {
 	  "ended)" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "agent ",
 	  "wait so long for the answer (60)" },
+	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "vsock ",
+	  "wait so long for the connection (5; with --listen for ever)" },
 	{ OPTION_VCPU, 0, "vcpu", "N", "inject ",
 	  "the VM's processor, from 0" },
 	{ OPTION_NO_REBOOT, 0, "no-reboot", NULL, "run ",

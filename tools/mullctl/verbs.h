@@ -26,6 +26,7 @@ enum option_id {
 	OPTION_QEMU,
 	OPTION_QEMU_ARG,
 	OPTION_DISK,
+	OPTION_NIC,
 	OPTION_DETERMINISTIC,
 	OPTION_TIMEOUT,
 	OPTION_NO_REBOOT,
@@ -72,7 +73,7 @@ struct options {
 	const char *second;  /* the operand behind it */
 	const char *third;
 	const char *text[OPTION_COUNT]; /* NULL: not given; "" for a flag */
-	struct repeated qemu_args, disks;
+	struct repeated qemu_args, disks, nics;
 };
 
 struct verb {
@@ -148,6 +149,7 @@ int verb_debug(const struct options *options);
 int verb_dump(const struct options *options);
 int verb_inject(const struct options *options);
 int verb_agent(const struct options *options);
+int verb_vsock(const struct options *options);
 int verb_help(const struct options *options);
 int verb_man(const struct options *options);
 
