@@ -21,6 +21,7 @@ import life
 import image_verbs
 import machine_end
 import machines
+import network_channel
 import memory_disks
 import partitions
 import rates
@@ -185,6 +186,8 @@ TESTS = {
     "serial-file": Special(serial_file),
     "uplink-virtio": Special(uplink.uplink("virtio"), backends=("svm",)),
     "uplink-e1000e": Special(uplink.uplink("e1000e"), backends=("svm",)),
+    "network-channel": Special(network_channel.network_channel,
+                               backends=("svm",)),
     "machine-disks": Special(partitions.machine_disks, backends=("svm",)),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.

@@ -139,7 +139,7 @@ static bool get_offer(struct mull *mull, bool *busy)
 	return false;
 }
 
-static int begin(struct mull *mull, const char *place)
+static int begin(struct mull *mull, const char *host, const char *port)
 {
 	struct pollfd waits = { .fd = mull->fd, .events = POLLIN };
 	struct mull_datagram open = { .type = MULL_DATAGRAM_OPEN };
@@ -163,9 +163,10 @@ static int begin(struct mull *mull, const char *place)
 	}
 	if (busy)
 		return mull_fail(mull, MULL_IN_USE,
-				 "another client has the channel of %s", place);
+				 "another client has the channel of %s:%s",
+				 host, port);
 	return mull_fail(mull, MULL_NO_SESSION,
-			 "no answer from %s in %d seconds", place,
+			 "no answer from %s:%s in %d seconds", host, port,
 			 OPEN_SECONDS);
 }
 
@@ -214,8 +215,10 @@ int mull_open_udp(struct mull *mull, const char *place)
 		return mull_fail(mull, MULL_NO_ROOM, "out of memory");
 	datagram_set_key(&mull->udp->key, key);
 	snprintf(usual, sizeof usual, "%d", MULL_UDP_PORT);
-	error = connect_to(mull, host, port ? port : usual);
-	return error ? error : begin(mull, host);
+	if (!port)
+		port = usual;
+	error = connect_to(mull, host, port);
+	return error ? error : begin(mull, host, port);
 }
 
 /* ---- the session ---------------------------------------------------------- */
