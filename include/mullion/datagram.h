@@ -21,7 +21,8 @@
 #define MULL_DATAGRAM_MAGIC 0x31554d4d /* "MMU1": its version too */
 #define MULL_SESSION_SIZE 16
 #define MULL_SEAL_SIZE 16
-/* With header and seal's padding, 13 blocks of SHA-256: a step of work. */
+/* With header and padding, 13 blocks of SHA-256: a step of work is no longer
+ * than that on an image. */
 #define MULL_DATAGRAM_DATA_MAX 768
 
 enum mull_datagram_type {

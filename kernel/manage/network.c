@@ -16,7 +16,7 @@
 #define STUCK 5000  /* ms without taking what waits: the client is gone */
 #define STUCK_AT_END 1000
 /* Of a wire that floods, so many packets a millisecond are looked at. */
-#define PACKETS_A_MS 16
+#define PACKETS_A_MS 4
 
 static bool is_there; /* the manifest gives an address and a key */
 static struct datagram_key key;
@@ -158,9 +158,10 @@ static void make_offer(const uint8_t nonce[MULL_SESSION_SIZE])
 		uint8_t nonce[MULL_SESSION_SIZE];
 	} from = { .time = arch_time(),
 		   .wall = guest_clock_wall(arch_time()),
-		   .count = ++count };
+		   .count = count };
 	uint8_t mac[br_sha256_SIZE];
 
+	count++;
 	arch_random(&from.random[0]);
 	arch_random(&from.random[1]);
 	memcpy(from.nonce, nonce, sizeof from.nonce);
@@ -280,17 +281,18 @@ bool network_poll(void)
 
 	if (!is_there)
 		return false;
-	more = receive(now);
+	/* A seal is opened or made in a round, not both. */
+	if (receive(now))
+		return true;
 	/* What a client has asked for comes to its end also without it. */
 	has_room = channel_has_room(LINE_NETWORK);
 	if (!session.live)
-		return more;
+		return false;
 	if (window_stuck(&session.window, now) > STUCK) {
 		leave("answers no more");
-		return more;
+		return false;
 	}
-	if (has_room)
-		more |= feed_channel();
+	more = has_room && feed_channel();
 	more |= fill_window(now);
 	return send_next(now) || more;
 }
