@@ -12,6 +12,7 @@ import buttons
 import channel
 import control
 import damages
+import debian
 import debugging
 import disks
 import foreign
@@ -188,6 +189,8 @@ TESTS = {
     "uplink-e1000e": Special(uplink.uplink("e1000e"), backends=("svm",)),
     "network-channel": Special(network_channel.network_channel,
                                backends=("svm",)),
+    "debian-disk": Special(debian.debian_disk, backends=("svm",), long=True),
+    "installer": Special(debian.installer, backends=("svm",), long=True),
     "machine-disks": Special(partitions.machine_disks, backends=("svm",)),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.

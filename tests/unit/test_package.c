@@ -379,6 +379,9 @@ static void bad_machine_falls_back_to_defaults(void **state)
 	file.header.machine.serial_mode = 7;
 	file.header.machine.serial_port = 0x3f9;
 	file.header.machine.mitigations = 3;
+	file.header.machine.uplink_nic = 1;
+	memset(file.header.machine.uplink, 'a',
+	       sizeof file.header.machine.uplink);
 	RENEW_CRC(&file.header);
 	assert_int_equal(read_all(), ERR_NONE);
 	assert_told("machine: counts on more CPUs than the 4");
@@ -390,6 +393,10 @@ static void bad_machine_falls_back_to_defaults(void **state)
 	assert_int_equal(package.machine.serial_port, 0);
 	assert_told("machine: mitigations 3 are not known");
 	assert_int_equal(package.machine.mitigations, MULL_MITIGATIONS_AUTO);
+	assert_told("machine: the name of the uplink's switch is not 1 to 15 "
+		    "of a-z, 0-9 and -");
+	assert_int_equal(package.machine.uplink_nic, 0);
+	assert_int_equal(package.machine.uplink[0], 0);
 	assert_string_equal(package.vm_words[0], "");
 }
 

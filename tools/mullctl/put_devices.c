@@ -105,6 +105,10 @@ int put_device_stats(struct mull *mull, uint32_t vm, struct output *output)
 
 static void put_nic(struct output *output, const struct mull_nic_status *nic)
 {
+	uint64_t dropped = nic->malformed;
+
+	for (size_t i = 0; i < MULL_DROP_REASONS; i++)
+		dropped += nic->drops[i];
 	output_row_begin(output);
 	output_number(output, "nic", nic->number);
 	output_text(output, "card", nic->kind[0] ? nic->kind : "unknown");
@@ -119,8 +123,8 @@ static void put_nic(struct output *output, const struct mull_nic_status *nic)
 	output_number(output, "sent_bytes", nic->sent_bytes);
 	output_number(output, "received", nic->received);
 	output_number(output, "received_bytes", nic->received_bytes);
+	output_number(output, "dropped", dropped);
 	output_number(output, "resets", nic->resets);
-	put_drops(output, nic->drops);
 	output_row_end(output);
 }
 
