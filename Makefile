@@ -27,7 +27,7 @@ boot_src    := $(wildcard boot/*.c)
 mullctl_src := $(wildcard tools/mullctl/*.c kernel/partition/description*.c) \
 	kernel/format.c kernel/exits/exit_name.c
 libmullctl_src := $(wildcard tools/libmullctl/*.c) \
-	kernel/error.c kernel/manage/frame.c kernel/crc32.c
+	kernel/error.c kernel/crc32.c $(addprefix kernel/manage/,datagram.c frame.c window.c)
 # What host tests link: pure code, and fakes in place of the hardware.
 unit_src    := $(kernel_pure) $(driver_src) $(wildcard $(x86_pure)) $(boot_pure) \
 	$(wildcard arch/fake/*.c tests/unit/support_*.c) \
@@ -101,9 +101,9 @@ $(B)/libmullctl.a: $(call objects,libmullctl)
 	$(call say,AR,$@)ar rcs $@ $^
 $(B)/libmullctl.so.0: $(call objects,libmullctl) tools/libmullctl/exports
 	$(call say,LD,$@)$(CC) -shared -Wl,-soname,libmullctl.so.0 \
-		-Wl,--version-script=tools/libmullctl/exports $(filter %.o,$^) -o $@
+		-Wl,--version-script=tools/libmullctl/exports $(filter %.o,$^) -lbearssl -o $@
 $(B)/mullctl: $(call objects,mullctl) $(B)/libmullctl.a
-	$(call say,LD,$@)$(CC) $^ -lyaml -lcrypto -lz -llz4 -lncurses -ltinfo -o $@
+	$(call say,LD,$@)$(CC) $^ -lyaml -lcrypto -lz -llz4 -lncurses -ltinfo -lbearssl -o $@
 
 PREFIX ?= /usr/local
 to = $(DESTDIR)$(PREFIX)

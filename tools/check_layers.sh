@@ -43,7 +43,7 @@ deny guests '(\.\./)*(arch|boot|kernel|drivers|tools|tests)/' \
 	'guests/ see the SDK and include/mullion/ only'
 only boot 'bits|boot_info|package' \
 	'boot/ shares the hand-off and the package with the kernel'
-only tools 'bits|channel|control|crc32|description|error|frame|guest|package|vm_exit' \
+only tools 'bits|channel|control|crc32|datagram|description|error|frame|guest|package|vm_exit|window' \
 	'tools/ share formats with the hypervisor, and nothing else'
 only guests 'bits|error|guest' 'guests/ share <mullion/guest.h>'
 

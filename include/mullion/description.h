@@ -36,6 +36,7 @@ enum mull_field {
 	MULL_FIELD_SHARED,
 	MULL_FIELD_VSOCK,
 	MULL_FIELD_WATCHDOG,
+	MULL_FIELD_CHANNEL, /* of the machine */
 };
 
 #define MULL_COMPLAINT_MAX 160 /* bytes of words, with the final zero */
@@ -48,6 +49,9 @@ struct mull_limits {
 	bool bad_ones_count;  /* VMs with mistakes take names, CPUs and memory
 				as well: for showing all mistakes in one run */
 };
+
+/* The management channel's MAC address, which comes of its IPv4 address. */
+void mull_channel_mac(const struct mull_machine *machine, uint8_t mac[6]);
 
 /* Bytes of the machine's memory that @vm takes for itself while it runs: RAM,
  * and room for what is written to its disks; at most UINT64_MAX. */

@@ -42,6 +42,7 @@
 #define MULL_LABEL_MAX \
 	16		      /* bytes of a switch's, shared memory's or
 				      group's name, with the final zero */
+#define MULL_KEY_SIZE 32      /* bytes of the channel's key on the network */
 #define MULL_PARTITION_MAX 40 /* bytes of a GPT partition's name, ASCII */
 
 enum mull_image_kind {
@@ -190,6 +191,8 @@ enum mull_mitigations {
 	MULL_MITIGATIONS_ALL = 2, /* whatever it can execute: for measuring */
 };
 
+#define MULL_UDP_PORT 6855
+
 /* What the manifest says of the machine; 0: not said, take what is there. */
 struct mull_machine {
 	uint32_t cpu_count;   /* processors that the manifest counts on */
@@ -205,8 +208,9 @@ struct mull_machine {
 	/* The management channel's own address there, as numbers (10.0.0.1 is
 	 * 0x0a000001); 0: it is not on the network. */
 	uint32_t address, netmask, gateway;
-	uint32_t port;	       /* UDP */
-	uint32_t reserved[14]; /* 0 */
+	uint32_t port;		    /* UDP; default MULL_UDP_PORT */
+	uint8_t key[MULL_KEY_SIZE]; /* whoever has it may command */
+	uint32_t reserved[6];	    /* 0 */
 };
 
 struct mull_package_header {

@@ -20,7 +20,9 @@ struct net_switch;
 
 struct switch_port {
 	uint8_t mac[MAC_SIZE]; /* of an uplink: its own */
-	bool uplink; /* takes what is for nobody else, and sends for anybody */
+	bool uplink;  /* takes what is for nobody else, and sends for anybody */
+	bool outside; /* it and the uplink see each other alone: no partition's
+			 packet reaches it, and none of its a partition */
 	/*
 	 * Packets have come while its ring's receiver waited.  Any CPU, no
 	 * lock but perhaps the sender's device_lock: it leaves a note, no more.

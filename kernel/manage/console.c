@@ -11,10 +11,43 @@
 
 static struct console consoles[MULL_VM_MAX];
 
+/* Where a new one is attached. */
+static bool attached_first[LINES];
+
+void consoles_attach_new(enum manage_line line, bool attached)
+{
+	attached_first[line] = attached;
+}
+
+/* The ring keeps what a line that is attached has not had. */
+static void update_ring(const struct console *console)
+{
+	struct console_ring *ring = &console->vm->serial.output;
+	uint64_t tail = ring->head;
+	bool attached = false;
+
+	for (uint32_t i = 0; i < LINES; i++) {
+		const struct console_reader *reader = &console->readers[i];
+
+		if (!reader->attached)
+			continue;
+		attached = true;
+		if (ring->head - reader->position > ring->head - tail)
+			tail = reader->position;
+	}
+	ring->tail = tail;
+	ring->detached = !attached;
+}
+
 void console_add(struct vm *vm)
 {
+	struct console *console = &consoles[vm->index];
+
 	ASSERT(vm->index < MULL_VM_MAX);
-	consoles[vm->index] = (struct console){ .vm = vm };
+	*console = (struct console){ .vm = vm };
+	for (uint32_t i = 0; i < LINES; i++)
+		console->readers[i].attached = attached_first[i];
+	update_ring(console);
 }
 
 void console_remove(const struct vm *vm)
@@ -45,23 +78,26 @@ uint32_t console_count(void)
 
 /* ---- output ------------------------------------------------------------- */
 
-static uint64_t held(const struct console *console)
+static uint64_t held(const struct console *console, enum manage_line line)
 {
-	const struct console_ring *ring = &console->vm->serial.output;
+	const struct console_reader *reader = &console->readers[line];
 
-	return ring->detached ? 0 : ring->head - ring->tail;
+	return reader->attached ?
+		       console->vm->serial.output.head - reader->position :
+		       0;
 }
 
-bool console_ready(struct console *console)
+bool console_ready(struct console *console, enum manage_line line)
 {
-	uint64_t count = held(console);
+	uint64_t *waits_since = &console->readers[line].waits_since;
+	uint64_t count = held(console, line);
 
 	if (!count)
 		return false;
-	if (!console->waits_since)
-		console->waits_since = arch_time();
+	if (!*waits_since)
+		*waits_since = arch_time();
 	return count >= CONSOLE_PIECE ||
-	       arch_time() - console->waits_since >= PATIENCE * arch_time_khz();
+	       arch_time() - *waits_since >= PATIENCE * arch_time_khz();
 }
 
 /* Callers hold vm->device_lock. */
@@ -71,53 +107,67 @@ static void drained(struct vm *vm)
 	virtio_console_drained(vm);
 }
 
-size_t console_fetch(struct console *console, uint8_t *to, size_t room,
-		     bool line)
+size_t console_fetch(struct console *console, enum manage_line line,
+		     uint8_t *to, size_t room, bool one_line)
 {
-	struct console_ring *ring = &console->vm->serial.output;
-	size_t count = 0;
+	const struct console_ring *ring = &console->vm->serial.output;
+	struct console_reader *reader = &console->readers[line];
+	size_t count = 0, there = held(console, line);
 
-	if (!line)
-		count = console_take(ring, to, room);
-	while (line && count < room && console_take(ring, to + count, 1))
-		line = to[count++] != '\n';
-	if (!held(console))
-		console->waits_since = 0;
+	if (there > room)
+		there = room;
+	while (count < there) {
+		to[count] =
+			ring->bytes[(reader->position + count) % ring->size];
+		if (to[count++] == '\n' && one_line)
+			break;
+	}
+	reader->position += count;
+	if (!held(console, line))
+		reader->waits_since = 0;
 	if (!count)
 		return 0;
 	lock_take(&console->vm->device_lock);
+	update_ring(console);
 	drained(console->vm);
 	lock_give(&console->vm->device_lock);
 	return count;
 }
 
-bool console_passed(const struct console *console, uint64_t head)
+bool console_passed(const struct console *console, enum manage_line line,
+		    uint64_t head)
 {
-	const struct console_ring *ring = &console->vm->serial.output;
+	const struct console_reader *reader = &console->readers[line];
 
 	/* A head that is not ahead in this ring is of one that had the number
 	 * before. */
-	return ring->detached || head - ring->tail - 1 >= held(console);
+	return !reader->attached ||
+	       head - reader->position - 1 >= held(console, line);
 }
 
-uint64_t console_attach(uint32_t stream, bool attached)
+static void attach(struct console *console, enum manage_line line,
+		   bool attached)
+{
+	struct console_reader *reader = &console->readers[line];
+
+	lock_take(&console->vm->device_lock);
+	if (!reader->attached)
+		reader->position = console->vm->serial.output.head;
+	reader->attached = attached;
+	update_ring(console);
+	drained(console->vm);
+	lock_give(&console->vm->device_lock);
+}
+
+uint64_t console_attach(enum manage_line line, uint32_t stream, bool attached)
 {
 	uint64_t position = 0;
 
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
-		struct vm *vm = consoles[i].vm;
-		struct console_ring *ring;
-
-		if (!vm || (stream != i && stream != MULL_ALL_VMS))
+		if (!consoles[i].vm || (stream != i && stream != MULL_ALL_VMS))
 			continue;
-		ring = &vm->serial.output;
-		lock_take(&vm->device_lock);
-		if (ring->detached)
-			ring->tail = ring->head;
-		ring->detached = !attached;
-		position = ring->tail;
-		drained(vm);
-		lock_give(&vm->device_lock);
+		attach(&consoles[i], line, attached);
+		position = consoles[i].readers[line].position;
 	}
 	return position;
 }
@@ -139,10 +189,10 @@ size_t console_history(struct vm *vm, uint64_t *position, uint8_t *to,
 	return count;
 }
 
-bool consoles_print(void)
+bool consoles_print(enum manage_line line)
 {
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
-		if (consoles[i].vm && held(&consoles[i]))
+		if (consoles[i].vm && held(&consoles[i], line))
 			return true;
 	return false;
 }

@@ -19,7 +19,7 @@ struct entry {
 	/* The VM prints no more for now: it is sent behind all that was printed
 	 * and logged, for whoever waits for it may leave then. */
 	bool quiet;
-	bool sent;
+	bool sent[LINES];
 	uint64_t after;	    /* the console ring's head */
 	uint64_t after_log; /* log_head() */
 	struct mull_event event;
@@ -27,8 +27,9 @@ struct entry {
 
 static struct {
 	struct lock lock;
-	uint64_t count;	 /* ever */
-	uint32_t missed; /* VMs of which one was not sent before it went */
+	uint64_t count; /* ever */
+	/* VMs of which one was not sent before it went. */
+	uint32_t missed[LINES];
 	struct entry entries[EVENTS_KEPT];
 } queue;
 
@@ -120,8 +121,10 @@ static void put(const struct entry *entry)
 
 	lock_take(&queue.lock);
 	oldest = &queue.entries[queue.count % EVENTS_KEPT];
-	if (queue.count++ >= EVENTS_KEPT && !oldest->sent)
-		queue.missed |= 1u << oldest->stream;
+	for (uint32_t i = 0; queue.count >= EVENTS_KEPT && i < LINES; i++)
+		if (!oldest->sent[i])
+			queue.missed[i] |= 1u << oldest->stream;
+	queue.count++;
 	*oldest = *entry;
 	lock_give(&queue.lock);
 }
@@ -136,13 +139,13 @@ void manage_event(struct vm *vm)
 	manage_notify();
 }
 
-static bool sendable(const struct entry *entry)
+static bool sendable(const struct entry *entry, enum manage_line line)
 {
 	const struct console *console = console_of(entry->stream);
 
 	return !entry->quiet ||
-	       ((!console || console_passed(console, entry->after)) &&
-		log_passed(LOG_SERIAL, entry->after_log));
+	       ((!console || console_passed(console, line, entry->after)) &&
+		log_passed((enum log_reader)line, entry->after_log));
 }
 
 static uint64_t oldest_kept(void)
@@ -151,54 +154,66 @@ static uint64_t oldest_kept(void)
 }
 
 /* The first entry that may go; none overtakes one of the same VM. */
-static bool take_queued(struct entry *entry, uint32_t *held_back)
+static bool take_queued(struct entry *entry, enum manage_line line,
+			uint32_t *held_back)
 {
 	for (uint64_t i = oldest_kept(); i < queue.count; i++) {
 		struct entry *queued = &queue.entries[i % EVENTS_KEPT];
 		uint32_t bit = 1u << queued->stream;
 
-		if (queued->sent)
+		if (queued->sent[line])
 			continue;
-		queued->sent = !(*held_back & bit) && sendable(queued);
 		*entry = *queued;
-		if (queued->sent)
+		queued->sent[line] = !(*held_back & bit) &&
+				     sendable(queued, line);
+		if (queued->sent[line])
 			return true;
 		*held_back |= bit;
 	}
 	return false;
 }
 
-static bool take_missed(struct entry *entry)
+static bool take_missed(struct entry *entry, enum manage_line line)
 {
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
 		uint32_t bit = 1u << i;
 
-		if (!(queue.missed & bit) || !console_of(i))
+		if (!(queue.missed[line] & bit) || !console_of(i))
 			continue;
 		*entry = describe(console_of(i)->vm);
-		if (!sendable(entry))
+		if (!sendable(entry, line))
 			continue;
-		queue.missed &= ~bit;
+		queue.missed[line] &= ~bit;
 		return true;
 	}
 	return false;
 }
 
-bool event_take(uint16_t *stream, struct mull_event *event)
+bool event_take(enum manage_line line, uint16_t *stream,
+		struct mull_event *event)
 {
 	uint32_t held_back = 0;
 	struct entry entry;
 	bool taken;
 
 	lock_take(&queue.lock);
-	taken = take_queued(&entry, &held_back) ||
-		(!held_back && take_missed(&entry));
+	taken = take_queued(&entry, line, &held_back) ||
+		(!held_back && take_missed(&entry, line));
 	lock_give(&queue.lock);
 	if (taken) {
 		*stream = entry.stream;
 		*event = entry.event;
 	}
 	return taken;
+}
+
+void event_skip(enum manage_line line)
+{
+	lock_take(&queue.lock);
+	for (uint32_t i = 0; i < EVENTS_KEPT; i++)
+		queue.entries[i].sent[line] = true;
+	queue.missed[line] = 0;
+	lock_give(&queue.lock);
 }
 
 uint64_t event_count(void)

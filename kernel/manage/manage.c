@@ -16,9 +16,10 @@
 #define EARLY_PIECES 4096 /* more than the log can hold */
 
 static const struct carrier {
-	size_t (*next)(uint8_t *wire);
-	bool (*has_room)(void);
-	void (*receive)(const uint8_t *bytes, size_t length);
+	size_t (*next)(enum manage_line line, uint8_t *wire);
+	bool (*has_room)(enum manage_line line);
+	void (*receive)(enum manage_line line, const uint8_t *bytes,
+			size_t length);
 } carriers[] = {
 	[MULL_SERIAL_NONE] = { 0 },
 	[MULL_SERIAL_TEXT] = { text_next, text_has_room, text_receive },
@@ -58,7 +59,7 @@ static void send_early(void)
 	for (uint32_t i = 0; i < EARLY_PIECES && wire_sent == wire_length;
 	     i++) {
 		wire_sent = 0;
-		wire_length = carrier->next(wire);
+		wire_length = carrier->next(LINE_SERIAL, wire);
 		if (!wire_length)
 			break;
 		wire_sent = uart_send_waiting(uart, wire, wire_length);
@@ -117,6 +118,8 @@ void manage_start(const struct mull_machine *machine)
 	uart = line_start(machine);
 	carrier = &carriers[mode];
 	log_on_line(on_log_line);
+	consoles_attach_new(LINE_SERIAL, uart);
+	network_start(machine);
 	if (!uart)
 		return;
 	log_write("serial line at port 0x%x carries %s", uart->port,
@@ -144,8 +147,8 @@ static void receive(void)
 {
 	uint8_t bytes[LINE_RECEIVE_MAX];
 
-	if (carrier->has_room())
-		carrier->receive(bytes,
+	if (carrier->has_room(LINE_SERIAL))
+		carrier->receive(LINE_SERIAL, bytes,
 				 uart_receive(uart, bytes, sizeof bytes));
 }
 
@@ -159,7 +162,7 @@ static bool transmit(void)
 
 		if (wire_sent == wire_length) {
 			wire_sent = 0;
-			wire_length = carrier->next(wire);
+			wire_length = carrier->next(LINE_SERIAL, wire);
 			if (!wire_length)
 				return false;
 		}
@@ -184,7 +187,7 @@ static bool transmit(void)
  */
 static void want_interrupts(bool was_interrupted)
 {
-	bool for_receive = carrier->has_room();
+	bool for_receive = carrier->has_room(LINE_SERIAL);
 	bool for_transmit = wire_sent < wire_length || !interrupts_work;
 
 	if (was_interrupted || !interrupts_work ||
@@ -200,10 +203,9 @@ static void begin_serving(void)
 	while (atomic_flag_test_and_set(&sending_early))
 		arch_pause();
 	service_cpu = arch_cpu_index();
-	channel_greet();
-	if (!uart)
-		console_attach(MULL_ALL_VMS, false);
+	channel_greet(LINE_SERIAL);
 	serving = true;
+	network_serve();
 }
 
 void manage_end_machine(enum mull_machine_end end)
@@ -226,6 +228,21 @@ void manage_end(void)
 	arch_halt();
 }
 
+static bool serial_is_told(void)
+{
+	return !uart || (!wire_length && !consoles_print(LINE_SERIAL));
+}
+
+static void end_when_told(void)
+{
+	if (!ending || end_now || !serial_is_told() || !network_is_told())
+		return;
+	if (uart)
+		uart_send_waiting(uart, "", 1); /* behind all the others */
+	end_now = ending;
+	arch_kick(0);
+}
+
 bool manage_poll(void)
 {
 	bool was_interrupted, more;
@@ -237,18 +254,16 @@ bool manage_poll(void)
 	more = log_draw(DRAW_A_ROUND);
 	more |= audit_step();
 	more |= shared_memory_clean();
-	if (!uart)
-		return more;
-	receive();
+	if (uart)
+		receive();
+	more |= network_poll();
 	consoles_offer_input();
-	more |= transmit();
+	if (uart)
+		more |= transmit();
 	more |= upload_work();
-	want_interrupts(was_interrupted);
-	if (ending && !end_now && !wire_length && !consoles_print()) {
-		uart_send_waiting(uart, "", 1); /* behind all the others */
-		end_now = ending;
-		arch_kick(0);
-	}
+	if (uart)
+		want_interrupts(was_interrupted);
+	end_when_told();
 	return more;
 }
 
@@ -256,6 +271,9 @@ bool manage_needs_polling(void)
 {
 	bool idle = wire_sent == wire_length;
 
-	return uart && (!interrupts_work || consoles_type() ||
-			(idle && (consoles_print() || log_waits(LOG_SERIAL))));
+	if (network_needs_polling() || consoles_type())
+		return true;
+	return uart &&
+	       (!interrupts_work || (idle && (consoles_print(LINE_SERIAL) ||
+					      log_waits(LOG_SERIAL))));
 }

@@ -230,8 +230,8 @@ static enum error check(const struct command *command, struct answer *answer)
 	return ERR_NONE;
 }
 
-void request_obey(uint32_t sequence, const void *payload, size_t length,
-		  struct answer *answer)
+void request_obey(enum manage_line line, uint32_t sequence, const void *payload,
+		  size_t length, struct answer *answer)
 {
 	const struct command *command;
 	struct mull_request request;
@@ -251,6 +251,7 @@ void request_obey(uint32_t sequence, const void *payload, size_t length,
 	memcpy(&request, payload, sizeof request);
 	work.asked = (struct asked){
 		.command = (enum mull_command)request.command,
+		.line = line,
 		.number = request.vm,
 		.argument = request.argument,
 		.data = work.data,
@@ -297,6 +298,11 @@ void request_take_data(uint32_t sequence, uint32_t image, const void *payload,
 	answer->length = 0;
 	answer->pending = false;
 	finish(answer, request_upload_data(&asked, answer));
+}
+
+bool request_is_pending(void)
+{
+	return work.command;
 }
 
 void request_continue(struct answer *answer)

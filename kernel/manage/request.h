@@ -7,11 +7,14 @@
 #include <mullion/control.h>
 #include <mullion/vm.h>
 
+#include "service.h"
+
 /* A request, copied and with its command's limits checked. */
 struct asked {
 	enum mull_command command;
-	uint32_t number; /* of the VM, or what the command takes it for */
-	struct vm *vm;	 /* set for commands about a VM */
+	enum manage_line line; /* that asks */
+	uint32_t number;       /* of the VM, or what the command takes it for */
+	struct vm *vm;	       /* set for commands about a VM */
 	uint64_t argument;
 	const uint8_t *data;
 	size_t length;

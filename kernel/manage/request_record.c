@@ -172,7 +172,8 @@ enum error request_attach(const struct asked *asked, struct answer *answer)
 {
 	if (asked->number != MULL_ALL_VMS && !console_of(asked->number))
 		return ERR_NOT_FOUND;
-	answer->reply.value = console_attach(asked->number, asked->argument);
+	answer->reply.value = console_attach(asked->line, asked->number,
+					     asked->argument);
 	return ERR_NONE;
 }
 

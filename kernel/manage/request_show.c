@@ -55,11 +55,13 @@ enum error request_info(const struct asked *asked, struct answer *answer)
 	return ERR_NONE;
 }
 
-static uint32_t flags_of(const struct vm *vm)
+static uint32_t flags_of(const struct console *console, enum manage_line line)
 {
+	const struct vm *vm = console->vm;
+
 	return (vm->created ? MULL_STATUS_CREATED : 0) |
 	       (vm->debugged ? MULL_STATUS_DEBUGGED : 0) |
-	       (vm->serial.output.detached ? 0 : MULL_STATUS_ATTACHED);
+	       (console->readers[line].attached ? MULL_STATUS_ATTACHED : 0);
 }
 
 static void fill_status(const struct vm *vm, struct mull_vm_status *status)
@@ -75,7 +77,6 @@ static void fill_status(const struct vm *vm, struct mull_vm_status *status)
 	status->code = now.code;
 	status->restarts = now.restarts;
 	status->vcpu_count = vm->vcpu_count;
-	status->flags = flags_of(vm);
 	status->first_cpu = vm_home(vm);
 	status->memory_size = vm->description.memory_size;
 	status->console_position = vm->serial.output.head;
@@ -102,6 +103,7 @@ enum error request_list(const struct asked *asked, struct answer *answer)
 			break;
 		}
 		fill_status(console->vm, status);
+		status->flags = flags_of(console, asked->line);
 	}
 	return ERR_NONE;
 }

@@ -53,9 +53,9 @@ static size_t fetch(uint32_t source, uint8_t *piece)
 	if (source == SOURCE_LOG)
 		return fetch_log(piece);
 	console = console_of(source);
-	if (!console || !console_ready(console))
+	if (!console || !console_ready(console, LINE_SERIAL))
 		return 0;
-	return console_fetch(console, piece, CONSOLE_PIECE, true);
+	return console_fetch(console, LINE_SERIAL, piece, CONSOLE_PIECE, true);
 }
 
 /* What stands before a line of @source, unless it is alone. */
@@ -109,10 +109,12 @@ static size_t speak(uint32_t source, uint8_t *to)
 	return out;
 }
 
-size_t text_next(uint8_t *to)
+/* There is one line for a person: the serial one. */
+size_t text_next(enum manage_line serial, uint8_t *to)
 {
 	static uint32_t last_source;
 
+	(void)serial;
 	for (uint32_t i = 1; i <= SOURCES; i++) {
 		uint32_t source = (last_source + i) % SOURCES;
 		size_t length = may_speak(source) ? speak(source, to) : 0;
@@ -156,15 +158,17 @@ static void command(uint8_t key)
 		  console_of(chosen)->vm->description.name);
 }
 
-bool text_has_room(void)
+bool text_has_room(enum manage_line serial)
 {
+	(void)serial;
 	return true;
 }
 
-void text_receive(const uint8_t *bytes, size_t length)
+void text_receive(enum manage_line serial, const uint8_t *bytes, size_t length)
 {
 	static bool escaped;
 
+	(void)serial;
 	if (!console_of(listener))
 		listener = vm_from(0);
 	for (size_t i = 0; i < length; i++) {

@@ -8,19 +8,12 @@
 #include <mullion/packet.h>
 #include <string.h>
 
-#define ETHER_TYPE 12
-#define TYPE_IP4 0x0800
+#include "wire.h"
+
 #define TYPE_IP6 0x86dd
 #define TYPE_TAG 0x8100 /* IEEE 802.1Q */
 #define TAG_SIZE 4
 
-/* RFC 791 */
-#define IP4_SIZE 20
-#define IP4_LENGTH 2
-#define IP4_ID 4
-#define IP4_PROTOCOL 9
-#define IP4_SUM 10
-#define IP4_ADDRESSES 12
 /* RFC 8200 */
 #define IP6_SIZE 40
 #define IP6_LENGTH 4
@@ -36,28 +29,6 @@
 #define TCP_FIN BIT(0)
 #define TCP_PSH BIT(3)
 #define TCP_CWR BIT(7)
-
-static uint32_t get_16(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-static void put_16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static uint32_t get_32(const uint8_t *at)
-{
-	return get_16(at) << 16 | get_16(at + 2);
-}
-
-static void put_32(uint8_t *at, uint32_t value)
-{
-	put_16(at, value >> 16);
-	put_16(at + 2, value & 0xffff);
-}
 
 bool packet_header_fits(const struct packet_header *header, uint32_t length)
 {
@@ -77,10 +48,7 @@ bool packet_header_fits(const struct packet_header *header, uint32_t length)
 
 /* ---- checksums ------------------------------------------------------------ */
 
-/* Adds @length bytes as 16-bit words in the machine's order, eight at a time:
- * the sum of ones' complement does not care, but for its own byte order.  An
- * odd byte must be the last of all. */
-static uint64_t add_up(uint64_t sum, const uint8_t *bytes, size_t length)
+uint64_t sum_up(uint64_t sum, const uint8_t *bytes, size_t length)
 {
 	uint64_t word;
 
@@ -96,16 +64,19 @@ static uint64_t add_up(uint64_t sum, const uint8_t *bytes, size_t length)
 	return sum + (sum < word);
 }
 
-/* The checksum, of which no 0 may come where 0 says that there is none. */
-static void put_sum(uint8_t *at, uint64_t sum)
+uint16_t sum_fold(uint64_t sum)
 {
-	uint16_t words;
+	sum = (sum & BITS(31, 0)) + (sum >> 32);
+	sum = (sum & BITS(31, 0)) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
 
-	sum = (sum & BITS(31, 0)) + (sum >> 32);
-	sum = (sum & BITS(31, 0)) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	words = (uint16_t)~sum;
+void sum_put(uint8_t *at, uint64_t sum)
+{
+	uint16_t words = sum_fold(sum);
+
 	if (!words)
 		words = 0xffff;
 	__builtin_memcpy(at, &words, 2);
@@ -118,8 +89,8 @@ void packet_sum(struct packet *packet)
 	struct packet_header *header = &packet->header;
 	uint8_t *from = packet->bytes + header->summed;
 
-	put_sum(from + header->sum,
-		add_up(0, from, packet->length - header->summed));
+	sum_put(from + header->sum,
+		sum_up(0, from, packet->length - header->summed));
 	header->flags = 0;
 	header->summed = header->sum = 0;
 }
@@ -176,7 +147,7 @@ static void finish_ip(const struct layout *layout, uint8_t *bytes,
 	put_16(ip + IP4_LENGTH, length - layout->ip);
 	put_16(ip + IP4_ID, (get_16(ip + IP4_ID) + number) & 0xffff);
 	put_16(ip + IP4_SUM, 0);
-	put_sum(ip + IP4_SUM, add_up(0, ip, layout->tcp - layout->ip));
+	sum_put(ip + IP4_SUM, sum_up(0, ip, layout->tcp - layout->ip));
 }
 
 /* Pseudo header, header and payload. */
@@ -191,13 +162,13 @@ static void finish_tcp(const struct layout *layout, uint8_t *bytes,
 	put_16(pseudo + 2, header + piece->payload_length);
 	put_16(tcp + TCP_SUM, 0);
 	if (layout->is_6)
-		sum = add_up(0, bytes + layout->ip + IP6_ADDRESSES, 32);
+		sum = sum_up(0, bytes + layout->ip + IP6_ADDRESSES, 32);
 	else
-		sum = add_up(0, bytes + layout->ip + IP4_ADDRESSES, 8);
-	sum = add_up(sum, pseudo, sizeof pseudo);
-	sum = add_up(sum, tcp, header);
-	sum = add_up(sum, piece->payload, piece->payload_length);
-	put_sum(tcp + TCP_SUM, sum);
+		sum = sum_up(0, bytes + layout->ip + IP4_ADDRESSES, 8);
+	sum = sum_up(sum, pseudo, sizeof pseudo);
+	sum = sum_up(sum, tcp, header);
+	sum = sum_up(sum, piece->payload, piece->payload_length);
+	sum_put(tcp + TCP_SUM, sum);
 }
 
 enum error packet_cut(const struct packet *packet, uint32_t offset,

@@ -147,6 +147,12 @@ static enum error deliver(struct switch_port *to, const struct outgoing *packet)
 	return error;
 }
 
+static bool may_pass(const struct switch_port *from,
+		     const struct switch_port *to)
+{
+	return (!from->outside || to->uplink) && (!to->outside || from->uplink);
+}
+
 /* What is sent to several is still read once. */
 static enum error flood(struct switch_port *from, const struct outgoing *packet)
 {
@@ -164,7 +170,7 @@ static enum error flood(struct switch_port *from, const struct outgoing *packet)
 		uint32_t slot;
 		struct packet *room;
 
-		if (to == from)
+		if (to == from || !may_pass(from, to))
 			continue;
 		room = reserve(to, packet, &slot);
 		if (!room)
@@ -216,7 +222,9 @@ static enum error forward(struct switch_port *from,
 	if (mac_is_group(destination))
 		return flood(from, packet);
 	to = owner_of(from->on, destination);
-	if (!to)
+	if (to && !may_pass(from, to))
+		to = from->outside ? uplink_of(from->on) : NULL;
+	else if (!to)
 		to = uplink_of(from->on);
 	if (!to || to == from) {
 		switch_drop(from, MULL_DROP_NOBODY);

@@ -110,9 +110,9 @@ size_t mull_check_machine(const struct mull_machine *machine,
 			       "mitigations %u are not known",
 			       machine->mitigations);
 	check_uplink(&check);
-	rest |= check_any_set(&machine->address,
-			      sizeof *machine -
-				      offsetof(struct mull_machine, address));
+	check_channel(&check);
+	rest |= machine->netmask | machine->gateway; /* nothing is routed */
+	rest |= check_any_set(machine->reserved, sizeof machine->reserved);
 	if (rest)
 		check_complain(
 			&check, itself, MULL_FIELD_MACHINE_FLAGS,

@@ -97,6 +97,10 @@ static void check_mac(struct check *check, int vm, uint32_t index)
 			       MAC_WORDS(mac));
 		return;
 	}
+	if (check_is_channel_mac(check, it->nics[index].network, mac))
+		check_complain(check, vm, MULL_FIELD_NETWORKS,
+			       "MAC " MAC_FORMAT " is the management channel's",
+			       MAC_WORDS(mac));
 	owner = mac_owner(check, vm, index, mac);
 	if (owner >= 0)
 		complain_taken(check, vm, it->nics[index].network, mac, owner);

@@ -40,6 +40,11 @@ void check_text(struct check *check, int vm, enum mull_field field,
 
 /* The modules of a VM (description_modules.c). */
 void check_modules(struct check *check, int vm);
+/* The channel's place on the network, and whether it has @mac on @network
+ * (description_channel.c). */
+void check_channel(struct check *check);
+bool check_is_channel_mac(const struct check *check, const char *network,
+			  const uint8_t mac[6]);
 /* The machine's uplink, and the networks of a VM
  * (description_networks.c). */
 void check_uplink(struct check *check);

@@ -51,12 +51,13 @@ class Tool:
         self.checks.check(seen == states, "the VMs are %s" % seen)
 
 
-def boot(setup, checks, folder, vms=MANIFEST):
-    """QEMU whose serial line is a socket; returns it and the address."""
+def boot(setup, checks, folder, vms=MANIFEST, more=()):
+    """QEMU whose serial line is a socket, with @more words; returns it and the
+    address."""
     manifest, disk = folder / "manifest.yaml", folder / "disk.img"
     manifest.write_text(setup.fill_in(vms))
     disks.pack(setup, checks, manifest, "-o", disk, "--format", "fat")
-    words = machines.qemu(disk, on_reset="reset")
+    words = [*machines.qemu(disk, on_reset="reset"), *more]
     # A socket's path is short.
     line = "/tmp/mullctl-test-%d-%s" % (os.getpid(), checks.name)
     at = words.index("-serial")

@@ -74,8 +74,16 @@ static bool in_time(time_t start)
 
 static void refuses(void)
 {
+	uint8_t key[MULL_KEY_SIZE];
 	struct mull *mull;
 
+	say(mull_read_key("/dev/null", key) && mull_read_key("/nowhere", key),
+	    "mull_read_key takes no key where there is none");
+	say(mull_open(&mull, "udp:127.0.0.1,/dev/null", NULL) ==
+			    MULL_BAD_ADDRESS &&
+		    strstr(mull_words(mull), "/dev/null: a key is"),
+	    "an address without a key is refused in words");
+	mull_close(mull);
 	say(mull_open(&mull, "carrier:pigeon", NULL) == MULL_BAD_ADDRESS &&
 		    strlen(mull_words(mull)) > 10,
 	    "an address of no known form is refused in words");

@@ -24,6 +24,7 @@ import image_verbs
 import kills
 import machine_end
 import machines
+import network_channel
 import memory_disks
 import partitions
 import rates
@@ -188,6 +189,8 @@ TESTS = {
     "serial-file": Special(serial_file),
     "uplink-virtio": Special(uplink.uplink("virtio"), backends=("svm",)),
     "uplink-e1000e": Special(uplink.uplink("e1000e"), backends=("svm",)),
+    "network-channel": Special(network_channel.network_channel,
+                               backends=("svm",)),
     "debian-disk": Special(debian.debian_disk, backends=("svm",), long=True),
     "installer": Special(debian.installer, backends=("svm",), long=True),
     "machine-disks": Special(partitions.machine_disks, backends=("svm",)),

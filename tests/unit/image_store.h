@@ -50,7 +50,8 @@ static uint32_t ask_data(uint32_t command, uint32_t number, uint64_t argument,
 	memcpy(payload, &request, sizeof request);
 	if (length)
 		memcpy(payload + sizeof request, data, length);
-	request_obey(++sequence, payload, sizeof request + length, &answer);
+	request_obey(LINE_SERIAL, ++sequence, payload, sizeof request + length,
+		     &answer);
 	for (int i = 0; answer.pending && i < WORK_MAX; i++) {
 		upload_work();
 		request_continue(&answer);

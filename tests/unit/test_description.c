@@ -533,7 +533,15 @@ static void machine_mistakes(void **state)
 		  "know\n" },
 		{ { .mitigations = 3 },
 		  "-1/14: mitigations 3 are not known\n" },
-		{ { .reserved = { [13] = 1 } },
+		{ { .port = 1 }, "-1/23: the channel has no address\n" },
+		{ { .key = { 1 } }, "-1/23: the channel has no address\n" },
+		{ { .address = 0x0a000001, .key = { 1 } },
+		  "-1/23: the channel has an address, but the machine has no "
+		  "uplink\n" },
+		{ { .gateway = 0x0a000001 },
+		  "-1/13: asks for something that this version does not "
+		  "know\n" },
+		{ { .reserved = { [5] = 1 } },
 		  "-1/13: asks for something that this version does not "
 		  "know\n" },
 	};

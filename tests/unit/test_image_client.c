@@ -67,8 +67,8 @@ static void obey(const struct on_line *frame, struct mull_answer *to)
 		request_take_data(++sequence, frame->stream, frame->payload,
 				  frame->length, &answer);
 	else
-		request_obey(++sequence, frame->payload, frame->length,
-			     &answer);
+		request_obey(LINE_SERIAL, ++sequence, frame->payload,
+			     frame->length, &answer);
 	for (int i = 0; answer.pending && i < WORK_MAX; i++) {
 		upload_work();
 		request_continue(&answer);

@@ -569,7 +569,7 @@ static void print_until_the_end(void)
 	if (!end_now && times++ < 40)
 		print(1, ".");
 	else if (end_now)
-		printed_all &= !consoles_print();
+		printed_all &= !consoles_print(LINE_SERIAL);
 }
 
 static void the_machine_ends_when_all_vms_rest(void **unused)

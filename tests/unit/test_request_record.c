@@ -41,7 +41,7 @@ static enum error ask(uint32_t command, uint32_t vm, uint64_t argument)
 {
 	struct mull_request request = { command, vm, argument };
 
-	request_obey(1, &request, sizeof request, &answer);
+	request_obey(LINE_SERIAL, 1, &request, sizeof request, &answer);
 	assert_false(answer.pending);
 	return answer.reply.error;
 }
@@ -67,7 +67,8 @@ static enum error ask_stream(uint32_t command, uint32_t vm, uint64_t argument,
 
 	memcpy(bytes, &request, sizeof request);
 	memcpy(bytes + sizeof request, data, length);
-	request_obey(++asked, bytes, sizeof request + length, &answer);
+	request_obey(LINE_SERIAL, ++asked, bytes, sizeof request + length,
+		     &answer);
 	assert_false(answer.pending);
 	return answer.reply.error;
 }

@@ -239,6 +239,39 @@ static void an_uplink_takes_what_is_for_nobody_else(void **state)
 	assert_false(has(1, 0));
 }
 
+static void who_is_outside_sees_the_uplink_alone(void **state)
+{
+	(void)state;
+	ports[1].uplink = true;
+	ports[2].outside = true;
+	/* A partition does not reach it, not even by way of the wire. */
+	send_as(0, 2, 0, 60);
+	assert_int_equal(ports[0].drops[MULL_DROP_NOBODY], 1);
+	assert_false(has(1, 0) || has(2, 0));
+	send_as(0, 0xff, 0, 60);
+	assert_true(has(1, 60));
+	assert_false(has(2, 0));
+	/* Nor does it reach a partition: that is for the wire. */
+	send_as(2, 0, 2, 60);
+	assert_true(has(1, 60));
+	assert_false(has(0, 0));
+	send_as(2, 0xff, 2, 60);
+	assert_true(has(1, 60));
+	assert_false(has(0, 0));
+	send_as(2, 77, 2, 60);
+	assert_true(has(1, 60));
+	/* The wire reaches both, and does not speak as one of them. */
+	send_as(1, 2, 77, 60);
+	assert_true(has(2, 60));
+	send_as(1, 0xff, 77, 60);
+	assert_true(has(0, 60));
+	assert_true(has(2, 60));
+	send_as(1, 2, 0, 60);
+	send_as(1, 0, 2, 60);
+	assert_int_equal(ports[1].drops[MULL_DROP_SPOOFED], 2);
+	assert_false(has(0, 0) || has(2, 0));
+}
+
 static void who_is_taken_off_gets_no_more(void **state)
 {
 	(void)state;
@@ -287,6 +320,7 @@ int main(void)
 		TEST(who_does_not_listen_loses_packets),
 		TEST(what_cannot_be_read_does_not_arrive),
 		TEST(an_uplink_takes_what_is_for_nobody_else),
+		TEST(who_is_outside_sees_the_uplink_alone),
 		TEST(who_is_taken_off_gets_no_more),
 		TEST(there_are_so_many_switches),
 	};

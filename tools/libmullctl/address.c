@@ -51,7 +51,7 @@ static int lock_line(struct mull *mull, const char *name)
 			 (int)owner.pid);
 }
 
-/* ---- the three kinds ---------------------------------------------------- */
+/* ---- kinds of streams ---------------------------------------------------- */
 
 static int finish_connect(struct mull *mull, const char *name, int error)
 {
@@ -206,8 +206,10 @@ int mull_connect(struct mull *mull, const char *address)
 		return open_tcp(mull, address + 4);
 	if (!strncmp(address, "serial:", 7))
 		return open_serial(mull, address + 7);
+	if (!strncmp(address, "udp:", 4))
+		return mull_open_udp(mull, address + 4);
 	return mull_fail(mull, MULL_BAD_ADDRESS,
 			 "\"%s\" is no address: serial:/dev/ttyUSB0,115200, "
-			 "unix:PATH or tcp:HOST:PORT",
+			 "unix:PATH, tcp:HOST:PORT or udp:HOST:PORT,KEYFILE",
 			 address);
 }

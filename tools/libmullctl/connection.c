@@ -260,7 +260,10 @@ int mull_input(struct mull *mull, uint32_t vm, const void *bytes, size_t length)
 static int end(struct mull *mull)
 {
 	mull->ended = true;
-	mull_fail(mull, MULL_UNREACHABLE, "the other side has ended the line");
+	mull_fail(mull, MULL_UNREACHABLE,
+		  mull->udp ? "the session has ended: no answer, another "
+			      "client, or a restart" :
+			      "the other side has ended the line");
 	for (size_t i = 0; i < MULL_UNANSWERED_MAX; i++)
 		if (mull->posted[i].used)
 			finish(&mull->posted[i], MULL_UNREACHABLE, NULL);
@@ -270,8 +273,11 @@ static int end(struct mull *mull)
 static int read_line(struct mull *mull)
 {
 	uint8_t bytes[4096];
-	ssize_t got = read(mull->fd, bytes, sizeof bytes);
+	ssize_t got;
 
+	if (mull->udp)
+		return mull_udp_read(mull) ? MULL_OK : end(mull);
+	got = read(mull->fd, bytes, sizeof bytes);
 	if (got > 0) {
 		frame_decode(&mull->decoder, bytes, (size_t)got);
 		return MULL_OK;
@@ -284,9 +290,13 @@ static int read_line(struct mull *mull)
 
 static int write_line(struct mull *mull)
 {
-	ssize_t done = send(mull->fd, mull->out, mull->out_length,
-			    MSG_NOSIGNAL);
+	ssize_t done;
 
+	if (mull->udp) {
+		mull_udp_write(mull);
+		return MULL_OK;
+	}
+	done = send(mull->fd, mull->out, mull->out_length, MSG_NOSIGNAL);
 	if (done < 0 && errno == ENOTSOCK)
 		done = write(mull->fd, mull->out, mull->out_length);
 	if (done < 0)
@@ -352,15 +362,21 @@ int mull_pump(struct mull *mull, int milliseconds, int other_fd)
 	if (mull->ended)
 		return mull_fail(mull, MULL_UNREACHABLE,
 				 "the connection has ended");
-	if (mull->out_length)
+	if (mull->out_length || mull->udp)
 		error = write_line(mull);
 	if (error)
 		return error;
-	if (mull->out_length)
+	if (mull->out_length && !mull->udp)
 		waits[0].events |= POLLOUT;
-	if (poll(waits, 2, next_due(mull, milliseconds)) > 0 &&
-	    waits[0].revents & ~POLLOUT)
+	milliseconds = next_due(mull, milliseconds);
+	if (mull->udp)
+		milliseconds = mull_udp_wait(mull, milliseconds);
+	/* Over UDP also the time without an answer is looked at. */
+	if ((poll(waits, 2, milliseconds) > 0 && waits[0].revents & ~POLLOUT) ||
+	    mull->udp)
 		error = read_line(mull);
+	if (!error && mull->udp)
+		error = write_line(mull);
 	send_again(mull);
 	return error;
 }
@@ -393,6 +409,11 @@ int mull_open(struct mull **result, const char *address,
 	return mull_connect(mull, address);
 }
 
+static bool is_sending(const struct mull *mull)
+{
+	return mull->out_length || (mull->udp && mull_udp_holds(mull));
+}
+
 void mull_close(struct mull *mull)
 {
 	double limit = mull_clock() + 1;
@@ -400,9 +421,11 @@ void mull_close(struct mull *mull)
 	if (!mull)
 		return;
 	/* What was typed last still goes out. */
-	while (mull->fd >= 0 && !mull->ended && mull->out_length &&
+	while (mull->fd >= 0 && !mull->ended && is_sending(mull) &&
 	       mull_clock() < limit)
 		mull_pump(mull, 100, -1);
+	if (mull->udp)
+		mull_udp_close(mull);
 	if (mull->fd >= 0)
 		close(mull->fd);
 	if (mull->lock >= 0)

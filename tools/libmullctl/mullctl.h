@@ -28,6 +28,7 @@ enum mull_error {
 	MULL_RESTARTED = -8,	 /* the machine has, before it answered */
 	MULL_STOPPED = -9,	 /* by the function that was given */
 	MULL_OTHER_FRAMES = -10, /* no answer, but frames of another version */
+	MULL_NO_SESSION = -11,	 /* nobody there, or none with this key */
 };
 
 #define MULL_UNANSWERED_MAX 8 /* requests under way at once */
@@ -55,7 +56,8 @@ struct mull;
 
 /*
  * mull_open - connect to a hypervisor
- * @address: "serial:/dev/ttyUSB0,115200", "unix:PATH" or "tcp:HOST:PORT"
+ * @address: "serial:/dev/ttyUSB0,115200", "unix:PATH", "tcp:HOST:PORT" or
+ *           "udp:HOST:PORT,KEYFILE" (":PORT" may lack)
  * @handlers: copied; NULL: everything that comes unasked is dropped
  *
  * Sets @mull in either case (NULL without memory): it holds the words of what
@@ -64,6 +66,10 @@ struct mull;
 int mull_open(struct mull **mull, const char *address,
 	      const struct mull_handlers *handlers);
 void mull_close(struct mull *mull);
+
+/* The key of a file with 64 hexadecimal digits; else what is wrong with it. */
+const char *mull_read_key(const char *path, uint8_t key[MULL_KEY_SIZE]);
+
 /* The last failure of @mull in words, in one line. */
 const char *mull_words(const struct mull *mull);
 /* From now on frames go to these. */

@@ -24,7 +24,8 @@ struct posted {
 
 struct mull {
 	int fd;
-	int lock; /* keeps other clients from the line, or -1 */
+	struct udp *udp; /* NULL: the line is a stream */
+	int lock;	 /* keeps other clients from the line, or -1 */
 	bool ended;
 	uint32_t sequence;
 	double patience; /* seconds until a frame is sent again */
@@ -57,6 +58,17 @@ int mull_bad_answer(struct mull *mull);
 
 /* address.c: opens mull->fd and takes mull->lock. */
 int mull_connect(struct mull *mull, const char *address);
+
+/* udp.c: begins a session, whose bytes then go by these.  A read that returns
+ * false has seen it end. */
+int mull_open_udp(struct mull *mull, const char *place);
+void mull_udp_write(struct mull *mull);
+bool mull_udp_read(struct mull *mull);
+/* Whether bytes are on their way; milliseconds, at most @most, until something
+ * is to be sent. */
+bool mull_udp_holds(const struct mull *mull);
+int mull_udp_wait(const struct mull *mull, int most);
+void mull_udp_close(struct mull *mull);
 
 /* Seconds on a clock that nobody sets. */
 double mull_clock(void);

@@ -77,7 +77,8 @@ char *config_address(const struct options *options, bool may_lack)
 		tell("%s has no line such as \"connect: unix:PATH\"", path);
 	else if (!found && !may_lack)
 		tell("where is the hypervisor? Give --connect unix:PATH, "
-		     "tcp:HOST:PORT or serial:DEVICE,RATE, set "
+		     "tcp:HOST:PORT, udp:HOST:PORT,KEYFILE or "
+		     "serial:DEVICE,RATE, set "
 		     "MULLCTL_CONNECT, or write \"connect: ADDRESS\" into %s",
 		     path);
 	free(path);

@@ -97,6 +97,7 @@ static const struct word machine_words[] = {
 	{ "service-cpu", MULL_FIELD_SERVICE_CPU, take_machine_number },
 	{ "share-cpus", MULL_FIELD_MACHINE_FLAGS, take_share },
 	{ "serial", MULL_FIELD_SERIAL, take_serial },
+	{ "channel", MULL_FIELD_CHANNEL, take_channel },
 	{ "mitigations", MULL_FIELD_MITIGATIONS, take_mitigations },
 	{ "uplink", MULL_FIELD_UPLINK, take_uplink },
 	{ NULL, 0, NULL },

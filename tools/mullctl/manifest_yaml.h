@@ -49,6 +49,9 @@ void take_uplink(struct reader *reader, const struct word *word,
 		 yaml_node_t *value);
 void take_networks(struct reader *reader, const struct word *word,
 		   yaml_node_t *value);
+/* "channel" of the machine (manifest_channel.c). */
+void take_channel(struct reader *reader, const struct word *word,
+		  yaml_node_t *value);
 /* Its "vsock" (manifest_vsock.c). */
 void take_vsock(struct reader *reader, const struct word *word,
 		yaml_node_t *value);

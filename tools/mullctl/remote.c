@@ -26,6 +26,9 @@ static const char *advice(int error)
 	case MULL_NO_ANSWER:
 		return "does Mullion run there, with serial mode channel and "
 		       "this rate?";
+	case MULL_NO_SESSION:
+		return "is the machine on the network, with a channel there, "
+		       "and is this its key?";
 	case MULL_OTHER_FRAMES:
 		return "use the mullctl that was built with it";
 	case ERR_NOT_FOUND:
@@ -87,6 +90,7 @@ enum status remote_status(struct mull *mull, int error)
 		return STATUS_CONFLICT;
 	case MULL_UNREACHABLE:
 	case MULL_NO_ANSWER:
+	case MULL_NO_SESSION:
 	case MULL_OTHER_FRAMES:
 		return STATUS_UNREACHABLE;
 	default:

@@ -222,7 +222,8 @@ const struct option_row option_rows[] = {
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS", "run ",
 	  "end the run after that time" },
 	{ OPTION_CONNECT, 0, "connect", "ADDRESS", REMOTE,
-	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
+	  "the hypervisor: serial:DEVICE,RATE, unix:PATH, tcp:HOST:PORT or "
+	  "udp:HOST:PORT,KEYFILE" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
 	  "list show info events stats top images upload create trace audit "
 	  "agent balloon ",
