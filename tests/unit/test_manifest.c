@@ -53,10 +53,6 @@ static int make_files(void **state)
 	write_file("initrd", "070701", 6);
 	write_file("rom", rom, sizeof rom);
 	write_file("empty", "", 0);
-	write_file("key",
-		   "00112233445566778899AABBCCDDEEFF"
-		   "0123456789abcdef0123456789abcdef\n",
-		   65);
 	write_file("big", big, sizeof big);
 	write_elf_file("pvh", 64, "Xen\0\0\0\0", 18);
 	write_elf32_file("pvh32", "Xen", 18);
@@ -147,9 +143,7 @@ static void every_word_is_understood(void **state)
 	expect_mistakes("machine:\n"
 			"  {cpus: 4, memory: 2GiB, service-cpu: 3,\n"
 			"   serial: {mode: channel, port: 0x2f8,\n"
-			"            baud: 57600}, mitigations: all,\n"
-			"   uplink: {nic: 2, switch: lan}, channel:\n"
-			"   {address: 10.0.0.2, port: 7000, key-file: key}}\n"
+			"            baud: 57600}, mitigations: all}\n"
 			"vms:\n"
 			"- name: web\n"
 			"  memory: 512 MiB\n"
@@ -182,11 +176,6 @@ static void every_word_is_understood(void **state)
 	assert_int_equal(manifest.machine.serial_port, 0x2f8);
 	assert_int_equal(manifest.machine.serial_baud, 57600);
 	assert_int_equal(manifest.machine.mitigations, MULL_MITIGATIONS_ALL);
-	assert_int_equal(manifest.machine.address, 0x0a000002);
-	assert_int_equal(manifest.machine.port, 7000);
-	assert_memory_equal(manifest.machine.key,
-			    "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99", 10);
-	assert_int_equal(manifest.machine.key[31], 0xef);
 	assert_int_equal(manifest.vm_count, 1);
 	vm = &manifest.vms[0];
 	assert_string_equal(vm->name, "web");
@@ -553,19 +542,6 @@ static void mistakes_of_the_machine(void **state)
 			       "whole number");
 	expect_machine_mistake("mitigations: some",
 			       "mitigations is not one of auto, off, all");
-	expect_machine_mistake("channel: {address: 10.0.0}",
-			       "address is not an address such as 10.0.0.1");
-	expect_machine_mistake(
-		"channel: {key-file: empty}",
-		"key-file empty: a key is 64 hexadecimal "
-		"digits, such as \"openssl rand -hex 32\" makes");
-	expect_machine_mistake(
-		"uplink: {nic: 1, switch: lan}, "
-		"channel: {address: 10.0.0.1}",
-		"the channel has an address, but no key: anybody "
-		"could command the machine");
-	expect_machine_mistake("channel: {port: 65536}",
-			       "port is not a number from 0 to 65535");
 	expect_machine_mistake("share-cpus: perhaps",
 			       "share-cpus is not true or false");
 	expect_machine_mistake("colour: blue",
