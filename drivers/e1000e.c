@@ -431,8 +431,10 @@ static const char *check(struct nic *nic)
 {
 	uint32_t status = get(nic, STATUS);
 
-	if (nic->state && status == UINT32_MAX)
+	if (status == UINT32_MAX) {
+		nic_set_link(nic, false);
 		return "it does not answer";
+	}
 	if (nic->state)
 		take_causes(nic);
 	nic_set_link(nic, status & STATUS_LINK_UP);

@@ -154,6 +154,10 @@ void nic_reset(struct nic *nic, const char *why)
 	log_write(LOG_WARNING "nic %u: %s; it is reset", nic->number, why);
 	nic->ready = false;
 	nic->resets++;
+	/* What it had not sent is lost, which is no success. */
+	nic->waiting = 0;
+	nic->done_before = nic->sent;
+	nic->since = arch_time();
 	if (++nic->failures > NIC_FAILURES_MAX) {
 		nic_give_up(nic, "it fails again and again");
 		return;

@@ -26,7 +26,7 @@ INSTALLER = """\
 machine: {uplink: {nic: 1, switch: lan}}
 vms:
   installer:
-    memory: 768MiB
+    memory: 1280MiB
     cpus: [0]
     kernel: $kernels/installer/vmlinuz
     initrd: $kernels/installer/initrd.gz
