@@ -23,6 +23,7 @@ import kills
 import machine_end
 import machines
 import memory_disks
+import overlays
 import partitions
 import rates
 import screens
@@ -186,6 +187,7 @@ TESTS = {
     "disks-killed": Special(kills.killed(kills.SHORT), backends=("svm",)),
     "disks-killed-100": Special(kills.killed(kills.LONG), backends=("svm",),
                                 long=True),
+    "overlays": Special(overlays.overlays, backends=("svm",)),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
     "debugger": Special(debugger, backends=("svm",)),

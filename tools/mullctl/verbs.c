@@ -206,7 +206,7 @@ const struct option_row option_rows[] = {
 	  "the hypervisor: serial:DEVICE,RATE, unix:PATH or tcp:HOST:PORT" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
 	  "list show info events stats top images upload create trace audit "
-	  "agent ",
+	  "agent disks attach ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
