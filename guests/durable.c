@@ -183,8 +183,10 @@ static bool open_disk(void)
 	virtio_add_queue(&disk, &queue, 0);
 	virtio_go(&disk);
 	size = (uint32_t)option_number("size", SECTORS_MAX);
+	if (!size || size > SECTORS_MAX)
+		return false;
 	places = *(volatile uint64_t *)disk.own / size;
-	return size && size <= SECTORS_MAX && places > AT_ONCE;
+	return places > AT_ONCE;
 }
 
 int guest_main(void)

@@ -159,6 +159,8 @@ void guest_pci_port_write(struct vm *vm, uint16_t port, uint32_t size,
 
 /* @function has work; its home CPU does it soon. */
 void guest_pci_notify(struct vm *vm, struct pci_function *function);
+/* The same, when that CPU is kicked or wakes anyhow. */
+void guest_pci_mark(struct vm *vm, struct pci_function *function);
 /* It will have some when arch_time() reaches @time, or before.  Home CPU. */
 void guest_pci_wake_at(struct vm *vm, struct pci_function *function,
 		       uint64_t time);

@@ -37,6 +37,25 @@ enum error memory_disk_open(struct memory_disk *disk,
 			    const uint32_t *frames, uint32_t frame_count,
 			    const char **words);
 
+/* The same without an image: @size bytes of something else, which its user
+ * brings.  Beside memory_disk_at() all can be called. */
+enum error memory_disk_open_over(struct memory_disk *disk, uint64_t size,
+				 const uint32_t *frames, uint32_t frame_count,
+				 const char **words);
+
+/*
+ * memory_disk_changed - see what was written at byte @at
+ * @length: as for memory_disk_at(); when NULL is returned, so many bytes from
+ *	    there on were not
+ */
+const uint8_t *memory_disk_changed(const struct memory_disk *disk, uint64_t at,
+				   uint64_t *length);
+
+/* Where the next block to be written will lie; ERR_NO_MEMORY: nowhere. */
+enum error memory_disk_next_place(const struct memory_disk *disk, hpa_t *place);
+/* That place is now the one of the block of byte @at, with what lies there. */
+void memory_disk_map(struct memory_disk *disk, uint64_t at);
+
 /*
  * memory_disk_at - see what lies at byte @at
  * @length: bytes that are wanted, all of them on the disk; then, how many of
@@ -50,6 +69,7 @@ const uint8_t *memory_disk_at(const struct memory_disk *disk, uint64_t at,
 /*
  * memory_disk_write - change @length bytes at byte @at, all in one block
  *
+ * Without an image, a block is written whole for the first time.
  * ERR_NO_MEMORY when the room is full; then nothing has changed.
  */
 enum error memory_disk_write(struct memory_disk *disk, uint64_t at,

@@ -104,6 +104,8 @@ void virtio_signal(struct vm *vm, struct virtio_device *device, uint32_t queue);
 /* There is something for @queue besides what its driver notifies of.  Any CPU,
  * no lock. */
 void virtio_wake(struct vm *vm, struct virtio_device *device, uint32_t queue);
+/* The same without the kick of its home CPU, which the caller does. */
+void virtio_mark(struct vm *vm, struct virtio_device *device, uint32_t queue);
 /* There will be, when arch_time() reaches @time.  Home CPU. */
 void virtio_wake_at(struct vm *vm, struct virtio_device *device, uint32_t queue,
 		    uint64_t time);

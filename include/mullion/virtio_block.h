@@ -46,6 +46,8 @@ struct virtio_block {
 
 	/* Or a partition; NULL: it is in memory. */
 	struct block_partition *partition;
+	bool over; /* the partition is only read: changes lie in @disk's room */
+	bool came; /* of an overlay: what it waited for is there */
 	const char *refusal;	      /* why it has none, or NULL */
 	struct block_flight *flights; /* BLOCK_FLIGHTS of them */
 	uint32_t free;		      /* bits: those that are; home CPU */

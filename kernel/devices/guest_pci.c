@@ -404,9 +404,14 @@ void guest_pci_port_write(struct vm *vm, uint16_t port, uint32_t size,
 
 /* ---- work ---------------------------------------------------------------- */
 
-void guest_pci_notify(struct vm *vm, struct pci_function *function)
+void guest_pci_mark(struct vm *vm, struct pci_function *function)
 {
 	atomic_fetch_or(&vm->pci.work, 1u << function->slot);
+}
+
+void guest_pci_notify(struct vm *vm, struct pci_function *function)
+{
+	guest_pci_mark(vm, function);
 	arch_kick(vm_home(vm));
 }
 

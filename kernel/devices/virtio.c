@@ -271,6 +271,12 @@ void virtio_wake(struct vm *vm, struct virtio_device *device, uint32_t queue)
 	guest_pci_notify(vm, &device->function);
 }
 
+void virtio_mark(struct vm *vm, struct virtio_device *device, uint32_t queue)
+{
+	atomic_fetch_or(&device->woken, 1u << queue);
+	guest_pci_mark(vm, &device->function);
+}
+
 void virtio_wake_at(struct vm *vm, struct virtio_device *device, uint32_t queue,
 		    uint64_t time)
 {

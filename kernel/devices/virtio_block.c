@@ -111,7 +111,7 @@ static void begin(struct vm *vm, struct virtio_block *block, uint32_t queue,
 							  DISK_SECTOR;
 		block->at = header->sector * DISK_SECTOR;
 		block->done = 0;
-		if (block->partition)
+		if (block->partition && !block->over)
 			block_flight_begin(vm, block, queue, header->type);
 		else if (block->size)
 			block->busy = true;
@@ -120,7 +120,7 @@ static void begin(struct vm *vm, struct virtio_block *block, uint32_t queue,
 		break;
 	case REQUEST_FLUSH: /* memory is as lasting as it ever will be */
 		block->size = 0;
-		if (block->partition)
+		if (block->partition && !block->over)
 			block_flight_begin(vm, block, queue, header->type);
 		else
 			virtio_block_finish(vm, block, queue, STATUS_OK);
@@ -188,13 +188,13 @@ static enum error write_some(struct virtio_block *block, uint32_t queue,
 					 (uint32_t)*length);
 }
 
-static void tell_full(struct vm *vm, struct virtio_block *block)
+void virtio_block_tell_full(struct virtio_block *block)
 {
 	if (block->told_full)
 		return;
 	block->told_full = true;
 	log_write("%s: %.20s: the room for changes is full, writes fail",
-		  vm->description.name, block->id);
+		  block->vm->description.name, block->id);
 }
 
 /* Returns what it has cost. */
@@ -207,7 +207,7 @@ static uint32_t go_on(struct vm *vm, struct virtio_block *block, uint32_t queue)
 
 	block->done += length;
 	if (error == ERR_NO_MEMORY) {
-		tell_full(vm, block);
+		virtio_block_tell_full(block);
 		virtio_block_finish(vm, block, queue, STATUS_ERROR);
 	} else if (error) {
 		virtio_break(vm, &block->device,
@@ -224,10 +224,16 @@ static bool work(struct vm *vm, struct virtio_device *device, uint32_t queue)
 	struct virtio_block *block = of(device);
 	uint32_t cost = 0;
 
-	if (block->partition)
+	if (block->over)
+		block_overlay_land(block);
+	else if (block->partition)
 		block_flight_land(vm, block);
 	while (cost < STEP_COST && !virtio_is_broken(device)) {
-		if (block->busy)
+		if (block->busy && block->over && block_overlay_waits(block))
+			return false; /* it wakes us */
+		else if (block->busy && block->over)
+			cost += block_overlay_step(block, queue);
+		else if (block->busy)
 			cost += go_on(vm, block, queue);
 		else if (cost > STEP_COST / 2)
 			return true; /* the next one may be long */
@@ -244,7 +250,7 @@ static bool work(struct vm *vm, struct virtio_device *device, uint32_t queue)
 static void reset(struct vm *vm, struct virtio_device *device)
 {
 	(void)vm;
-	of(device)->busy = false;
+	of(device)->busy = of(device)->came = false;
 	block_flight_abandon(of(device));
 }
 

@@ -6,6 +6,7 @@
  */
 #include "virtio_block_parts.h"
 
+#include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/vm.h>
 
@@ -21,12 +22,15 @@ static void done(struct block_request *request)
 	struct virtio_block *block = flight->block;
 	uint32_t bit = 1u << (flight - block->flights);
 	struct vm *vm = block->vm;
+	uint32_t home = vm_home(vm), queue = flight->queue;
 
 	atomic_fetch_or(&block->landed, bit);
-	virtio_wake(vm, &block->device, flight->queue);
-	/* The home CPU may have sent another one in its place by now; and from
-	 * here on the VM may be gone. */
+	/* The home CPU may send another one in its place from here on. */
+	virtio_mark(vm, &block->device, queue);
+	/* And from here on the VM may be gone.  The kick comes last: an end that
+	 * waits for the last flight must find that it has ended. */
 	atomic_fetch_sub(&block->flying, 1);
+	arch_kick(home);
 }
 
 /* The last byte that the driver lets the device write. */
@@ -50,6 +54,18 @@ static enum error locate(struct virtio_block *block, uint32_t queue,
 		in ? 0 : sizeof(struct block_header), block->size,
 		(struct virtio_frames *)flight->segments, BLOCK_SEGMENTS_MAX,
 		&flight->request.segment_count);
+}
+
+void block_flight_send(struct virtio_block *block, uint32_t queue,
+		       struct block_flight *flight)
+{
+	flight->queue = queue;
+	flight->request.segments = flight->segments;
+	flight->request.done = done;
+	flight->request.context = flight;
+	block->free &= ~(1u << (flight - block->flights));
+	atomic_fetch_add(&block->flying, 1);
+	block_send(&flight->request);
 }
 
 void block_flight_begin(struct vm *vm, struct virtio_block *block,
@@ -85,12 +101,7 @@ void block_flight_begin(struct vm *vm, struct virtio_block *block,
 	flight->request.partition = block->partition;
 	flight->request.operation = operations[type];
 	flight->request.offset = type == REQUEST_FLUSH ? 0 : block->at;
-	flight->request.segments = flight->segments;
-	flight->request.done = done;
-	flight->request.context = flight;
-	block->free &= ~(1u << index);
-	atomic_fetch_add(&block->flying, 1);
-	block_send(&flight->request);
+	block_flight_send(block, queue, flight);
 }
 
 static void land(struct vm *vm, struct virtio_block *block,

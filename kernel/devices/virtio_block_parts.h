@@ -24,6 +24,8 @@ struct block_header {
 	uint64_t sector;
 };
 
+/* Once, in the log. */
+void virtio_block_tell_full(struct virtio_block *block);
 /* Ends the request in device.chain. */
 void virtio_block_finish(struct vm *vm, struct virtio_block *block,
 			 uint32_t queue, enum block_status status);
@@ -41,5 +43,16 @@ void block_flight_begin(struct vm *vm, struct virtio_block *block,
 void block_flight_land(struct vm *vm, struct virtio_block *block);
 /* The driver wants to hear of none any more. */
 void block_flight_abandon(struct virtio_block *block);
+/* A free @flight whose request is filled in but for its end. */
+void block_flight_send(struct virtio_block *block, uint32_t queue,
+		       struct block_flight *flight);
+
+/* The next part of the request in device.chain, of an overlay; returns its cost
+ * in instructions.  (virtio_block_overlay.c) */
+uint32_t block_overlay_step(struct virtio_block *block, uint32_t queue);
+/* Whether a part is with the machine's disk. */
+bool block_overlay_waits(const struct virtio_block *block);
+/* Takes notice of one that is back. */
+void block_overlay_land(struct virtio_block *block);
 
 #endif

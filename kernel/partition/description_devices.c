@@ -103,13 +103,20 @@ static void check_partition(struct check *check, int vm, size_t index)
 			       "the partition of disk %zu has no name of 1 to "
 			       "%u printable characters",
 			       index, MULL_PARTITION_MAX - 1);
-	if (disk->flags & ~(uint32_t)MULL_DISK_READ_ONLY || disk->image ||
-	    check_any_set(disk->overlay, sizeof disk->overlay))
+	if ((disk->flags && disk->flags != MULL_DISK_READ_ONLY &&
+	     disk->flags != MULL_DISK_PRIVATE) ||
+	    disk->image || check_any_set(disk->overlay, sizeof disk->overlay))
 		check_complain(check, vm, MULL_FIELD_DISKS,
 			       "disk %zu is a partition, and can only be "
-			       "read-write or read-only",
+			       "read-write, read-only or private with its "
+			       "changes in memory",
 			       index);
 	check_disk_room(check, vm, index);
+}
+
+static bool is_only_read(const struct mull_disk *disk)
+{
+	return disk->flags & (MULL_DISK_READ_ONLY | MULL_DISK_PRIVATE);
 }
 
 /* A partition that one VM writes is nobody else's. */
@@ -125,7 +132,7 @@ static void check_owner(struct check *check, int vm, size_t index, int other)
 		    !is_name(its->partition) ||
 		    memcmp(its->partition, disk->partition,
 			   strlen(disk->partition) + 1) != 0 ||
-		    (its->flags & disk->flags & MULL_DISK_READ_ONLY))
+		    (is_only_read(its) && is_only_read(disk)))
 			continue;
 		check_complain(check, vm, MULL_FIELD_DISKS,
 			       "disk %zu is partition \"%s\", which %s \"%s\" "

@@ -91,6 +91,11 @@ enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
 		*words = disk->refusal;
 		if (!disk->partition)
 			return ERR_NOT_FOUND;
+		disk->over = description->flags & MULL_DISK_PRIVATE;
+		if (disk->over)
+			error = memory_disk_open_over(
+				&disk->disk, disk->partition->size, disk->room,
+				disk->room_frames, words);
 	} else {
 		image = image_find(description->image);
 		error = memory_disk_open(&disk->disk, &image, disk->room,
@@ -108,7 +113,8 @@ void vm_devices_bind(struct vm *vm)
 
 		if (vm->disks[i] && description->kind == MULL_DISK_PARTITION)
 			block_take(description->partition,
-				   !(description->flags & MULL_DISK_READ_ONLY),
+				   !(description->flags &
+				     (MULL_DISK_READ_ONLY | MULL_DISK_PRIVATE)),
 				   &vm->disks[i]->partition,
 				   &vm->disks[i]->refusal);
 	}

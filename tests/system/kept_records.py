@@ -118,3 +118,10 @@ def told_by(process, vm):
                          % vm.encode(), text, re.M)
     lives = re.findall(rb"^(?:%s +\| )?durable: life" % vm.encode(), text, re.M)
     return int(flushed[-1]) if flushed else 0, len(lives)
+
+
+def found_by(process, vm):
+    """The last number that the VM's last life has found."""
+    found = re.findall(rb"^(?:%s +\| )?durable: life after (\d+)"
+                       % vm.encode(), process.out, re.M)
+    return int(found[-1]) if found else 0

@@ -359,6 +359,25 @@ static void disks(struct mull *mull)
 }
 
 /* "steady" has no port for an agent, or nobody who listens there. */
+/* "short" has neither sockets nor a balloon, and the machine no cards. */
+static void has_not(struct mull *mull, uint32_t vm)
+{
+	static struct mull_nic_status nics[MULL_MACHINE_NIC_MAX];
+	struct mull_vsock_state state;
+	struct mull_balloon balloon;
+	uint32_t stream;
+	size_t count = 9;
+
+	say(!mull_nics(mull, nics, &count) && !count, "mull_nics");
+	say(mull_vsock_open(mull, vm, MULL_VSOCK_CONNECT, 1, &stream) != 0,
+	    "mull_vsock_open refuses a VM without sockets");
+	say(mull_vsock_state(mull, vm, 2, &state) != 0, "mull_vsock_state");
+	say(mull_vsock_close(mull, vm, 2, MULL_VSOCK_OVER) != 0,
+	    "mull_vsock_close");
+	say(mull_balloon(mull, vm, 0, &balloon) != 0,
+	    "mull_balloon refuses a VM without one");
+}
+
 static void streams(struct mull *mull, uint32_t vm)
 {
 	struct mull_answer answer;
@@ -403,6 +422,7 @@ int main(int count, char **words)
 	asks(mull, &heard);
 	consoles(mull, &heard);
 	disks(mull);
+	has_not(mull, heard.steady);
 	streams(mull, heard.steady);
 	lives(mull, &heard);
 	makes(mull);

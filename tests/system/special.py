@@ -26,6 +26,7 @@ import machine_end
 import machines
 import network_channel
 import memory_disks
+import overlays
 import partitions
 import rates
 import screens
@@ -188,7 +189,8 @@ TESTS = {
     "deterministic": Special(deterministic),
     "serial-file": Special(serial_file),
     "uplink-virtio": Special(uplink.uplink("virtio"), backends=("svm",)),
-    "uplink-e1000e": Special(uplink.uplink("e1000e"), backends=("svm",)),
+    "uplink-e1000e": Special(uplink.uplink("e1000e"), backends=("svm",),
+                             long=True),
     "network-channel": Special(network_channel.network_channel,
                                backends=("svm",)),
     "debian-disk": Special(debian.debian_disk, backends=("svm",), long=True),
@@ -197,6 +199,7 @@ TESTS = {
     "disks-killed": Special(kills.killed(kills.SHORT), backends=("svm",)),
     "disks-killed-100": Special(kills.killed(kills.LONG), backends=("svm",),
                                 long=True),
+    "overlays": Special(overlays.overlays, backends=("svm",), long=True),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
     "debugger": Special(debugger, backends=("svm",)),
@@ -209,9 +212,9 @@ TESTS = {
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
     "agent": Special(agents.agent, backends=("svm", "vmx")),
-    "vsock": Special(sockets.sockets, backends=("svm",)),
+    "vsock": Special(sockets.sockets, backends=("svm",), long=True),
     "images": Special(uploads.images),
-    "balloon": Special(balloons.balloon, vmx_too=False),
+    "balloon": Special(balloons.balloon, long=True),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),
     "machine-end": Special(machine_end.machine_end),

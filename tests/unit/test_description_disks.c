@@ -180,6 +180,34 @@ static void what_is_not_known(void **state)
 	expect_disk("disk 1 is of memory, but names a partition");
 }
 
+static struct mull_disk partition(const char *name, uint32_t flags)
+{
+	struct mull_disk disk = { .kind = MULL_DISK_PARTITION, .flags = flags };
+
+	disk.room = flags & MULL_DISK_PRIVATE ? MIB(4) : 0;
+	strcpy(disk.partition, name);
+	return disk;
+}
+
+static void bases_are_only_read(void **state)
+{
+	(void)state;
+	vm.disks[0] = partition("base", MULL_DISK_PRIVATE);
+	vm.disks[1] = partition("base", MULL_DISK_READ_ONLY);
+	assert_int_equal(check(), 0);
+	vm.disks[1] = partition("base", 0);
+	expect_disk("disk 1 is partition \"base\", which the same vm \"web\" "
+		    "has, too, and one of them writes it");
+	vm.disks[0] = partition("base",
+				MULL_DISK_PRIVATE | MULL_DISK_READ_ONLY);
+	expect_disk("disk 0 is a partition, and can only be read-write, "
+		    "read-only or private with its changes in memory");
+	vm.disks[0] = partition("base", MULL_DISK_PRIVATE);
+	vm.disks[0].room = MIB(2);
+	expect_disk("disk 0 has room for 2 MiB of changes, which is not a "
+		    "multiple of 2 MiB, at least two");
+}
+
 static void the_first_that_is_none_ends_the_list(void **state)
 {
 	(void)state;
@@ -218,6 +246,7 @@ int main(void)
 		cmocka_unit_test_setup(rooms, fresh),
 		cmocka_unit_test_setup(rooms_are_memory, fresh),
 		cmocka_unit_test_setup(what_is_not_known, fresh),
+		cmocka_unit_test_setup(bases_are_only_read, fresh),
 		cmocka_unit_test_setup(the_first_that_is_none_ends_the_list,
 				       fresh),
 		cmocka_unit_test_setup(rooms_hold_a_map_and_the_changes, fresh),

@@ -143,6 +143,13 @@ static void partitions_are_named(void **state)
 	expect_mistake("[{partition: a}, {partition: a}]", 3,
 		       "disk 1 is partition \"a\", which the same vm \"web\" "
 		       "has, too, and one of them writes it");
+	expect_mistake("[{partition: a, access: private}]", 3,
+		       "disk 0 is a private partition and says no room for "
+		       "what is written");
+	read_disks("[{partition: a, access: private, room: 8MiB}]");
+	assert_int_equal(manifest.mistakes.count, 0);
+	assert_int_equal(disks[0].flags, MULL_DISK_PRIVATE);
+	assert_int_equal(disks[0].room, MIB(8));
 	expect_mistake("[{partition: ''}]", 3,
 		       "partition is not the name of a GPT partition, of 1 to "
 		       "39 letters");

@@ -257,6 +257,26 @@ static void the_next_one_may_fly_at_once(void **state)
 	assert_int_equal(used_count(), BLOCK_FLIGHTS + 1);
 }
 
+static bool found_flying;
+
+static void look_whether_it_flies(void)
+{
+	found_flying = virtio_block_flies(&block);
+}
+
+/* Nobody kicks it a second time: an end that waits for the last one would wait
+ * for ever. */
+static void the_home_cpu_hears_of_the_last_one(void **state)
+{
+	(void)state;
+	offer(0, IN, 0, 512);
+	found_flying = true;
+	home_cpu = look_whether_it_flies;
+	come_back(0, ERR_NONE);
+	home_cpu = NULL;
+	assert_false(found_flying);
+}
+
 /* A reset is over when the disk does not touch the memory any more. */
 static void a_reset_waits(void **state)
 {
@@ -293,6 +313,7 @@ int main(void)
 		TEST(what_cannot_be_is_not_sent),
 		TEST(only_so_many_fly),
 		TEST(the_next_one_may_fly_at_once),
+		TEST(the_home_cpu_hears_of_the_last_one),
 		TEST(a_reset_waits),
 	};
 

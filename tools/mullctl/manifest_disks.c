@@ -86,6 +86,14 @@ static void take_disk(struct reader *reader, yaml_node_t *node)
 				  reader->disk);
 	if (disk->kind == MULL_DISK_PARTITION && !reader->access_said)
 		disk->flags = 0;
+	/* How large it is the machine alone knows. */
+	if (disk->kind == MULL_DISK_PARTITION &&
+	    disk->flags == MULL_DISK_PRIVATE && !disk->room)
+		manifest_complain(reader->manifest, reader->vm, yaml_line(node),
+				  MULL_FIELD_DISKS,
+				  "disk %u is a private partition and says no "
+				  "room for what is written",
+				  reader->disk);
 	/* Its words are those of the same field. */
 	place->lines[MULL_FIELD_DISKS] = list_line;
 }

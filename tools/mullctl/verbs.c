@@ -174,7 +174,8 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show version info start stop reset pause resume destroy inject " \
-	"agent vsock create disks attach detach balloon images upload download " \
+	"agent vsock create disks attach detach balloon images upload " \
+	"download " \
 	"delete dump debug console log events stats top trace audit shutdown " \
 	"reboot "
 
@@ -226,7 +227,7 @@ const struct option_row option_rows[] = {
 	  "udp:HOST:PORT,KEYFILE" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
 	  "list show info events stats top images upload create trace audit "
-	  "agent balloon ",
+	  "agent balloon disks attach ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
