@@ -164,7 +164,7 @@ struct mull_vm {
 	char vsock_group[MULL_LABEL_MAX];
 	uint32_t memory_least; /* of MULL_VM_ELASTIC: whole frames of 2 MiB that
 				  its balloon leaves it at least; else 0 */
-	uint32_t reserved[8]; /* 0 */
+	uint32_t reserved[8];  /* 0 */
 	uint32_t pad;
 	uint32_t crc;
 };

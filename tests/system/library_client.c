@@ -358,8 +358,7 @@ static void disks(struct mull *mull)
 	    "mull_unplug knows of no disk");
 }
 
-/* "steady" has no port for an agent, or nobody who listens there. */
-/* "short" has neither sockets nor a balloon, and the machine no cards. */
+/* "steady" has neither sockets nor a balloon, and the machine no cards. */
 static void has_not(struct mull *mull, uint32_t vm)
 {
 	static struct mull_nic_status nics[MULL_MACHINE_NIC_MAX];
@@ -378,6 +377,7 @@ static void has_not(struct mull *mull, uint32_t vm)
 	    "mull_balloon refuses a VM without one");
 }
 
+/* "steady" has no port for an agent, or nobody who listens there. */
 static void streams(struct mull *mull, uint32_t vm)
 {
 	struct mull_answer answer;
