@@ -30,7 +30,7 @@ vms:
     cpus: [0]
     kernel: $kernels/installer/vmlinuz
     initrd: $kernels/installer/initrd.gz
-    cmdline: console=ttyS0 TERM=dumb
+    cmdline: console=ttyS0
     networks: [lan]
 """
 
