@@ -137,7 +137,7 @@ static void put(const struct nic *nic, uint32_t offset, uint64_t value)
 
 static bool lasts(const struct card *card, uint64_t milliseconds)
 {
-	return arch_time() - card->since >= milliseconds * arch_time_khz();
+	return arch_time() - card->since >= arch_time_ms(milliseconds);
 }
 
 static void enter(struct card *card, enum stage stage)

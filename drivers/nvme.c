@@ -75,11 +75,6 @@ static struct nvme *of(struct block_device *device)
 	return (struct nvme *)device; /* its first member */
 }
 
-static uint64_t ms(uint64_t count)
-{
-	return count * arch_time_khz();
-}
-
 static uint32_t get_32(const struct nvme *nvme, uint32_t offset)
 {
 	return (uint32_t)arch_mmio_read(hpa(nvme->registers.value + offset), 4);
@@ -150,7 +145,8 @@ static void begin_disable(struct nvme *nvme)
 	put(nvme, NVME_CC, 4, 0);
 	nvme->state = DISABLING;
 	nvme->deadline = arch_time() +
-			 ms(500) * (1 + field_get(CAP_TO, nvme->capabilities));
+			 arch_time_ms(500) *
+				 (1 + field_get(CAP_TO, nvme->capabilities));
 }
 
 static void begin_enable(struct nvme *nvme)
@@ -165,7 +161,8 @@ static void begin_enable(struct nvme *nvme)
 	put(nvme, NVME_CC, 4, CC_ENABLE | CC_IOSQES(6) | CC_IOCQES(4));
 	nvme->state = ENABLING;
 	nvme->deadline = arch_time() +
-			 ms(500) * (1 + field_get(CAP_TO, nvme->capabilities));
+			 arch_time_ms(500) *
+				 (1 + field_get(CAP_TO, nvme->capabilities));
 }
 
 static void make_identify(struct nvme *nvme, struct nvme_command *command,
@@ -288,7 +285,7 @@ static void begin_step(struct nvme *nvme)
 	steps[nvme->step].ask(nvme, &command);
 	queue_add(nvme, &nvme->admin, &command);
 	nvme->state = ASKING;
-	nvme->deadline = arch_time() + ms(ADMIN_TIMEOUT_MS);
+	nvme->deadline = arch_time() + arch_time_ms(ADMIN_TIMEOUT_MS);
 }
 
 static void end_step(struct nvme *nvme)
@@ -312,7 +309,7 @@ static void end_step(struct nvme *nvme)
 		return;
 	}
 	nvme->state = WORKING;
-	nvme->next_look = arch_time() + ms(LOOK_MS);
+	nvme->next_look = arch_time() + arch_time_ms(LOOK_MS);
 	nvme->known = true;
 	nvme->block.ready = true;
 }
@@ -443,7 +440,7 @@ static void look_at_status(struct nvme *nvme)
 
 	if ((int64_t)(arch_time() - nvme->next_look) < 0)
 		return;
-	nvme->next_look = arch_time() + ms(LOOK_MS);
+	nvme->next_look = arch_time() + arch_time_ms(LOOK_MS);
 	status = get_32(nvme, NVME_CSTS);
 	if (status == GONE)
 		give_up(nvme, "it is gone");

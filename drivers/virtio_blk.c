@@ -66,11 +66,6 @@ static struct disk *of(struct block_device *device)
 	return (struct disk *)device; /* its first member */
 }
 
-static uint64_t ms(uint64_t count)
-{
-	return count * arch_time_khz();
-}
-
 static void give_up(struct disk *disk, const char *why)
 {
 	pci_stop(disk->pci.pci);
@@ -84,7 +79,7 @@ static void reset(struct block_device *device)
 	struct disk *disk = of(device);
 
 	disk->resetting = true;
-	disk->deadline = arch_time() + ms(RESET_TIMEOUT_MS);
+	disk->deadline = arch_time() + arch_time_ms(RESET_TIMEOUT_MS);
 	virtio_pci_reset(&disk->pci);
 }
 
@@ -153,7 +148,7 @@ static const char *bring_up(struct disk *disk)
 	virtio_pci_go(&disk->pci);
 	disk->known = true;
 	disk->resetting = false;
-	disk->next_look = arch_time() + ms(LOOK_MS);
+	disk->next_look = arch_time() + arch_time_ms(LOOK_MS);
 	disk->block.ready = true;
 	return NULL;
 }
@@ -243,7 +238,7 @@ static void poll(struct block_device *device)
 	take_ended(disk);
 	if (disk->resetting || (int64_t)(arch_time() - disk->next_look) < 0)
 		return;
-	disk->next_look = arch_time() + ms(LOOK_MS);
+	disk->next_look = arch_time() + arch_time_ms(LOOK_MS);
 	if (virtio_pci_needs_reset(&disk->pci))
 		block_reset(device, "it reports a fatal error");
 }

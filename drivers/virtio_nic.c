@@ -58,18 +58,13 @@ static bool knows(const struct pci_device *pci)
 		pci->id == VIRTIO_PCI_OLD_NET);
 }
 
-static bool is_over(uint64_t time)
-{
-	return (int64_t)(arch_time() - time) >= 0;
-}
-
 static bool wait_for_reset(struct virtio_pci *pci)
 {
-	uint64_t end = arch_time() + RESET_TIMEOUT_MS * arch_time_khz();
+	uint64_t end = arch_time() + arch_time_ms(RESET_TIMEOUT_MS);
 
 	virtio_pci_reset(pci);
 	while (!virtio_pci_is_reset(pci)) {
-		if (is_over(end))
+		if (arch_time_is_over(end))
 			return false;
 		arch_pause();
 	}
@@ -195,9 +190,7 @@ static const char *bring_up(struct card *card)
 
 static const char *open(struct nic *nic)
 {
-	const uint32_t pages = round_up(sizeof(struct card), PAGE_SIZE) /
-			       PAGE_SIZE;
-	struct card *card = page_alloc(pages);
+	struct card *card = page_alloc(pages_for(sizeof *card));
 	enum error error;
 
 	if (!card)
@@ -228,7 +221,7 @@ static void reset(struct nic *nic)
 	struct card *card = nic->state;
 
 	card->resetting = true;
-	card->deadline = arch_time() + RESET_TIMEOUT_MS * arch_time_khz();
+	card->deadline = arch_time() + arch_time_ms(RESET_TIMEOUT_MS);
 	virtio_pci_reset(&card->pci);
 }
 
@@ -238,7 +231,7 @@ static void go_on(struct card *card)
 
 	if (virtio_pci_is_reset(&card->pci))
 		words = bring_up(card);
-	else if (is_over(card->deadline))
+	else if (arch_time_is_over(card->deadline))
 		words = "it cannot be reset";
 	if (words)
 		nic_give_up(card->nic, words);

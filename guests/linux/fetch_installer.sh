@@ -17,12 +17,14 @@ if (cd "$folder" 2> /dev/null && sha256sum --quiet --status -c SHA256); then
 fi
 know_packages "$package"
 rm -rf "$folder" "$folder.tmp"
-mkdir -p "$folder.tmp/root"
+mkdir -p "$folder.tmp/tree"
 download "$package" "$folder.tmp"
 dpkg-deb --fsys-tarfile "$folder.tmp"/*.deb |
-	tar -x -C "$folder.tmp/root" "./$from/linux" "./$from/initrd.gz"
-mv "$folder.tmp/root/$from/linux" "$folder.tmp/vmlinuz"
-mv "$folder.tmp/root/$from/initrd.gz" "$folder.tmp/"
-rm -r "$folder.tmp/root" "$folder.tmp"/*.deb
+	tar -x -C "$folder.tmp/tree" "./$from/linux" "./$from/initrd.gz"
+mv "$folder.tmp/tree/$from/linux" "$folder.tmp/vmlinuz"
+mv "$folder.tmp/tree/$from/initrd.gz" "$folder.tmp/"
+rm -r "$folder.tmp/tree" "$folder.tmp"/*.deb
+check_known "$folder.tmp/vmlinuz" "$package=$(field "$package" Version)" \
+	"$here/kernels.sha256"
 (cd "$folder.tmp" && sha256sum vmlinuz initrd.gz > SHA256)
 mv "$folder.tmp" "$folder"

@@ -18,7 +18,8 @@ for program in mmdebstrap:mmdebstrap mke2fs:e2fsprogs sgdisk:gdisk; do
 done
 PATH=$PATH:/usr/sbin:/sbin
 know_packages linux-image-cloud-amd64
-made_of=$({ cat "$0"; field linux-image-cloud-amd64 Version; } | sha256sum)
+version=$(field linux-image-cloud-amd64 Version)
+made_of=$({ cat "$0"; echo "$version"; } | sha256sum)
 if test -s "$out/disk.img" && test "$made_of" = "$(cat "$out/made-of" 2> /dev/null)"
 then
 	exit 0
@@ -44,15 +45,18 @@ mmdebstrap "$@" \
 	--customize-hook='printf "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n" > "$1/etc/systemd/network/wired.network"' \
 	--customize-hook='chroot "$1" systemctl --quiet enable systemd-networkd systemd-networkd-wait-online' \
 	--customize-hook='rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*' \
-	bookworm "$out/root"
+	bookworm "$out/tree"
 
-cp "$out"/root/boot/vmlinuz-* "$out/vmlinuz"
-cp "$out"/root/boot/initrd.img-* "$out/initrd.img"
+cp "$out"/tree/boot/vmlinuz-* "$out/vmlinuz"
+release=$(basename "$out"/tree/boot/vmlinuz-*)
+check_known "$out/vmlinuz" "linux-image-${release#vmlinuz-}=$version" \
+	"$here/kernels.sha256"
+cp "$out"/tree/boot/initrd.img-* "$out/initrd.img"
 truncate -s 1G "$out/disk.img"
 sgdisk --clear --new 1:2048:0 --typecode 1:8304 --change-name 1:root \
 	"$out/disk.img" > /dev/null
 last=$(sgdisk --info 1 "$out/disk.img" | sed -n 's/^Last sector: \([0-9]*\) .*/\1/p')
-mke2fs -q -t ext4 -L root -E offset=$((2048 * 512)) -d "$out/root" \
+mke2fs -q -t ext4 -L root -E offset=$((2048 * 512)) -d "$out/tree" \
 	"$out/disk.img" "$(((last + 1 - 2048) / 2))k"
-rm -rf "$out/root"
+rm -rf "$out/tree"
 echo "$made_of" > "$out/made-of"

@@ -23,6 +23,18 @@ uint32_t arch_cpu_count(void);
 uint64_t arch_time(void);
 uint64_t arch_time_khz(void);
 
+/* Of it, so many milliseconds. */
+static inline uint64_t arch_time_ms(uint64_t milliseconds)
+{
+	return milliseconds * arch_time_khz();
+}
+
+/* Whether arch_time() has come to @time. */
+static inline bool arch_time_is_over(uint64_t time)
+{
+	return (int64_t)(arch_time() - time) >= 0;
+}
+
 /* Nanoseconds, exact enough for a century; 0 before the rate is known. */
 static inline uint64_t arch_time_ns(uint64_t ticks)
 {

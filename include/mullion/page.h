@@ -4,10 +4,17 @@
 #define MULLION_PAGE_H
 
 #include <mullion/address.h>
+#include <mullion/bits.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define PAGE_RUN_MAX 512
+
+/* Pages that hold @bytes. */
+static inline uint32_t pages_for(uint64_t bytes)
+{
+	return (uint32_t)(round_up(bytes, PAGE_SIZE) / PAGE_SIZE);
+}
 
 /*
  * page_start - the first frames, taken before there is a pool

@@ -230,11 +230,6 @@ static const struct virtio_type virtio_balloon = {
 
 /* ---- its life ------------------------------------------------------------ */
 
-static uint32_t pages_for(uint64_t bytes)
-{
-	return (uint32_t)(round_up(bytes, PAGE_SIZE) / PAGE_SIZE);
-}
-
 #define LENT_BYTES(count) ((count) * sizeof *((struct balloon *)0)->pages)
 #define STATE_BYTES(count) ((count) * (sizeof(uint16_t) + sizeof(uint8_t)))
 

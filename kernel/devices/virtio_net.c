@@ -143,7 +143,7 @@ static uint32_t send(struct vm *vm, struct virtio_net *net)
  * it would be full again. */
 static uint64_t too_early(struct virtio_net *net)
 {
-	uint64_t now = arch_time(), burst = BURST_MS * arch_time_khz();
+	uint64_t now = arch_time(), burst = arch_time_ms(BURST_MS);
 
 	if (!net->rate)
 		return 0;

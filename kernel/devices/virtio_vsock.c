@@ -48,7 +48,7 @@ enum vsock_outcome vsock_take_payload(struct virtio_vsock *vsock,
 static enum vsock_outcome hold(struct virtio_vsock *vsock,
 			       const struct vsock_port *peer)
 {
-	uint64_t limit = VSOCK_PATIENCE_MS * arch_time_khz();
+	uint64_t limit = arch_time_ms(VSOCK_PATIENCE_MS);
 	uint64_t now = arch_time();
 
 	if (vsock->stalled & BIT(peer->index))

@@ -73,7 +73,7 @@ void vsock_host_close(struct virtio_vsock *vsock)
 
 void vsock_host_watch(struct virtio_vsock *vsock)
 {
-	const uint64_t limit = VSOCK_HOST_SECONDS * 1000 * arch_time_khz();
+	const uint64_t limit = arch_time_ms(VSOCK_HOST_SECONDS * 1000);
 	uint64_t now = arch_time();
 
 	for (uint32_t i = 0; i < VSOCK_HOST_STREAMS; i++) {

@@ -276,11 +276,12 @@ static bool fill_window(uint64_t now)
 
 bool network_poll(void)
 {
-	uint64_t now = now_ms();
 	bool more, has_room;
+	uint64_t now;
 
 	if (!is_there)
 		return false;
+	now = now_ms();
 	/* A seal is opened or made in a round, not both. */
 	if (receive(now))
 		return true;

@@ -25,16 +25,6 @@ static const struct nic_driver *const drivers[] = {
 static struct nic nics[MULL_MACHINE_NIC_MAX];
 static uint32_t nic_count;
 
-static uint64_t ms(uint64_t count)
-{
-	return count * arch_time_khz();
-}
-
-static bool is_over(uint64_t time)
-{
-	return (int64_t)(arch_time() - time) >= 0;
-}
-
 struct nic *nic_at(uint32_t number)
 {
 	return number && number <= nic_count ? &nics[number - 1] : NULL;
@@ -142,11 +132,12 @@ void nic_received(struct nic *nic, const uint8_t *bytes, uint32_t length)
 {
 	nic->received++;
 	nic->received_bytes += length;
-	nic->failures = 0;
-	if (length < PACKET_START || length > PACKET_PLAIN_MAX)
+	if (length < PACKET_START || length > PACKET_PLAIN_MAX) {
 		nic->malformed++;
-	else
-		nic->receive(nic, bytes, length);
+		return;
+	}
+	nic->failures = 0;
+	nic->receive(nic, bytes, length);
 }
 
 void nic_reset(struct nic *nic, const char *why)
@@ -198,7 +189,7 @@ static bool is_stuck(struct nic *nic)
 	if (done != nic->done_before || !nic->waiting || !nic->link)
 		nic->since = arch_time();
 	nic->done_before = done;
-	return is_over(nic->since + ms(STUCK_MS));
+	return arch_time_is_over(nic->since + arch_time_ms(STUCK_MS));
 }
 
 /* It is the time for it; @count packets were found. */
@@ -206,7 +197,7 @@ static void check(struct nic *nic, uint32_t count)
 {
 	const char *words = nic->driver->check(nic);
 
-	nic->next_check = arch_time() + ms(CHECK_MS);
+	nic->next_check = arch_time() + arch_time_ms(CHECK_MS);
 	if (!words && is_stuck(nic))
 		words = "it sends nothing any more";
 	if (words)
@@ -225,7 +216,7 @@ bool nic_poll(struct nic *nic)
 	if (nic->dead)
 		return false;
 	count = nic->driver->poll(nic, PACKETS_A_ROUND);
-	if (nic->ready && is_over(nic->next_check))
+	if (nic->ready && arch_time_is_over(nic->next_check))
 		check(nic, count);
 	return count == PACKETS_A_ROUND;
 }
@@ -235,8 +226,8 @@ uint64_t nic_deadline(const struct nic *nic, bool full)
 	if (nic->dead)
 		return ARCH_NO_DEADLINE;
 	if (!nic->ready || full)
-		return arch_time() + ms(1) / WAITS_A_MS;
+		return arch_time() + arch_time_ms(1) / WAITS_A_MS;
 	if (!nic->connected)
-		return arch_time() + ms(POLL_MS);
+		return arch_time() + arch_time_ms(POLL_MS);
 	return nic->next_check;
 }

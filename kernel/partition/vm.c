@@ -40,11 +40,6 @@ uint32_t vm_vcpus_on(uint32_t cpu)
 	return atomic_load(&vcpus_on[cpu]);
 }
 
-static uint64_t pages_for(uint64_t bytes)
-{
-	return round_up(bytes, PAGE_SIZE) / PAGE_SIZE;
-}
-
 static enum error create_vcpu(struct vm *vm, uint32_t index)
 {
 	struct vcpu *vcpu = page_alloc(pages_for(sizeof *vcpu));
@@ -571,7 +566,7 @@ static bool begin_again(struct vm *vm)
 	format_text(vm->end_words, sizeof vm->end_words,
 		    "starts again when %lu MiB that its balloon gave are free",
 		    (vm->description.memory_size - vm_memory_now(vm)) / MIB(1));
-	vm->start_at = arch_time() + WAIT_MS * arch_time_khz();
+	vm->start_at = arch_time() + arch_time_ms(WAIT_MS);
 	atomic_store(&vm->deadline, vm->start_at);
 	return false;
 }

@@ -42,7 +42,7 @@ static void map(struct vm *vm, uint32_t index, hpa_t to,
 
 static uint64_t retry_time(void)
 {
-	return arch_time() + RETRY_MS * arch_time_khz();
+	return arch_time() + arch_time_ms(RETRY_MS);
 }
 
 static void zero_piece(uint32_t frame, uint64_t at)

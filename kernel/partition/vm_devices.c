@@ -24,18 +24,13 @@
 #define SLOT_VSOCK 12
 
 #define FLIGHT_PAGES pages_for(BLOCK_FLIGHTS * sizeof(struct block_flight))
-#define PAGES(type) ((sizeof(type) + PAGE_SIZE - 1) / PAGE_SIZE)
 #define RING_PAGES (PACKET_RING_BYTES / PAGE_SIZE)
-
-static uint32_t pages_for(uint64_t bytes)
-{
-	return (uint32_t)((bytes + PAGE_SIZE - 1) / PAGE_SIZE);
-}
 
 struct virtio_block *vm_devices_make_disk(struct vm *vm, uint32_t index)
 {
 	uint64_t room = vm->description.disks[index].room / FRAME_SIZE;
-	struct virtio_block *disk = page_alloc(PAGES(struct virtio_block));
+	struct virtio_block *disk = page_alloc(
+		pages_for(sizeof(struct virtio_block)));
 
 	if (!disk)
 		return NULL;
@@ -64,7 +59,7 @@ void vm_devices_free_disk(struct virtio_block *disk)
 	if (disk->room)
 		page_free(disk->room,
 			  pages_for(disk->room_frames * sizeof *disk->room));
-	page_free(disk, PAGES(struct virtio_block));
+	page_free(disk, pages_for(sizeof(struct virtio_block)));
 }
 
 static enum error make_disks(struct vm *vm)
@@ -152,7 +147,7 @@ enum error vm_devices_start(struct vm *vm, const char **words)
 static enum error make_console(struct vm *vm)
 {
 	struct virtio_console *console = page_alloc(
-		PAGES(struct virtio_console));
+		pages_for(sizeof(struct virtio_console)));
 
 	if (!console)
 		return ERR_NO_MEMORY;
@@ -166,7 +161,7 @@ static enum error make_entropy(struct vm *vm)
 
 	if (!arch_random(&unused))
 		return ERR_NONE;
-	vm->entropy = page_alloc(PAGES(struct virtio_device));
+	vm->entropy = page_alloc(pages_for(sizeof(struct virtio_device)));
 	if (!vm->entropy)
 		return ERR_NO_MEMORY;
 	virtio_add(vm, vm->entropy, &virtio_entropy, SLOT_ENTROPY);
@@ -175,7 +170,8 @@ static enum error make_entropy(struct vm *vm)
 
 static enum error make_nic(struct vm *vm, uint32_t index)
 {
-	struct virtio_net *net = page_alloc(PAGES(struct virtio_net));
+	struct virtio_net *net = page_alloc(
+		pages_for(sizeof(struct virtio_net)));
 	uint8_t mac[MAC_SIZE];
 
 	if (!net)
@@ -195,7 +191,7 @@ static enum error make_vsock(struct vm *vm)
 
 	if (!vm->description.vsock)
 		return ERR_NONE;
-	vsock = page_alloc(PAGES(struct virtio_vsock));
+	vsock = page_alloc(pages_for(sizeof(struct virtio_vsock)));
 	if (!vsock)
 		return ERR_NO_MEMORY;
 	vm->vsock = vsock;
@@ -248,7 +244,7 @@ static void free_nic(struct virtio_net *net)
 	virtio_net_remove(net);
 	if (net->port.ring.bytes)
 		page_free(net->port.ring.bytes, RING_PAGES);
-	page_free(net, PAGES(struct virtio_net));
+	page_free(net, pages_for(sizeof(struct virtio_net)));
 }
 
 static void free_vsock(struct virtio_vsock *vsock)
@@ -256,7 +252,7 @@ static void free_vsock(struct virtio_vsock *vsock)
 	virtio_vsock_remove(vsock);
 	if (vsock->port.ring.bytes)
 		page_free(vsock->port.ring.bytes, RING_PAGES);
-	page_free(vsock, PAGES(struct virtio_vsock));
+	page_free(vsock, pages_for(sizeof(struct virtio_vsock)));
 }
 
 void vm_devices_free(struct vm *vm)
@@ -268,9 +264,10 @@ void vm_devices_free(struct vm *vm)
 	shared_ports_free(vm);
 	balloon_free(vm);
 	if (vm->console)
-		page_free(vm->console, PAGES(struct virtio_console));
+		page_free(vm->console,
+			  pages_for(sizeof(struct virtio_console)));
 	if (vm->entropy)
-		page_free(vm->entropy, PAGES(struct virtio_device));
+		page_free(vm->entropy, pages_for(sizeof(struct virtio_device)));
 	for (uint32_t i = 0; i < MULL_NIC_MAX; i++)
 		if (vm->nics[i])
 			free_nic(vm->nics[i]);

@@ -371,8 +371,7 @@ static void look_for_timeouts(struct block_device *device)
 
 	for (uint32_t slot = 0; slot < device->slots && device->ready; slot++) {
 		if (!device->slot[slot].request ||
-		    now - device->slot[slot].since <
-			    TIMEOUT_MS * arch_time_khz())
+		    now - device->slot[slot].since < arch_time_ms(TIMEOUT_MS))
 			continue;
 		block_reset(device, "no answer within 10 s");
 	}
@@ -414,7 +413,7 @@ uint64_t block_deadline(void)
 		if (!works(devices[i]))
 			continue;
 		if (devices[i]->interrupts && devices[i]->ready)
-			look = arch_time_khz() * LOOK_MS;
+			look = arch_time_ms(LOOK_MS);
 		if (look < wait)
 			wait = look;
 	}

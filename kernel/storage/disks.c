@@ -56,9 +56,7 @@ static void refuse_both(struct block_partition *one,
 
 enum error block_partition_add(const struct block_partition *partition)
 {
-	uint32_t pages = round_up(PARTITIONS_MAX * sizeof *partition,
-				  PAGE_SIZE) /
-			 PAGE_SIZE;
+	uint32_t pages = pages_for(PARTITIONS_MAX * sizeof *partition);
 	struct block_partition *same = find(partition->name);
 
 	if (!partitions)
@@ -182,7 +180,7 @@ static void describe(struct block_device *device)
 
 void storage_start(void)
 {
-	uint32_t pages = round_up(sizeof(struct gpt), PAGE_SIZE) / PAGE_SIZE;
+	uint32_t pages = pages_for(sizeof(struct gpt));
 	struct gpt *gpt;
 	void *buffer;
 

@@ -373,8 +373,8 @@ static void mistakes_in_networks_and_sockets(void **state)
 		  "unknown word \"speed\" in a network" },
 		{ "networks: [a, b, c, d, e]",
 		  "networks has more than 4 entries" },
-		{ "vsock: many", "vsock is not a number from 0 to 4294967295" },
-		{ "vsock: 0", "context identifier 1 is not 3 to 4294967294" },
+		{ "vsock: many", "vsock is not a number from 1 to 4294967295" },
+		{ "vsock: 0", "vsock is not a number from 1 to 4294967295" },
 		{ "vsock: 2", "context identifier 2 is not 3 to 4294967294" },
 		{ "vsock: 4294967295", "context identifier 4294967295 is not 3 "
 				       "to 4294967294" },
@@ -517,12 +517,12 @@ static void mistakes_of_the_machine(void **state)
 {
 	(void)state;
 	expect_machine_mistake("cpus: many",
-			       "cpus is not a number from 0 to 256");
+			       "cpus is not a number from 1 to 256");
 	expect_machine_mistake("cpus: 257",
-			       "cpus is not a number from 0 to 256");
+			       "cpus is not a number from 1 to 256");
 	expect_machine_mistake("cpus: -1",
-			       "cpus is not a number from 0 to 256");
-	expect_machine_mistake("cpus: 0", "cpus is not at least 1");
+			       "cpus is not a number from 1 to 256");
+	expect_machine_mistake("cpus: 0", "cpus is not a number from 1 to 256");
 	expect_machine_mistake("memory: 64MiB",
 			       "the hypervisor itself needs 64 MiB of memory, "
 			       "so nothing is left for VMs");

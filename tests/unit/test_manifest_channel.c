@@ -107,7 +107,7 @@ static void mistakes_are_told(void **state)
 	expect_mistake("{key-file: key}",
 		       "machine: the channel has no address");
 	expect_mistake("{address: 10.0.0.1, key-file: key, port: 65536}",
-		       "machine: port is not a number from 0 to 65535");
+		       "machine: port is not a number from 1 to 65535");
 	expect_mistake("{address: 10.0.0.9, key-file: key}",
 		       "vm \"web\": MAC 02:4d:0a:00:00:09 is the management "
 		       "channel's");

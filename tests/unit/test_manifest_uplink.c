@@ -86,8 +86,10 @@ static void good_ones_are_understood(void **state)
 static void wrong_ones_are_refused(void **state)
 {
 	(void)state;
-	expect_mistake("{nic: 0, switch: lan}", "at least 1");
-	expect_mistake("{nic: 9, switch: lan}", "nic is not a number from");
+	expect_mistake("{nic: 0, switch: lan}",
+		       "nic is not a number from 1 to 8");
+	expect_mistake("{nic: 9, switch: lan}",
+		       "nic is not a number from 1 to 8");
 	expect_mistake("{nic: one, switch: lan}", "nic");
 	expect_mistake("{nic: 1}", "the uplink has no switch");
 	expect_mistake("{nic: 1, switch: ''}",

@@ -435,6 +435,22 @@ static void an_index_far_ahead_resets_it(void **state)
 	assert_int_equal(nic->waiting, 0);
 }
 
+/* What is no packet is no sign of health. */
+static void nonsense_between_its_failures_does_not_save_it(void **state)
+{
+	(void)state;
+	bring_it_up();
+	for (uint32_t i = 0; i <= NIC_FAILURES_MAX; i++) {
+		assert_true(nic->ready);
+		assert_true(deliver(0, 60, 0));
+		rounds(1);
+		give(RECEIVE, SIZE, 72);
+		rounds(4);
+	}
+	assert_given_up();
+	assert_int_equal(nic->malformed, NIC_FAILURES_MAX + 1);
+}
+
 static void one_that_vanishes_is_given_up(void **state)
 {
 	uint32_t touched;
@@ -577,6 +593,7 @@ int main(void)
 		TEST(wrong_lengths_are_no_packets),
 		TEST(wrong_buffers_reset_it),
 		TEST(an_index_far_ahead_resets_it),
+		TEST(nonsense_between_its_failures_does_not_save_it),
 		TEST(one_that_vanishes_is_given_up),
 		TEST(one_that_never_resets_loses_the_bus),
 		TEST(one_that_sends_nothing_is_reset_and_given_up),

@@ -25,11 +25,8 @@ static void take_address(struct reader *reader, const struct word *word,
 static void take_port(struct reader *reader, const struct word *word,
 		      yaml_node_t *value)
 {
-	struct mull_machine *machine = &reader->manifest->machine;
-
-	if (yaml_number(reader, word, value, UINT16_MAX, &machine->port) &&
-	    !machine->port)
-		yaml_wrong(reader, word, value, "a port from 1 to 65535");
+	yaml_number(reader, word, value, 1, UINT16_MAX,
+		    &reader->manifest->machine.port);
 }
 
 static void take_key(struct reader *reader, const struct word *word,

@@ -118,12 +118,8 @@ static void take_network(struct reader *reader, const struct word *word,
 static void take_uplink_nic(struct reader *reader, const struct word *word,
 			    yaml_node_t *value)
 {
-	struct mull_machine *machine = &reader->manifest->machine;
-
-	if (yaml_number(reader, word, value, MULL_MACHINE_NIC_MAX,
-			&machine->uplink_nic) &&
-	    !machine->uplink_nic)
-		yaml_wrong(reader, word, value, "at least 1");
+	yaml_number(reader, word, value, 1, MULL_MACHINE_NIC_MAX,
+		    &reader->manifest->machine.uplink_nic);
 }
 
 static void take_uplink_switch(struct reader *reader, const struct word *word,

@@ -14,11 +14,12 @@ static void take_machine_number(struct reader *reader, const struct word *word,
 	struct mull_machine *machine = &reader->manifest->machine;
 	bool cpus = word->field == MULL_FIELD_MACHINE_CPUS;
 
-	if (yaml_number(reader, word, value,
-			cpus ? MULL_CPU_MAX : MULL_CPU_MAX - 1,
-			cpus ? &machine->cpu_count : &machine->service_cpu) &&
-	    cpus && !machine->cpu_count)
-		yaml_wrong(reader, word, value, "at least 1");
+	if (cpus)
+		yaml_number(reader, word, value, 1, MULL_CPU_MAX,
+			    &machine->cpu_count);
+	else
+		yaml_number(reader, word, value, 0, MULL_CPU_MAX - 1,
+			    &machine->service_cpu);
 }
 
 static void take_machine_memory(struct reader *reader, const struct word *word,
@@ -53,14 +54,14 @@ static void take_serial_mode(struct reader *reader, const struct word *word,
 static void take_serial_port(struct reader *reader, const struct word *word,
 			     yaml_node_t *value)
 {
-	yaml_number(reader, word, value, 0xffff,
+	yaml_number(reader, word, value, 0, 0xffff,
 		    &reader->manifest->machine.serial_port);
 }
 
 static void take_serial_baud(struct reader *reader, const struct word *word,
 			     yaml_node_t *value)
 {
-	yaml_number(reader, word, value, 115200,
+	yaml_number(reader, word, value, 0, 115200,
 		    &reader->manifest->machine.serial_baud);
 }
 

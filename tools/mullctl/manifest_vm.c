@@ -101,7 +101,7 @@ static void choose_cpus(struct reader *reader, const struct word *word,
 	struct mull_vm *vm = this_vm(reader);
 	uint32_t count;
 
-	if (!yaml_number(reader, word, value, MULL_VCPU_MAX, &count))
+	if (!yaml_number(reader, word, value, 0, MULL_VCPU_MAX, &count))
 		return;
 	if (!count || count > target->free_cpu_count) {
 		manifest_complain(reader->manifest, reader->vm,
@@ -144,7 +144,7 @@ static void take_cpus(struct reader *reader, const struct word *word,
 					  MULL_VCPU_MAX);
 			return;
 		}
-		if (!yaml_number(reader, word, yaml_node(reader, *item),
+		if (!yaml_number(reader, word, yaml_node(reader, *item), 0,
 				 MULL_CPU_MAX - 1, &cpu))
 			return;
 		vm->cpus[vm->vcpu_count++] = (uint16_t)cpu;

@@ -7,13 +7,9 @@
 static void take_cid(struct reader *reader, const struct word *word,
 		     yaml_node_t *value)
 {
-	struct mull_vm *vm = &reader->manifest->vms[reader->vm];
-	uint32_t cid;
-
-	if (!yaml_number(reader, word, value, UINT32_MAX, &cid))
-		return;
 	/* 0 means that there is none, which is not what was said. */
-	vm->vsock = cid ? cid : 1;
+	yaml_number(reader, word, value, 1, UINT32_MAX,
+		    &reader->manifest->vms[reader->vm].vsock);
 }
 
 static void take_group(struct reader *reader, const struct word *word,

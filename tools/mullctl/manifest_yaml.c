@@ -158,17 +158,19 @@ bool yaml_size(struct reader *reader, const struct word *word,
 }
 
 bool yaml_number(struct reader *reader, const struct word *word,
-		 yaml_node_t *value, uint32_t most, uint32_t *number)
+		 yaml_node_t *value, uint32_t least, uint32_t most,
+		 uint32_t *number)
 {
 	const char *text = key_text(value);
 	uint64_t wide;
 	char *what;
 
-	if (text && texts_to_number(text, &wide) && wide <= most) {
+	if (text && texts_to_number(text, &wide) && wide >= least &&
+	    wide <= most) {
 		*number = (uint32_t)wide;
 		return true;
 	}
-	what = texts_format("a number from 0 to %u", most);
+	what = texts_format("a number from %u to %u", least, most);
 	yaml_wrong(reader, word, value, what);
 	free(what);
 	return false;

@@ -75,9 +75,10 @@ const char *yaml_text(struct reader *reader, const struct word *word,
 		      yaml_node_t *value);
 bool yaml_size(struct reader *reader, const struct word *word,
 	       yaml_node_t *value, uint64_t *size);
-/* A number from 0 to @most. */
+/* A number from @least to @most. */
 bool yaml_number(struct reader *reader, const struct word *word,
-		 yaml_node_t *value, uint32_t most, uint32_t *number);
+		 yaml_node_t *value, uint32_t least, uint32_t most,
+		 uint32_t *number);
 bool yaml_bool(struct reader *reader, const struct word *word,
 	       yaml_node_t *value, bool *yes);
 /* The index in @choices (ended by NULL) of the text; "is none of a, b". */
