@@ -27,19 +27,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static uint64_t free_frames, used_pages;
 static uint16_t offered[QUEUES];
 
-static void start_pool(void)
-{
-	static const struct mull_memory_range ranges[] = {
-		{ 0, MIB(2) + POOL_FRAMES * FRAME_SIZE, MULL_MEMORY_USABLE, 0 },
-	};
-	uint32_t span = frame_pool_span(ranges, 1);
-	hpa_t first = frame_pool_first(ranges, 1, 1);
-
-	page_start(arch_direct(first), 1, span * sizeof(frame_owner));
-	frame_pool_start(ranges, 1, arch_direct(first), span);
-	frame_claim(FRAME_HYPERVISOR, (uint32_t)(first.value >> FRAME_SHIFT));
-}
-
 static void work(void)
 {
 	for (int i = 0; i < WORK_MAX; i++) {
@@ -258,7 +245,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static bool started;
 
 	if (!started) {
-		start_pool();
+		start_pool(POOL_FRAMES);
 		started = true;
 		free_frames = frames_free();
 		used_pages = pages_in_use();

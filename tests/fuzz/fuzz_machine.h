@@ -26,6 +26,20 @@ static void require(bool holds)
 		abort();
 }
 
+/* So many free frames behind the one that has their owners. */
+static inline void start_pool(uint32_t frames)
+{
+	const struct mull_memory_range ranges[] = {
+		{ 0, MIB(2) + frames * FRAME_SIZE, MULL_MEMORY_USABLE, 0 },
+	};
+	uint32_t span = frame_pool_span(ranges, 1);
+	hpa_t first = frame_pool_first(ranges, 1, 1);
+
+	page_start(arch_direct(first), 1, span * sizeof(frame_owner));
+	frame_pool_start(ranges, 1, arch_direct(first), span);
+	frame_claim(FRAME_HYPERVISOR, (uint32_t)(first.value >> FRAME_SHIFT));
+}
+
 static void check_format(const char *format, va_list arguments)
 {
 	char words[LOG_LINE_MAX];

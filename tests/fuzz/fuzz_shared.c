@@ -32,19 +32,6 @@ static const struct wish {
 
 static struct mull_vm descriptions[VMS];
 
-static void start_memory(void)
-{
-	static const struct mull_memory_range ranges[] = {
-		{ 0, MIB(2) + POOL_FRAMES * FRAME_SIZE, MULL_MEMORY_USABLE, 0 },
-	};
-	uint32_t span = frame_pool_span(ranges, 1);
-	hpa_t first = frame_pool_first(ranges, 1, 1);
-
-	page_start(arch_direct(first), 1, span * sizeof(frame_owner));
-	frame_pool_start(ranges, 1, arch_direct(first), span);
-	frame_claim(FRAME_HYPERVISOR, (uint32_t)(first.value >> FRAME_SHIFT));
-}
-
 static void describe_all(void)
 {
 	for (uint32_t i = 0; i < VMS; i++) {
@@ -264,7 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&fake_virt, 0, sizeof fake_virt);
 	fake_cpu_count = VMS + 1;
 	if (!free) {
-		start_memory();
+		start_pool(POOL_FRAMES);
 		describe_all();
 		free = frames_free();
 	}

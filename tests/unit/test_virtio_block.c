@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "virtio_registers.h"
+#include "block_fixture.h"
 
 #include <arch/fake/fake.h>
 #include <cmocka.h>
@@ -24,32 +24,11 @@ enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8 };
 enum { OK = 0, IO_ERROR = 1, UNSUPPORTED = 2, NONE = 0xee };
 
 static struct virtio_block block;
-static struct vcpu first;
 static uint8_t image[SIZE], expected[DATA_SIZE];
 static struct mull_image record = { .size = SIZE, .kind = MULL_IMAGE_DISK };
 static uint32_t frames[] = { 12, 10, 14 };
-static uint32_t complaints, lines;
+static uint32_t lines;
 static char line[LOG_LINE_MAX];
-
-bool vm_interrupt(struct vm *to, const struct apic_message *message)
-{
-	(void)to;
-	(void)message;
-	return true;
-}
-
-uint32_t vm_home(const struct vm *of)
-{
-	(void)of;
-	return 0;
-}
-
-void log_guest(struct vcpu *vcpu, const char *format, ...)
-{
-	(void)format;
-	assert_ptr_equal(vcpu, &first);
-	complaints++;
-}
 
 void log_write(const char *format, ...)
 {
@@ -65,12 +44,6 @@ void block_send(struct block_request *request)
 {
 	(void)request;
 	fail_msg("it is in memory");
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-	fail_msg("panic: %s", format);
-	abort();
 }
 
 static uint8_t pattern(uint64_t at)

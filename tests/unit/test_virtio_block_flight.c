@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "virtio_registers.h"
+#include "block_fixture.h"
 
 #include <arch/fake/fake.h>
 #include <cmocka.h>
@@ -27,39 +27,12 @@ static struct block_flight flights[BLOCK_FLIGHTS];
 static struct block_device machine_disk = { .sector_size = 4096 };
 static struct block_partition partition = { .device = &machine_disk,
 					    .size = SIZE };
-static struct vcpu first;
 static struct block_request *sent[2 * BLOCK_FLIGHTS];
-static uint32_t sent_count, complaints;
-
-bool vm_interrupt(struct vm *to, const struct apic_message *message)
-{
-	(void)to;
-	(void)message;
-	return true;
-}
-
-uint32_t vm_home(const struct vm *of)
-{
-	(void)of;
-	return 0;
-}
-
-void log_guest(struct vcpu *vcpu, const char *format, ...)
-{
-	(void)format;
-	assert_ptr_equal(vcpu, &first);
-	complaints++;
-}
+static uint32_t sent_count;
 
 void log_write(const char *format, ...)
 {
 	(void)format;
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-	fail_msg("panic: %s", format);
-	abort();
 }
 
 static void (*home_cpu)(void); /* is as quick as it can be, when kicked */

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "virtio_registers.h"
+#include "block_fixture.h"
 
 #include <arch/fake/fake.h>
 #include <cmocka.h>
@@ -30,41 +30,15 @@ static struct block_flight flights[BLOCK_FLIGHTS];
 static struct block_device machine_disk = { .sector_size = 512 };
 static struct block_partition partition = { .device = &machine_disk,
 					    .size = SIZE };
-static struct vcpu first;
 static struct block_request *sent; /* the one that is with the disk */
 static uint32_t sent_count, lines;
 static uint8_t base[SIZE], expected[SIZE];
 static uint32_t frames[] = { 12, 10, 14 };
 
-bool vm_interrupt(struct vm *to, const struct apic_message *message)
-{
-	(void)to;
-	(void)message;
-	return true;
-}
-
-uint32_t vm_home(const struct vm *of)
-{
-	(void)of;
-	return 0;
-}
-
-void log_guest(struct vcpu *vcpu, const char *format, ...)
-{
-	(void)format;
-	assert_ptr_equal(vcpu, &first);
-}
-
 void log_write(const char *format, ...)
 {
 	(void)format;
 	lines++;
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-	fail_msg("panic: %s", format);
-	abort();
 }
 
 void block_send(struct block_request *request)
