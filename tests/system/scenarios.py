@@ -225,7 +225,7 @@ SCENARIOS = (
         "sleep+8;echo+fed;killall+-9+watchdog;echo+left;sleep+99'}\n",
         expect=(r"^idle$", r"^fed$", r"^left"), never=(r"DONE exit",),
         expect_log=(r"linux: crashed.*: watchdog: not fed for 3 s",),
-        status=4, seconds=LINUX),
+        status=4, seconds=LINUX, long=True),
     Scenario(
         name="demo",
         vms=None,
@@ -239,8 +239,8 @@ SCENARIOS = (
         status=None, seconds=LINUX),
     Scenario(
         name="selftest-1", command="--kernel $guests/selftest.elf "
-        "--memory 64MiB --cpus 1", expect=(r"^DONE \d+ 0",), vmx_too=True,
-        skylake_too=True),
+        "--memory 64MiB --cpus 1", expect=(r"^DONE \d+ 0",),
+        vmx_too=True),
     Scenario(
         name="selftest-4", command="--kernel $guests/selftest.elf "
         "--memory 64MiB --cpus 4", expect=(r"^DONE \d+ 0",),
@@ -265,7 +265,8 @@ SCENARIOS = (
                 of("kicks", "PASS 500 of 500 kicks arrive")),
         expect_log=(r"\] mitigations: retpolines.*, RSB refill.*, fence at "
                     r"exits, BHB loop, VERW", r"spy, since this processor "
-                    r"lacks IBPB between VMs \(Spectre v2\)")),
+                    r"lacks IBPB between VMs \(Spectre v2\)"),
+        long=True),
     Scenario(
         name="mitigations-off", machine="mitigations: off, share-cpus: true",
         vms=vm("one", 0, "counter", "count=3 period=100") +
@@ -420,7 +421,7 @@ SCENARIOS = (
         vm("two", 0, "secret", "secret=2 rounds=12"),
         counts=((r"(?s)(^one +\| DONE .*)+^two +\| DONE .*"
                  r"(^one +\| DONE .*){3}", 1),),
-        status=None, vmx_too=True),
+        status=None),
 
     # The stranger stands first, so that its number is nobody's peer number.
     Scenario(
@@ -458,7 +459,7 @@ SCENARIOS = (
     one("end-reset", "hostile case=reset", 5, r"guest: reset itself",
         options="--no-reboot"),
     one("end-timeout", "hostile case=spin", 6, r"guest: was (still|not) running",
-        options="--timeout 15"),
+        options="--timeout 8"),
     one("reset-zeroes", "probe do=zero", None, "",
         counts=((r"^PASS memory is zero at start \(0 ", 3),),
         never=(r"^FAIL",)),
