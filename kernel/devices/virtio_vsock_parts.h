@@ -3,6 +3,7 @@
 #ifndef VIRTIO_VSOCK_PARTS_H
 #define VIRTIO_VSOCK_PARTS_H
 
+#include <mullion/bits.h>
 #include <mullion/virtio_vsock.h>
 
 enum vsock_queue { VSOCK_RECEIVE, VSOCK_TRANSMIT, VSOCK_EVENT, VSOCK_QUEUES };
@@ -16,8 +17,23 @@ enum vsock_outcome {
 	VSOCK_BROKEN,	  /* so is the device */
 };
 
-/* ---- virtio_vsock.c --------------------------------------------------------- */
+/* One piece of work: so many packets, or so many bytes of them. */
+#define VSOCK_BATCH 8
+#define VSOCK_BATCH_BYTES KIB(32)
 
+/* ---- virtio_vsock_transmit.c ------------------------------------------------ */
+
+/* A piece of the driver's queue; whether there is more to do at once. */
+bool vsock_transmit(struct virtio_vsock *vsock);
+/* Copies the payload of the packet that its driver sends, or breaks it. */
+enum vsock_outcome vsock_take_payload(struct virtio_vsock *vsock,
+				      uint32_t offset, void *to,
+				      uint32_t length);
+
+/* ---- virtio_vsock_receive.c ------------------------------------------------- */
+
+/* A piece of what has come; whether there is more to do at once. */
+bool vsock_receive(struct virtio_vsock *vsock);
 /*
  * vsock_give - a packet for the driver's next buffer
  * @header: whole but for its length
@@ -27,10 +43,6 @@ enum vsock_outcome vsock_give(struct virtio_vsock *vsock,
 			      struct vsock_header header,
 			      const uint8_t *payload, uint32_t length,
 			      uint32_t *given);
-/* Copies the payload of the packet that its driver sends, or breaks it. */
-enum vsock_outcome vsock_take_payload(struct virtio_vsock *vsock,
-				      uint32_t offset, void *to,
-				      uint32_t length);
 
 /* ---- virtio_vsock_connections.c --------------------------------------------- */
 
