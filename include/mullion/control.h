@@ -211,7 +211,7 @@ struct mull_vsock_state {
 };
 
 /* Commands and records that this build knows; grows with each addition. */
-#define MULL_INTERFACE 5
+#define MULL_INTERFACE 6
 
 #define MULL_BALLOON_STATS 16
 
@@ -310,16 +310,19 @@ enum mull_drop {
 /* A device on a VM's PCI bus, since the VM was made. */
 struct mull_device_stats {
 	uint32_t slot;
-	uint32_t type;		/* of virtio: 1 is a network device */
+	uint32_t type;		/* of virtio: 1 a network device, 19 sockets */
 	uint64_t notifications; /* by its driver */
 	uint64_t interrupts;
-	uint64_t chains;	      /* that it took */
-	char network[MULL_LABEL_MAX]; /* of type 1 alone, and the rest too */
+	uint64_t chains; /* that it took */
+	/* Of network devices and sockets alone, and the rest too. */
+	char network[MULL_LABEL_MAX]; /* or the sockets' group */
 	uint8_t mac[6];
 	uint16_t reserved;		   /* 0 */
-	uint64_t sent, sent_bytes;	   /* what the switch took of it */
+	uint64_t sent, sent_bytes;	   /* what was taken of it */
 	uint64_t received, received_bytes; /* what the driver got */
 	uint64_t drops[MULL_DROP_REASONS]; /* by enum mull_drop */
+	/* Sockets alone: opened from either end; asked for in vain. */
+	uint64_t connections, refused;
 };
 
 enum mull_nic_flag {
@@ -438,7 +441,7 @@ static_assert(sizeof(struct mull_phase) == 64, "wire format");
 static_assert(sizeof(struct mull_vm_status) == 272, "wire format");
 static_assert(sizeof(struct mull_vm_stats) == 512, "wire format");
 static_assert(sizeof(struct mull_cpu_stats) == 48, "wire format");
-static_assert(sizeof(struct mull_device_stats) == 152, "wire format");
+static_assert(sizeof(struct mull_device_stats) == 168, "wire format");
 static_assert(sizeof(struct mull_nic_status) == 168, "wire format");
 static_assert(sizeof(struct mull_audit) == 200, "wire format");
 static_assert(sizeof(struct mull_image_status) == 96, "wire format");

@@ -7,6 +7,7 @@
 #ifndef MULLION_VIRTIO_VSOCK_H
 #define MULLION_VIRTIO_VSOCK_H
 
+#include <mullion/control.h>
 #include <mullion/stream.h>
 #include <mullion/virtio.h>
 #include <mullion/vsock.h>
@@ -26,6 +27,7 @@ struct vsock_connection {
 	uint8_t index;		      /* its VM */
 	uint8_t state;		      /* enum vsock_connection_state; 0: free */
 	bool began;		      /* at this end */
+	bool open;		      /* it was answered */
 };
 
 enum vsock_connection_state {
@@ -77,7 +79,10 @@ struct virtio_vsock {
 	struct vsock_host hosts[VSOCK_HOST_STREAMS];
 	uint32_t host_turn, host_count; /* connections ever */
 	bool turn; /* whose is next: the ring's or the host's */
-	uint64_t sent, sent_bytes, received, received_bytes, spoofed;
+	uint64_t sent, sent_bytes, received, received_bytes;
+	uint64_t opened;  /* connections, from either end */
+	uint64_t refused; /* that its driver asked for in vain */
+	uint64_t drops[MULL_DROP_REASONS];
 };
 
 /* Puts @vsock, all zero but for port.ring.bytes, on @vm's bus at @slot.

@@ -21,8 +21,8 @@ static bool work(struct vm *vm, struct virtio_device *device, uint32_t queue)
 	bool more = false;
 
 	(void)vm;
-	/* Nothing interrupts communication without an RST for each connection,
-	 * so that there are no events. */
+	/* Nothing ends a connection but an RST for it, or the driver itself, so
+	 * that there are no events: docs/decisions/sockets-by-group.md. */
 	if (queue == VSOCK_EVENT || !device->queues[VSOCK_RECEIVE].enabled)
 		return false;
 	vsock_begin(&vsock->port);
@@ -64,7 +64,10 @@ static void stats(const struct virtio_device *device,
 	stats->sent_bytes = vsock->sent_bytes;
 	stats->received = vsock->received;
 	stats->received_bytes = vsock->received_bytes;
-	stats->drops[MULL_DROP_SPOOFED] = vsock->spoofed;
+	stats->connections = vsock->opened;
+	stats->refused = vsock->refused;
+	memcpy(stats->drops, vsock->drops, sizeof stats->drops);
+	memcpy(stats->network, vsock->port.group, sizeof stats->network);
 }
 
 static const struct virtio_type virtio_vsock = {

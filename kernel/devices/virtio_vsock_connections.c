@@ -50,8 +50,16 @@ void vsock_connection_add(struct virtio_vsock *vsock,
 void vsock_connection_drop(struct virtio_vsock *vsock,
 			   struct vsock_connection *it)
 {
+	vsock->refused += it->began && !it->open;
 	it->state = 0;
 	vsock_give_place(&vsock->port, vsock_life(&vsock->port));
+}
+
+void vsock_connection_open(struct virtio_vsock *vsock,
+			   struct vsock_connection *it)
+{
+	vsock->opened += !it->open;
+	it->open = true;
 }
 
 void vsock_connection_end(struct virtio_vsock *vsock,
@@ -191,10 +199,17 @@ void vsock_tell_peers(struct virtio_vsock *vsock)
 
 /* ---- packets without a connection -------------------------------------------- */
 
-void vsock_answer(struct virtio_vsock *vsock, const struct vsock_header *header)
+enum vsock_outcome vsock_drop(struct virtio_vsock *vsock, enum mull_drop why)
+{
+	vsock->drops[why]++;
+	return VSOCK_DROPPED;
+}
+
+enum vsock_outcome vsock_answer(struct virtio_vsock *vsock,
+				const struct vsock_header *header)
 {
 	if (header->operation == VSOCK_RST)
-		return;
+		return vsock_drop(vsock, MULL_DROP_NOBODY);
 	ASSERT(vsock->reset_count < VSOCK_RESETS);
 	vsock->resets[vsock->reset_count++] = (struct vsock_header){
 		.source_cid = header->destination_cid,
@@ -205,6 +220,10 @@ void vsock_answer(struct virtio_vsock *vsock, const struct vsock_header *header)
 		.operation = VSOCK_RST,
 	};
 	virtio_wake(vsock->vm, &vsock->device, VSOCK_RECEIVE);
+	if (header->operation != VSOCK_REQUEST)
+		return vsock_drop(vsock, MULL_DROP_NOBODY);
+	vsock->refused++;
+	return VSOCK_DROPPED;
 }
 
 enum vsock_outcome vsock_give_answer(struct virtio_vsock *vsock)

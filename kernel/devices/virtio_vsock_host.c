@@ -126,7 +126,7 @@ static enum vsock_outcome keep(struct virtio_vsock *vsock,
 
 	if (length > console_free(ring)) {
 		reset(vsock, it);
-		return VSOCK_DONE;
+		return vsock_drop(vsock, MULL_DROP_FULL);
 	}
 	if (first > length)
 		first = length;
@@ -164,15 +164,20 @@ static enum vsock_outcome obey(struct virtio_vsock *vsock,
 		       0);
 		return VSOCK_DONE;
 	}
-	if (opens)
+	if (opens) {
 		it->state = VSOCK_HOST_OPEN;
-	else if (it->state != VSOCK_HOST_OPEN || !vsock_is_good(header) ||
-		 header->operation == VSOCK_REQUEST ||
-		 header->operation == VSOCK_RESPONSE)
+		vsock->opened++;
+		return VSOCK_DONE;
+	}
+	if (it->state != VSOCK_HOST_OPEN || !vsock_is_good(header) ||
+	    header->operation == VSOCK_REQUEST ||
+	    header->operation == VSOCK_RESPONSE) {
 		reset(vsock, it);
-	else if (header->operation == VSOCK_RW)
+		return vsock_drop(vsock, MULL_DROP_MALFORMED);
+	}
+	if (header->operation == VSOCK_RW)
 		return keep(vsock, it, header->length);
-	else if (header->operation == VSOCK_SHUTDOWN)
+	if (header->operation == VSOCK_SHUTDOWN)
 		shut_down(vsock, it, header->flags);
 	else if (header->operation == VSOCK_CREDIT_REQUEST)
 		it->due |= BIT(VSOCK_CREDIT_UPDATE);
@@ -204,10 +209,9 @@ enum vsock_outcome vsock_host_take(struct virtio_vsock *vsock,
 		return obey(vsock, it, header);
 	if (header->operation == VSOCK_REQUEST && vsock_is_good(header))
 		it = find_listener(vsock, header->destination_port);
-	if (!it) {
-		vsock_answer(vsock, header);
-		return VSOCK_DONE;
-	}
+	if (!it)
+		return vsock_answer(vsock, header);
+	vsock->opened++;
 	begin(it, VSOCK_HOST_OPEN, header->source_port, it->own_port,
 	      BIT(VSOCK_RESPONSE));
 	it->buffer_size = header->buffer_size;

@@ -14,6 +14,7 @@ enum vsock_outcome {
 	VSOCK_NO_BUFFERS, /* its driver has none to receive into */
 	VSOCK_HELD,	  /* the packet waits for room */
 	VSOCK_TOO_LATE,	  /* it has waited long enough */
+	VSOCK_DROPPED,	  /* it is not passed on, which is counted */
 	VSOCK_BROKEN,	  /* so is the device */
 };
 
@@ -55,6 +56,9 @@ void vsock_connection_add(struct virtio_vsock *vsock,
 			  const struct vsock_connection *it);
 void vsock_connection_drop(struct virtio_vsock *vsock,
 			   struct vsock_connection *it);
+/* It has been answered. */
+void vsock_connection_open(struct virtio_vsock *vsock,
+			   struct vsock_connection *it);
 /* It lives no more; @whom: VSOCK_TELL_DRIVER, VSOCK_TELL_PEER. */
 void vsock_connection_end(struct virtio_vsock *vsock,
 			  struct vsock_connection *it, uint32_t whom);
@@ -66,10 +70,13 @@ enum vsock_outcome vsock_tell_driver(struct virtio_vsock *vsock);
 /* Tells the other ends, as far as there is room. */
 void vsock_tell_peers(struct virtio_vsock *vsock);
 
+/* Not passed on: VSOCK_DROPPED. */
+enum vsock_outcome vsock_drop(struct virtio_vsock *vsock, enum mull_drop why);
 /* An RST for a packet of its driver's that has the header @header; not for one
- * that is an RST.  There is room: transmitting stops before. */
-void vsock_answer(struct virtio_vsock *vsock,
-		  const struct vsock_header *header);
+ * that is an RST.  There is room: transmitting stops before.  Returns
+ * VSOCK_DROPPED. */
+enum vsock_outcome vsock_answer(struct virtio_vsock *vsock,
+				const struct vsock_header *header);
 enum vsock_outcome vsock_give_answer(struct virtio_vsock *vsock);
 
 /* Whether its operation is known, and only a VSOCK_RW has a payload. */

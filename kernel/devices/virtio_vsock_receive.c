@@ -94,6 +94,10 @@ static void finish(struct virtio_vsock *vsock,
 				       .state = VSOCK_LIVES });
 	else if (letter->has_place)
 		vsock_give_place(&vsock->port, letter->to_life);
+	if (!taken)
+		vsock_drop(vsock, MULL_DROP_CLOSED);
+	if (taken && it && header->operation == VSOCK_RESPONSE)
+		vsock_connection_open(vsock, it);
 	if (taken && it && header->operation == VSOCK_RST)
 		vsock_connection_drop(vsock, it);
 	vsock->cut = 0;

@@ -117,10 +117,8 @@ static enum vsock_outcome begin(struct virtio_vsock *vsock,
 		if (outcome != VSOCK_DONE)
 			vsock_give_place(&vsock->port, own_life);
 	}
-	if (outcome == VSOCK_TOO_LATE) {
-		vsock_answer(vsock, header);
-		return VSOCK_DONE;
-	}
+	if (outcome == VSOCK_TOO_LATE)
+		return vsock_answer(vsock, header);
 	if (outcome == VSOCK_DONE)
 		vsock_connection_add(vsock,
 				     &(struct vsock_connection){
@@ -163,29 +161,30 @@ static enum vsock_outcome send_to_peer(struct virtio_vsock *vsock,
 	struct vsock_port *peer = vsock_find(&vsock->port,
 					     header->destination_cid);
 	uint32_t life = peer ? vsock_life(peer) : 0;
+	bool is_good = vsock_is_good(header);
 	enum vsock_outcome outcome;
 
 	if (!it && header->operation == VSOCK_REQUEST)
 		return begin(vsock, peer, life, header);
-	if (!it) {
-		vsock_answer(vsock, header);
-		return VSOCK_DONE;
-	}
+	if (!it)
+		return vsock_answer(vsock, header);
 	if (header->operation == VSOCK_RST)
 		return end(vsock, it, peer, life, header);
-	if (!(it->state & VSOCK_LIVES))
-		return VSOCK_DONE; /* the driver does not know yet */
+	if (!(it->state & VSOCK_LIVES)) /* the driver does not know yet */
+		return vsock_drop(vsock, MULL_DROP_CLOSED);
 	if (it->life != life || !peer) {
 		vsock_connection_end(vsock, it, VSOCK_TELL_DRIVER);
-		return VSOCK_DONE;
+		return vsock_drop(vsock, MULL_DROP_CLOSED);
 	}
-	outcome = vsock_is_good(header) ?
-			  put(vsock, peer, life, header, false) :
-			  VSOCK_TOO_LATE;
+	outcome = is_good ? put(vsock, peer, life, header, false) :
+			    VSOCK_TOO_LATE;
+	if (outcome == VSOCK_DONE && header->operation == VSOCK_RESPONSE)
+		vsock_connection_open(vsock, it);
 	if (outcome != VSOCK_TOO_LATE)
 		return outcome;
 	vsock_connection_end(vsock, it, VSOCK_TELL_DRIVER | VSOCK_TELL_PEER);
-	return VSOCK_DONE;
+	return vsock_drop(vsock,
+			  is_good ? MULL_DROP_FULL : MULL_DROP_MALFORMED);
 }
 
 /* ---- its queue ------------------------------------------------------------ */
@@ -223,11 +222,10 @@ static enum vsock_outcome send(struct virtio_vsock *vsock, uint32_t *bytes)
 		return VSOCK_BROKEN;
 	*bytes = header.length;
 	if (header.source_cid != vsock->port.cid) {
-		vsock->spoofed++;
-		return VSOCK_DONE;
+		return vsock_drop(vsock, MULL_DROP_SPOOFED);
 	}
 	if (header.type != VSOCK_STREAM)
-		vsock_answer(vsock, &header);
+		outcome = vsock_answer(vsock, &header);
 	else if (header.destination_cid == VSOCK_CID_HOST)
 		outcome = vsock_host_take(vsock, &header);
 	else

@@ -56,6 +56,27 @@ def send_back(tool, checks):
     checks.check(listener.wait(60) == 0, "mullctl ends with the connection")
 
 
+def count(tool, checks):
+    """What has been seen is in the counters."""
+    use, = tool.json("stats", "use")["sockets"]
+    serve, = tool.json("stats", "serve")["sockets"]
+    alone, = tool.json("stats", "alone")["sockets"]
+    checks.note("%s\n%s\n%s" % (use, serve, alone))
+    checks.check(use["group"] == serve["group"] == "backbone" and
+                 not alone["group"], "each tells its group")
+    checks.check(use["connections"] == 3 and use["refused"] >= 3,
+                 "three were opened by it, three not at all")
+    checks.check(alone["connections"] == 1 and alone["refused"] == 2,
+                 "one by mullctl, two to who is not in its group")
+    checks.check(serve["connections"] == 3 and not serve["refused"],
+                 "two by a guest, and one by mullctl")
+    for end in (use, serve):
+        checks.check(min(end["sent_bytes"], end["received_bytes"]) >= SEVERAL,
+                     "bytes are counted both ways")
+        checks.check(end["spoofed"] + end["malformed"] + end["full"] == 0,
+                     "no packet was lost")
+
+
 def sockets(setup, back_end, checks):
     folder = disks.fresh_folder(setup, checks)
     path = folder / "sockets.yaml"
@@ -87,6 +108,7 @@ def sockets(setup, back_end, checks):
         _, words = tool.run("vsock", "serve", "1001", status=4)
         checks.check("nothing listens" in words, "a closed port is told")
         says(r"^use +\| CONNECTED")
+        count(tool, checks)
         tool.run("reset", "serve")
         says(r"^use +\| PASS the connection has ended")
         checks.check(process.wait_for(r"^serve +\| LISTENS", patience, count=2),

@@ -4,10 +4,13 @@
 
 #include <stdio.h>
 
+#define TYPE_NETWORK 1 /* of VIRTIO */
+#define TYPE_SOCKETS 19
+
 static const char *type_word(uint32_t type)
 {
 	switch (type) {
-	case 1:
+	case TYPE_NETWORK:
 		return "network";
 	case 2:
 		return "disk";
@@ -17,7 +20,7 @@ static const char *type_word(uint32_t type)
 		return "entropy";
 	case 5:
 		return "balloon";
-	case 19:
+	case TYPE_SOCKETS:
 		return "vsock";
 	default:
 		return "other";
@@ -65,25 +68,62 @@ static void put_drops(struct output *output,
 		output_number(output, words[i], drops[i]);
 }
 
-static void put_network(struct output *output,
+/* What a device has passed on, and what became of the rest. */
+static void put_traffic(struct output *output,
 			const struct mull_device_stats *stats)
 {
-	output_row_begin(output);
-	output_number(output, "slot", stats->slot);
-	output_text(output, "switch", stats->network);
-	put_mac(output, stats->mac);
 	output_number(output, "sent", stats->sent);
 	output_number(output, "sent_bytes", stats->sent_bytes);
 	output_number(output, "received", stats->received);
 	output_number(output, "received_bytes", stats->received_bytes);
 	put_drops(output, stats->drops);
-	output_row_end(output);
+}
+
+static void put_network(struct output *output,
+			const struct mull_device_stats *stats)
+{
+	output_text(output, "switch", stats->network);
+	put_mac(output, stats->mac);
+	put_traffic(output, stats);
+}
+
+static void put_sockets(struct output *output,
+			const struct mull_device_stats *stats)
+{
+	output_text(output, "group", stats->network);
+	output_number(output, "connections", stats->connections);
+	output_number(output, "refused", stats->refused);
+	put_traffic(output, stats);
+}
+
+/* Those of one type, if there are some. */
+static void put_type(struct output *output, const char *key, uint32_t type,
+		     const struct mull_device_stats *stats, size_t count,
+		     void (*put)(struct output *output,
+				 const struct mull_device_stats *stats))
+{
+	size_t i = 0;
+
+	while (i < count && stats[i].type != type)
+		i++;
+	if (i == count)
+		return;
+	output_list_begin(output, key);
+	for (; i < count; i++) {
+		if (stats[i].type != type)
+			continue;
+		output_row_begin(output);
+		output_number(output, "slot", stats[i].slot);
+		put(output, &stats[i]);
+		output_row_end(output);
+	}
+	output_list_end(output);
 }
 
 int put_device_stats(struct mull *mull, uint32_t vm, struct output *output)
 {
 	static struct mull_device_stats stats[MULL_DEVICE_MAX];
-	size_t count, networks = 0;
+	size_t count;
 	int error = mull_device_stats(mull, vm, stats, &count);
 
 	if (error == ERR_UNSUPPORTED) /* an older hypervisor */
@@ -91,15 +131,8 @@ int put_device_stats(struct mull *mull, uint32_t vm, struct output *output)
 	if (error)
 		return error;
 	put_devices(output, stats, count);
-	for (size_t i = 0; i < count; i++)
-		networks += stats[i].network[0] != 0;
-	if (!networks)
-		return MULL_OK;
-	output_list_begin(output, "networks");
-	for (size_t i = 0; i < count; i++)
-		if (stats[i].network[0])
-			put_network(output, &stats[i]);
-	output_list_end(output);
+	put_type(output, "networks", TYPE_NETWORK, stats, count, put_network);
+	put_type(output, "sockets", TYPE_SOCKETS, stats, count, put_sockets);
 	return MULL_OK;
 }
 
