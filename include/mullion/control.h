@@ -251,7 +251,7 @@ struct mull_vm_status {
 	uint32_t vcpu_count;
 	uint32_t flags; /* enum mull_vm_status_flag */
 	uint32_t first_cpu;
-	uint64_t memory_size;	   /* bytes */
+	uint64_t memory_size;	   /* bytes, without what is others' now */
 	uint64_t started_ns;	   /* hypervisor's time when it began to run */
 	uint64_t guest_ns;	   /* time of all vCPUs in the guest */
 	uint64_t exits;		   /* of all vCPUs */

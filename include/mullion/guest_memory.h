@@ -108,6 +108,9 @@ enum error guest_compare_swap(const struct guest_memory *memory, gpa_t at,
 enum error guest_locate(const struct guest_memory *memory, gpa_t at,
 			hpa_t *address);
 
+/* Whether @at would be guest RAM, but its frame is in the balloon. */
+bool guest_is_hole(const struct guest_memory *memory, gpa_t at);
+
 /* Whether all of @length bytes from @at are guest RAM. */
 bool guest_is_ram(const struct guest_memory *memory, gpa_t at, size_t length);
 

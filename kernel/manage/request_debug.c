@@ -56,6 +56,27 @@ enum error request_registers(const struct asked *asked, struct answer *answer)
 	return vcpu_look.error;
 }
 
+/* What the guest has given away by its balloon is zeros. */
+static enum error read(const struct guest_memory *memory, uint64_t at,
+		       uint8_t *to, size_t length)
+{
+	while (length) {
+		size_t piece = FRAME_SIZE - at % FRAME_SIZE;
+		enum error error = ERR_NONE;
+
+		if (piece > length)
+			piece = length;
+		if (!guest_is_hole(memory, gpa(at)))
+			error = guest_read(memory, gpa(at), to, piece);
+		if (error)
+			return error;
+		at += piece;
+		to += piece;
+		length -= piece;
+	}
+	return ERR_NONE;
+}
+
 /* The value counts the zeros that were found so far. */
 enum error request_memory(const struct asked *asked, struct answer *answer)
 {
@@ -80,8 +101,8 @@ enum error request_memory(const struct asked *asked, struct answer *answer)
 	*zeros = 0;
 	if (wanted > sizeof answer->data)
 		wanted = sizeof answer->data;
-	return guest_read(memory, gpa(asked->argument),
-			  answer_add(answer, wanted), wanted);
+	return read(memory, asked->argument, answer_add(answer, wanted),
+		    wanted);
 }
 
 enum error request_set_memory(const struct asked *asked, struct answer *answer)

@@ -3,6 +3,7 @@
 #include "request.h"
 #include "service.h"
 #include <mullion/arch.h>
+#include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/frame_pool.h>
@@ -78,7 +79,7 @@ static void fill_status(const struct vm *vm, struct mull_vm_status *status)
 	status->restarts = now.restarts;
 	status->vcpu_count = vm->vcpu_count;
 	status->first_cpu = vm_home(vm);
-	status->memory_size = vm->description.memory_size;
+	status->memory_size = vm_memory_now(vm);
 	status->console_position = vm->serial.output.head;
 	status->complaints = vm->complaints;
 	status->started_ns = vm->started_at ? log_time_of(vm->started_at) : 0;

@@ -52,6 +52,14 @@ static const struct guest_region *find(const struct guest_memory *memory,
 	return region && is_hole(memory, region, *offset) ? NULL : region;
 }
 
+bool guest_is_hole(const struct guest_memory *memory, gpa_t at)
+{
+	uint64_t offset;
+	const struct guest_region *region = find_region(memory, at, &offset);
+
+	return region && is_hole(memory, region, offset);
+}
+
 bool guest_is_ram(const struct guest_memory *memory, gpa_t at, size_t length)
 {
 	while (length) {

@@ -85,6 +85,14 @@ def gives(tool, checks):
                  "most of it in whole frames")
     checks.check(after - before == told["free_for_others"],
                  "which are free for others")
+    listed, = tool.json("list")["vms"]
+    checks.check(listed["memory"] == told["memory"] < SIZE * MIB,
+                 "the list has what it has now: %s" % listed)
+    shown = tool.json("show", "linux")
+    checks.check(shown["memory"] == told["memory"] and
+                 shown["most_memory"] == SIZE * MIB and
+                 shown["least_memory"] == 128 * MIB,
+                 "show has what it can have, too: %s" % shown)
     audit(tool, checks)
     said = {row["what"]: row["value"]
             for row in tool.json("balloon", "linux")["guest_says"]}

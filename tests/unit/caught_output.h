@@ -9,30 +9,58 @@
 #include <string.h>
 #include <unistd.h>
 
-static char shown[4096];
+static char shown[4096], said[4096]; /* on standard output, and error */
+
+struct caught {
+	FILE *files[2];
+	int before[2];
+};
+
+static inline struct caught catch_begin(void)
+{
+	struct caught caught;
+
+	fflush(stdout);
+	for (int i = 0; i < 2; i++) {
+		caught.files[i] = tmpfile();
+		caught.before[i] = dup(STDOUT_FILENO + i);
+		dup2(fileno(caught.files[i]), STDOUT_FILENO + i);
+	}
+	return caught;
+}
+
+static inline void catch_end(const struct caught *caught)
+{
+	char *texts[] = { shown, said };
+
+	fflush(stdout);
+	for (int i = 0; i < 2; i++) {
+		size_t length;
+
+		dup2(caught->before[i], STDOUT_FILENO + i);
+		close(caught->before[i]);
+		rewind(caught->files[i]);
+		length = fread(texts[i], 1, sizeof shown - 1, caught->files[i]);
+		texts[i][length] = 0;
+		fclose(caught->files[i]);
+	}
+}
 
 /* Everything that @put puts, in the form of @form, as it comes out. */
 static inline void catch_output(const char *form,
 				void (*put)(struct output *output))
 {
 	struct options options = { .text = { [OPTION_FORM] = form } };
-	int before = dup(STDOUT_FILENO);
-	FILE *file = tmpfile();
+	struct caught caught = catch_begin();
 	struct output output;
-	size_t length;
+	bool good = output_begin(&output, &options);
 
-	fflush(stdout);
-	dup2(fileno(file), STDOUT_FILENO);
-	assert_true(output_begin(&output, &options));
-	put(&output);
-	output_end(&output);
-	fflush(stdout);
-	dup2(before, STDOUT_FILENO);
-	close(before);
-	rewind(file);
-	length = fread(shown, 1, sizeof shown - 1, file);
-	shown[length] = 0;
-	fclose(file);
+	if (good) {
+		put(&output);
+		output_end(&output);
+	}
+	catch_end(&caught);
+	assert_true(good);
 }
 
 #endif

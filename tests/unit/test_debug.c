@@ -153,6 +153,29 @@ static void zeros_are_told_as_a_count(void **state)
 	assert_int_equal(answer.data[19], 1);
 }
 
+/* Whether it is asked for at a border, within, or at an odd address. */
+static void what_is_in_the_balloon_is_zeros(void **state)
+{
+	(void)state;
+	vm->memory.elastic = true;
+	vm->frames[1] |= GUEST_HOLE;
+	assert_int_equal(look(FRAME_SIZE - 4, 8), ERR_NONE);
+	assert_memory_equal(answer.data, "\xaa\xaa\xaa\xaa\0\0\0\0", 8);
+	assert_int_equal(look(FRAME_SIZE - 4, MULL_REPLY_DATA_MAX), ERR_NONE);
+	assert_int_equal(answer.length, MULL_REPLY_DATA_MAX);
+	assert_int_equal(look(2 * FRAME_SIZE - 3, 6), ERR_NONE);
+	assert_memory_equal(answer.data, "\0\0\0\xaa\xaa\xaa", 6);
+	assert_int_equal(look(FRAME_SIZE + 1, 5), ERR_NONE);
+	assert_memory_equal(answer.data, "\0\0\0\0\0", 5);
+	assert_int_equal(look(FRAME_SIZE, ~0u), ERR_NONE);
+	assert_int_equal(answer.length, 0);
+	assert_int_equal(answer.reply.value, FRAME_SIZE);
+	assert_int_equal(ask(request_set_memory, FRAME_SIZE, "a", 1),
+			 ERR_BAD_ADDRESS);
+	vm->frames[1] &= ~GUEST_HOLE;
+	vm->memory.elastic = false;
+}
+
 /* ---- registers ----------------------------------------------------------- */
 
 static struct mull_registers registers_of(uint32_t vcpu)
@@ -407,6 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PAUSED(memory_is_told_and_set),
 		PAUSED(zeros_are_told_as_a_count),
+		PAUSED(what_is_in_the_balloon_is_zeros),
 		PAUSED(registers_are_told_by_their_cpu),
 		PAUSED(registers_are_set),
 		PAUSED(a_vm_that_ends_meanwhile_is_no_riddle),

@@ -7,6 +7,7 @@
 
 #include "kernel/manage/request.h"
 #include "tests/unit/fake_line.h"
+#include <mullion/balloon.h>
 #include <mullion/shared_port.h>
 #include <mullion/trace.h>
 
@@ -329,6 +330,22 @@ static void give_vcpus(void)
 	}
 }
 
+static void memory_is_what_it_has_now(void **unused)
+{
+	const struct mull_vm_status *status = (void *)answer.data;
+	struct balloon balloon = { .gone = 3 };
+	struct mull_vm *description = &vms[0]->description;
+
+	(void)unused;
+	description->memory_size = 8 * FRAME_SIZE;
+	ask(MULL_COMMAND_LIST, 0, 0);
+	assert_int_equal(status->memory_size, 8 * FRAME_SIZE);
+	vms[0]->balloon = &balloon;
+	ask(MULL_COMMAND_LIST, 0, 0);
+	assert_int_equal(status->memory_size, 5 * FRAME_SIZE);
+	vms[0]->balloon = NULL;
+}
+
 static void stats_add_up(void **unused)
 {
 	const struct mull_vm_stats *stats = (struct mull_vm_stats *)answer.data;
@@ -538,6 +555,7 @@ int main(void)
 		TEST(the_log_can_be_asked_for),
 		TEST(the_ledger_has_the_phases),
 		TEST(info_tells_of_the_machine),
+		TEST(memory_is_what_it_has_now),
 		TEST(stats_add_up),
 		TEST(devices_tell_what_they_count),
 		TEST(the_list_tells_all_at_once),

@@ -81,13 +81,30 @@ static void tell_progress(const struct mull_balloon *it)
 			(unsigned long long)(it->lent >> 20));
 }
 
+static bool is_stuck(const struct mull_balloon *it)
+{
+	return it->now != it->target && it->flags & MULL_BALLOON_WAITS;
+}
+
+static const char *why_not(const struct mull_balloon *it)
+{
+	if (!(it->flags & MULL_BALLOON_DRIVEN))
+		return ": its guest has no driver for the balloon";
+	if (is_stuck(it))
+		return ": no memory is free, others have it all; it gets what "
+		       "becomes free";
+	return "";
+}
+
 /* Whole frames seldom come to the page: it is enough when the guest has put in
- * all that was asked for, and nothing moves any more. */
+ * all that was asked for, and nothing moves any more.  Where no frame is free
+ * for what is to come back, only others can change that: it is told. */
 static enum status wait_for(struct mull *mull, uint32_t vm,
 			    struct mull_balloon *it, double seconds)
 {
 	double limit = seconds_now() + seconds, moved = seconds_now();
 	struct mull_balloon before = *it;
+	bool is_quiet;
 
 	while (it->now != it->target) {
 		int error = mull_pump(mull, LOOK_MILLISECONDS, -1);
@@ -100,8 +117,10 @@ static enum status wait_for(struct mull *mull, uint32_t vm,
 		if (it->now != before.now || it->lent != before.lent)
 			moved = seconds_now();
 		before = *it;
-		if (it->lent == it->size - it->target &&
-		    seconds_now() > moved + QUIET_SECONDS)
+		is_quiet = seconds_now() > moved + QUIET_SECONDS;
+		if (is_stuck(it) && is_quiet)
+			return STATUS_CONFLICT;
+		if (it->lent == it->size - it->target && is_quiet)
 			break;
 		if (seconds_now() > limit)
 			return STATUS_TIMED_OUT;
@@ -115,20 +134,20 @@ static enum status set(struct mull *mull, const struct mull_vm_status *vm,
 	struct mull_balloon balloon;
 	int error = mull_balloon(mull, vm->number, size, &balloon);
 	enum status status = remote_status(mull, error);
+	double began = seconds_now();
 
 	if (status != STATUS_OK)
 		return status;
 	status = wait_for(mull, vm->number, &balloon, seconds);
 	if (isatty(STDERR_FILENO))
 		fputc('\n', stderr);
-	if (status == STATUS_TIMED_OUT)
+	if (status == STATUS_TIMED_OUT || is_stuck(&balloon))
 		tell("%s has %llu MiB after %.0f s, not %llu MiB%s", vm->name,
-		     (unsigned long long)(balloon.now >> 20), seconds,
-		     (unsigned long long)(size >> 20),
-		     balloon.flags & MULL_BALLOON_DRIVEN ?
-			     "" :
-			     ": its guest has no driver for the balloon");
-	if (status == STATUS_OK || status == STATUS_TIMED_OUT)
+		     (unsigned long long)(balloon.now >> 20),
+		     seconds_now() - began, (unsigned long long)(size >> 20),
+		     why_not(&balloon));
+	if (status == STATUS_OK || status == STATUS_TIMED_OUT ||
+	    is_stuck(&balloon))
 		put_balloon(output, &balloon);
 	return status;
 }

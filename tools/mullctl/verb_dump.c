@@ -12,6 +12,7 @@
 struct dump {
 	struct mull *mull;
 	const struct mull_vm_status *vm;
+	uint64_t size; /* of its memory, with what is others' now */
 	struct core_file core;
 	uint64_t done, stored; /* bytes; those that are not zero */
 	double told;	       /* when progress was */
@@ -30,8 +31,7 @@ static void tell_progress(struct dump *dump)
 	dump->told = now;
 	size = texts_of_size(dump->stored);
 	progress("%s: %3.0f%% of its memory, %s not zero", dump->vm->name,
-		 100.0 * (double)dump->done / (double)dump->vm->memory_size,
-		 size);
+		 100.0 * (double)dump->done / (double)dump->size, size);
 	free(size);
 }
 
@@ -83,35 +83,66 @@ static enum status copy_all(struct dump *dump)
 	return status;
 }
 
-static enum status write_core(struct mull *mull,
-			      const struct mull_vm_status *vm, const char *name)
+/* All of its memory, with what others have now. */
+static enum status ask_size(struct mull *mull, const struct mull_vm_status *vm,
+			    uint64_t *size)
 {
-	struct dump dump = { .mull = mull, .vm = vm };
-	enum status status = STATUS_FAILED;
-	struct new_file file;
-	char *size;
+	struct mull_vm_status whole = *vm;
+	struct mull_vm description;
+	enum status status = remote_status(
+		mull, mull_show(mull, vm->number, &description));
 
-	if (!new_file_open(&file, name))
-		return STATUS_FAILED;
-	/* The guest's secrets are in it. */
-	fchmod(file.fd, 0600);
-	if (core_begin(&dump.core, &file, vm->memory_size))
-		status = copy_all(&dump);
-	if (!new_file_close(&file, status == STATUS_OK))
-		status = STATUS_FAILED;
-	core_free(&dump.core);
 	if (status != STATUS_OK)
 		return status;
-	if (dump.core.left_out)
+	*size = whole.memory_size = description.memory_size;
+	return remote_sane(&whole) ? STATUS_OK : STATUS_FAILED;
+}
+
+static void tell_result(const struct dump *dump, const char *name)
+{
+	const struct mull_vm_status *vm = dump->vm;
+	char *size;
+
+	if (dump->core.left_out)
 		tell("%s: %zu mappings of the guest are left out; its memory "
 		     "is there, at its physical addresses",
-		     name, dump.core.left_out);
-	size = texts_of_size(dump.stored);
+		     name, dump->core.left_out);
+	if (dump->size > vm->memory_size) {
+		size = texts_of_size(dump->size - vm->memory_size);
+		tell("%s: %s of its memory are given away by its balloon, and "
+		     "stand there as zeros",
+		     name, size);
+		free(size);
+	}
+	size = texts_of_size(dump->stored);
 	tell("%s: %u vCPU%s, %s that are not zero; see it by: gdb KERNEL.ELF "
 	     "%s",
 	     name, vm->vcpu_count, vm->vcpu_count == 1 ? "" : "s", size, name);
 	free(size);
-	return STATUS_OK;
+}
+
+static enum status write_core(struct mull *mull,
+			      const struct mull_vm_status *vm, const char *name)
+{
+	struct dump dump = { .mull = mull, .vm = vm };
+	enum status status = ask_size(mull, vm, &dump.size);
+	struct new_file file;
+
+	if (status != STATUS_OK)
+		return status;
+	status = STATUS_FAILED;
+	if (!new_file_open(&file, name))
+		return STATUS_FAILED;
+	/* The guest's secrets are in it. */
+	fchmod(file.fd, 0600);
+	if (core_begin(&dump.core, &file, dump.size))
+		status = copy_all(&dump);
+	if (!new_file_close(&file, status == STATUS_OK))
+		status = STATUS_FAILED;
+	core_free(&dump.core);
+	if (status == STATUS_OK)
+		tell_result(&dump, name);
+	return status;
 }
 
 /* ---- the VM ------------------------------------------------------------- */

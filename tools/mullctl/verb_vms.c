@@ -135,6 +135,11 @@ static enum status show_vm(struct mull *mull, const struct mull_vm_status *vm,
 	if (error)
 		return remote_status(mull, error);
 	put_vm(output, vm);
+	if (description.flags & MULL_VM_ELASTIC) {
+		output_size(output, "least_memory",
+			    description.memory_least * FRAME_SIZE);
+		output_size(output, "most_memory", description.memory_size);
+	}
 	output_time(output, "started", vm->started_ns);
 	output_time(output, "in_guest", vm->guest_ns);
 	output_size(output, "printed", vm->console_position);
