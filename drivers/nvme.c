@@ -467,7 +467,7 @@ static void reset(struct block_device *device)
 	begin_disable(of(device));
 }
 
-static const struct block_driver nvme_driver = { start, poll, reset };
+static const struct block_driver nvme_driver = { start, poll, reset, "nvme" };
 
 /* ---- finding them ---------------------------------------------------------- */
 
@@ -562,6 +562,7 @@ void nvme_start(void)
 			continue;
 		memset(nvme, 0, sizeof *nvme);
 		nvme->pci = pci;
+		nvme->block.pci = pci->name;
 		format_text(nvme->block.name, sizeof nvme->block.name, "nvme%u",
 			    controller_count++);
 		words = map_registers(nvme);

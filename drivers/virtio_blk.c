@@ -243,7 +243,8 @@ static void poll(struct block_device *device)
 		block_reset(device, "it reports a fatal error");
 }
 
-static const struct block_driver virtio_blk_driver = { start, poll, reset };
+static const struct block_driver virtio_blk_driver = { start, poll, reset,
+						       "virtio" };
 
 /* ---- finding them ---------------------------------------------------------- */
 
@@ -271,6 +272,7 @@ static void start_disk(struct disk *disk, struct pci_device *pci)
 	log_write("disk %s: virtio %04x:%04x at PCI %s", disk->block.name,
 		  pci->vendor, pci->id, pci->name);
 	disk->block.driver = &virtio_blk_driver;
+	disk->block.pci = pci->name;
 	disk->block.slots = BLOCK_SLOTS;
 	disk->block.alignment = 1;
 	format_text(disk->block.model, sizeof disk->block.model, "virtio disk");

@@ -25,6 +25,7 @@ struct block_device;
 struct block_partition {
 	struct block_device *device;
 	char name[MULL_PARTITION_MAX];
+	uint8_t guid[16];    /* as its GPT has it */
 	uint64_t first;	     /* sector of the device */
 	uint64_t size;	     /* bytes, whole sectors of the device */
 	const char *refusal; /* why nobody may have it, in words; or NULL */
@@ -44,6 +45,7 @@ enum block_operation {
 	BLOCK_WRITE,
 	/* What was written and has ended before is kept over a loss of power. */
 	BLOCK_FLUSH,
+	BLOCK_OPERATIONS
 };
 
 /*
@@ -117,6 +119,7 @@ struct block_driver {
 	 * block_lost(), and it is made ready again, or given up.
 	 */
 	void (*reset)(struct block_device *device);
+	const char *kind; /* "nvme" */
 };
 
 /* What a driver tells of its disk. */
@@ -124,6 +127,7 @@ struct block_device {
 	const struct block_driver *driver;
 	char name[8];	       /* "nvme0" */
 	char model[41];	       /* in words */
+	const char *pci;       /* where it is: "00:1f.2" */
 	uint32_t sector_size;  /* bytes: 512 or 4096 */
 	uint64_t sector_count; /* at most 2^48 bytes of them */
 	uint32_t command_max;  /* bytes of one command */
@@ -143,10 +147,16 @@ struct block_device {
 	struct {
 		struct block_request *request; /* NULL: free */
 		uint64_t since;		       /* arch_time() */
+		uint32_t length;	       /* bytes */
 	} slot[BLOCK_SLOTS];
 	uint32_t running; /* slots in use */
 	/* Resets since the last command that went well; then it is given up. */
 	uint32_t failures;
+	/* Ever: commands that went well, by enum block_operation, and their
+	 * bytes; those that did not; resets. */
+	uint64_t commands[BLOCK_OPERATIONS], bytes[BLOCK_OPERATIONS];
+	uint64_t errors;
+	uint32_t resets;
 	struct block_segment cut[BLOCK_SEGMENTS_MAX];
 };
 

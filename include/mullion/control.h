@@ -62,6 +62,13 @@ enum mull_command {
 	MULL_COMMAND_NICS = 28, /* argument: first number to look at, from 1;
 				   data: struct mull_nic_status[];
 				   value: where to go on, or 0 */
+	MULL_COMMAND_MACHINE_DISKS =
+		29,		      /* argument: first one to look at; data:
+					    struct mull_machine_disk[];
+					    value: where to go on, or 0 */
+	MULL_COMMAND_PARTITIONS = 30, /* argument: first one to look at; data:
+					 struct mull_partition_status[];
+					 value: where to go on, or 0 */
 
 	/* consoles */
 	MULL_COMMAND_ATTACH = 32,  /* argument: 1: CONSOLE frames of the VM are
@@ -349,6 +356,52 @@ struct mull_nic_status {
 	uint64_t drops[MULL_DROP_REASONS]; /* at the port of the switch */
 };
 
+#define MULL_MACHINE_DISK_MAX 8
+#define MULL_MACHINE_PARTITION_MAX 128
+
+enum mull_machine_disk_flag {
+	MULL_MACHINE_DISK_READY = 1 << 0,
+	MULL_MACHINE_DISK_DEAD = 1 << 1, /* given up; neither: it is reset */
+	MULL_MACHINE_DISK_READ_ONLY = 1 << 2,
+	MULL_MACHINE_DISK_CACHED = 1 << 3, /* what is written needs a flush */
+	MULL_MACHINE_DISK_POLLED = 1 << 4, /* it has not interrupted yet */
+};
+
+/* A disk of the machine; commands are those that went well. */
+struct mull_machine_disk {
+	char name[8];	/* "nvme0" */
+	char driver[8]; /* "nvme", "virtio" */
+	char pci[8];	/* "00:1f.2" */
+	char model[48];
+	uint32_t number;
+	uint32_t flags;	      /* enum mull_machine_disk_flag */
+	uint32_t sector_size; /* bytes */
+	uint32_t resets;
+	uint64_t size; /* bytes */
+	uint64_t reads, read_bytes;
+	uint64_t writes, written_bytes;
+	uint64_t flushes;
+	uint64_t errors;
+};
+
+enum mull_partition_flag {
+	MULL_PARTITION_WRITTEN = 1 << 0, /* who has it may write */
+};
+
+/* A GPT partition on a disk of the machine. */
+struct mull_partition_status {
+	char name[40];
+	uint8_t guid[16]; /* its own, in the order of the GPT's bytes */
+	uint32_t disk;	  /* mull_machine_disk.number */
+	uint32_t flags;	  /* enum mull_partition_flag */
+	uint32_t users;	  /* disks of VMs that are made of it */
+	uint32_t reserved;
+	uint64_t first;		    /* sector of the disk */
+	uint64_t size;		    /* bytes; 0: nobody may have it */
+	char holder[MULL_NAME_MAX]; /* one VM that has it, or "" */
+	char words[64];		    /* why nobody may have it, or "" */
+};
+
 enum mull_trace {
 	MULL_TRACE_EXIT = 1 << 0,
 	MULL_TRACE_INTERRUPT = 1 << 1,
@@ -443,6 +496,8 @@ static_assert(sizeof(struct mull_vm_stats) == 512, "wire format");
 static_assert(sizeof(struct mull_cpu_stats) == 48, "wire format");
 static_assert(sizeof(struct mull_device_stats) == 168, "wire format");
 static_assert(sizeof(struct mull_nic_status) == 168, "wire format");
+static_assert(sizeof(struct mull_machine_disk) == 144, "wire format");
+static_assert(sizeof(struct mull_partition_status) == 184, "wire format");
 static_assert(sizeof(struct mull_audit) == 200, "wire format");
 static_assert(sizeof(struct mull_image_status) == 96, "wire format");
 static_assert(sizeof(struct mull_upload) == 88, "wire format");

@@ -65,6 +65,8 @@ request_handler request_describe, request_create, request_destroy;
 /* request_disk.c */
 request_handler request_plug, request_unplug, request_disks;
 request_handler request_balloon; /* request_balloon.c */
+/* request_storage.c */
+request_handler request_machine_disks, request_partitions;
 /* request_show.c */
 request_handler request_info, request_list, request_show;
 /* request_record.c */

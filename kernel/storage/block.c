@@ -289,15 +289,18 @@ static bool begin_command(struct block_device *device)
 	if (error == ERR_BUSY)
 		return false;
 	if (error) {
+		device->errors += !request->error;
 		if (!request->error)
 			request->error = error;
 	} else {
 		device->slot[slot].request = request;
 		device->slot[slot].since = arch_time();
+		device->slot[slot].length = command.sectors *
+					    device->sector_size;
 		device->running++;
 		request->running++;
 		request->sector += command.sectors;
-		advance(request, command.sectors * device->sector_size);
+		advance(request, device->slot[slot].length);
 	}
 	if (is_begun(request)) {
 		leave_line(device);
@@ -314,8 +317,13 @@ void block_ended(struct block_device *device, uint32_t slot, enum error error)
 	ASSERT(request);
 	device->slot[slot].request = NULL;
 	device->running--;
-	if (!error)
+	if (error) {
+		device->errors++;
+	} else {
 		device->failures = 0;
+		device->commands[request->operation]++;
+		device->bytes[request->operation] += device->slot[slot].length;
+	}
 	if (error && !request->error)
 		request->error = error;
 	request->running--;
@@ -335,6 +343,7 @@ void block_reset(struct block_device *device, const char *why)
 {
 	log_write(LOG_WARNING "disk %s: %s; it is reset", device->name, why);
 	device->failures++;
+	device->resets++;
 	device->ready = false;
 	device->driver->reset(device);
 }

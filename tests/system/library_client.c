@@ -362,12 +362,19 @@ static void disks(struct mull *mull)
 static void has_not(struct mull *mull, uint32_t vm)
 {
 	static struct mull_nic_status nics[MULL_MACHINE_NIC_MAX];
+	static struct mull_machine_disk disks[MULL_MACHINE_DISK_MAX];
+	static struct mull_partition_status
+		partitions[MULL_MACHINE_PARTITION_MAX];
 	struct mull_vsock_state state;
 	struct mull_balloon balloon;
 	uint32_t stream;
 	size_t count = 9;
 
 	say(!mull_nics(mull, nics, &count) && !count, "mull_nics");
+	say(!mull_machine_disks(mull, disks, &count) && count <= 1,
+	    "mull_machine_disks");
+	say(!mull_partitions(mull, partitions, &count) && count <= 4,
+	    "mull_partitions");
 	say(mull_vsock_open(mull, vm, MULL_VSOCK_CONNECT, 1, &stream) != 0,
 	    "mull_vsock_open refuses a VM without sockets");
 	say(mull_vsock_state(mull, vm, 2, &state) != 0, "mull_vsock_state");

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <mullion/balloon.h>
 #include <mullion/bits.h>
+#include <mullion/block.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/frame_pool.h>
 #include <mullion/framebuffer.h>
@@ -118,7 +119,7 @@ static void chip_out(uint16_t port, uint8_t value)
 	chip_update();
 }
 
-static void incoming(const void *bytes, size_t length)
+static inline void incoming(const void *bytes, size_t length)
 {
 	if (chip.incoming_taken == chip.incoming_count)
 		chip.incoming_taken = chip.incoming_count = 0;
@@ -206,7 +207,7 @@ size_t console_take(struct console_ring *ring, void *bytes, size_t room)
 }
 
 /* As the emulated UART does: a notice for the first byte of a run only. */
-static size_t print(uint32_t vm, const char *text)
+static inline size_t print(uint32_t vm, const char *text)
 {
 	struct console_ring *ring = &guests[vm].serial.output;
 	bool empty = ring->head == ring->tail;
@@ -324,6 +325,21 @@ void platform_press_button(struct vm *vm)
 	buttons++;
 }
 
+/* The machine's disks. */
+static struct block_device *fake_disks;
+static const struct block_partition *fake_partitions;
+static uint32_t fake_disk_count, fake_partition_count;
+
+struct block_device *block_device_at(uint32_t index)
+{
+	return index < fake_disk_count ? &fake_disks[index] : NULL;
+}
+
+const struct block_partition *block_partition_at(uint32_t index)
+{
+	return index < fake_partition_count ? &fake_partitions[index] : NULL;
+}
+
 static uint32_t balloon_target; /* frames, as the last one was set */
 
 void balloon_set_target(struct vm *vm, uint32_t frames)
@@ -423,7 +439,7 @@ void framebuffer_write(const char *text, size_t length)
 	(void)length;
 }
 
-static void state(uint32_t vm, enum mull_vm_state to)
+static inline void state(uint32_t vm, enum mull_vm_state to)
 {
 	guests[vm].state = to;
 	manage_event(&guests[vm]);

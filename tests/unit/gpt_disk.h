@@ -105,6 +105,7 @@ static inline void gpt_set(uint32_t index, const char *name, uint64_t first,
 
 	memset(entry, 0, 128);
 	gpt_put(entry, 0, 0x0fc63daf, 4);
+	gpt_put(entry, 16, 0x1234 + index, 8); /* its own GUID */
 	gpt_put(entry, ENTRY_FIRST, first, 8);
 	gpt_put(entry, ENTRY_LAST, last, 8);
 	for (uint32_t i = 0; name[i]; i++)

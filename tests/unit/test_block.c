@@ -58,7 +58,7 @@ static void reset(struct block_device *device)
 	resets++;
 }
 
-static const struct block_driver driver = { start, poll, reset };
+static const struct block_driver driver = { start, poll, reset, "fake" };
 
 static void on_done(struct block_request *request)
 {
@@ -143,6 +143,36 @@ static void a_request_is_a_command_and_an_end(void **state)
 	assert_ptr_equal(done[0], &request);
 	assert_int_equal(request.error, ERR_NONE);
 	assert_true(block_deadline() == ARCH_NO_DEADLINE);
+}
+
+/* By command, since that is what the disk does; what fails is no read. */
+static void commands_are_counted(void **state)
+{
+	struct block_segment segment = { hpa(PAGE), 10240 };
+	struct block_request read = request_of(BLOCK_READ, 0, &segment, 1);
+	struct block_request write = request_of(BLOCK_WRITE, 0, &segment, 1);
+	struct block_request flush = request_of(BLOCK_FLUSH, 0, NULL, 0);
+
+	(void)state;
+	send(&read); /* two commands */
+	block_ended(&disk, begun[0].slot, ERR_NONE);
+	assert_int_equal(disk.commands[BLOCK_READ], 1);
+	assert_int_equal(disk.bytes[BLOCK_READ], 8192);
+	block_ended(&disk, begun[1].slot, ERR_DEVICE);
+	assert_int_equal(disk.commands[BLOCK_READ], 1);
+	assert_int_equal(disk.bytes[BLOCK_READ], 8192);
+	assert_int_equal(disk.errors, 1);
+	send(&write);
+	send(&flush);
+	for (uint32_t i = 2; i < 5; i++)
+		block_ended(&disk, begun[i].slot, ERR_NONE);
+	assert_int_equal(disk.commands[BLOCK_WRITE], 2);
+	assert_int_equal(disk.bytes[BLOCK_WRITE], 10240);
+	assert_int_equal(disk.commands[BLOCK_FLUSH], 1);
+	assert_int_equal(disk.errors, 1);
+	assert_int_equal(disk.resets, 0);
+	block_reset(&disk, "it is tried");
+	assert_int_equal(disk.resets, 1);
 }
 
 /* The order of what one CPU has sent is kept. */
@@ -445,6 +475,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
 		TEST(a_request_is_a_command_and_an_end),
+		TEST(commands_are_counted),
 		TEST(requests_go_in_turn),
 		TEST(a_driver_without_room_is_asked_again),
 		TEST(a_long_request_is_cut),

@@ -45,7 +45,7 @@ static void poll(struct block_device *device)
 		block_ended(device, 0, ERR_NONE);
 }
 
-static const struct block_driver driver = { start, poll, poll };
+static const struct block_driver driver = { start, poll, poll, "fake" };
 
 void nvme_start(void)
 {

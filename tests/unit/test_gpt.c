@@ -55,6 +55,10 @@ static void assert_both(bool from_backup)
 	assert_int_equal(gpt.partitions[0].last, 79);
 	assert_null(gpt.partitions[0].refusal);
 	assert_string_equal(gpt.partitions[1].name, "data");
+	assert_memory_equal(gpt.partitions[0].guid, gpt_entry(0) + 16, 16);
+	assert_memory_equal(gpt.partitions[1].guid, gpt_entry(3) + 16, 16);
+	assert_memory_not_equal(gpt.partitions[0].guid, gpt.partitions[1].guid,
+				16);
 	assert_null(gpt.partitions[1].refusal);
 }
 

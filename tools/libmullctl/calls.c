@@ -244,6 +244,39 @@ int mull_nics(struct mull *mull,
 	return error;
 }
 
+int mull_machine_disks(struct mull *mull,
+		       struct mull_machine_disk disks[MULL_MACHINE_DISK_MAX],
+		       size_t *count)
+{
+	int error = mull_ask_list(mull, MULL_COMMAND_MACHINE_DISKS, disks,
+				  sizeof *disks, MULL_MACHINE_DISK_MAX, count);
+
+	for (size_t i = 0; i < *count; i++) {
+		mull_clean(disks[i].name, sizeof disks[i].name);
+		mull_clean(disks[i].driver, sizeof disks[i].driver);
+		mull_clean(disks[i].pci, sizeof disks[i].pci);
+		mull_clean(disks[i].model, sizeof disks[i].model);
+	}
+	return error;
+}
+
+int mull_partitions(
+	struct mull *mull,
+	struct mull_partition_status partitions[MULL_MACHINE_PARTITION_MAX],
+	size_t *count)
+{
+	int error = mull_ask_list(mull, MULL_COMMAND_PARTITIONS, partitions,
+				  sizeof *partitions,
+				  MULL_MACHINE_PARTITION_MAX, count);
+
+	for (size_t i = 0; i < *count; i++) {
+		mull_clean(partitions[i].name, sizeof partitions[i].name);
+		mull_clean(partitions[i].holder, sizeof partitions[i].holder);
+		mull_clean(partitions[i].words, sizeof partitions[i].words);
+	}
+	return error;
+}
+
 int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 		size_t room, size_t *count, uint64_t *first_number)
 {

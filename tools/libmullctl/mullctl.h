@@ -125,6 +125,14 @@ int mull_device_stats(struct mull *mull, uint32_t vm,
 /* The machine's network cards. */
 int mull_nics(struct mull *mull,
 	      struct mull_nic_status nics[MULL_MACHINE_NIC_MAX], size_t *count);
+/* Its disks, and the GPT partitions on them. */
+int mull_machine_disks(struct mull *mull,
+		       struct mull_machine_disk disks[MULL_MACHINE_DISK_MAX],
+		       size_t *count);
+int mull_partitions(
+	struct mull *mull,
+	struct mull_partition_status partitions[MULL_MACHINE_PARTITION_MAX],
+	size_t *count);
 int mull_events(struct mull *mull, uint64_t first, struct mull_event *events,
 		size_t room, size_t *count, uint64_t *first_number);
 /* Begins one, unless one runs; or only looks what has become of it. */

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "put_devices.h"
+#include "put_storage.h"
 #include "remote.h"
 #include "texts.h"
 
@@ -78,7 +79,9 @@ static enum status show_info(struct mull *mull, const struct mull_vm_status *vm,
 		return remote_status(mull, error);
 	put_info(output, &info);
 	put_ledger(output, phases, count);
-	error = put_nics(mull, output);
+	error = put_machine_disks(mull, output);
+	if (!error)
+		error = put_nics(mull, output);
 	if (error)
 		return remote_status(mull, error);
 	remote_compare(&info);

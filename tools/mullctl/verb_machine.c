@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "put_devices.h"
+#include "put_storage.h"
 #include "remote.h"
 #include "texts.h"
 #include "work.h"
@@ -13,14 +14,14 @@
 
 /* ---- stats -------------------------------------------------------------- */
 
-static enum status show_cpus(struct mull *mull, struct output *output)
+static int show_cpus(struct mull *mull, struct output *output)
 {
 	static struct mull_cpu_stats stats[MULL_CPU_MAX];
 	size_t count;
 	int error = mull_cpu_stats(mull, stats, &count);
 
 	if (error)
-		return remote_status(mull, error);
+		return error;
 	output_list_begin(output, "cpus");
 	for (size_t i = 0; i < count; i++) {
 		output_row_begin(output);
@@ -34,7 +35,14 @@ static enum status show_cpus(struct mull *mull, struct output *output)
 		output_row_end(output);
 	}
 	output_list_end(output);
-	return STATUS_OK;
+	return MULL_OK;
+}
+
+static int show_machine(struct mull *mull, struct output *output)
+{
+	int error = show_cpus(mull, output);
+
+	return error ? error : put_disk_counts(mull, output);
 }
 
 static void put_stats(struct output *output, const struct mull_vm_stats *stats)
@@ -68,7 +76,7 @@ static enum status show_stats(struct mull *mull,
 	int error;
 
 	if (!vm)
-		return show_cpus(mull, output);
+		return remote_status(mull, show_machine(mull, output));
 	error = mull_vm_stats(mull, vm->number, MULL_ALL_VCPUS, &stats);
 	if (!error)
 		put_stats(output, &stats);

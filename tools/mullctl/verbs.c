@@ -35,7 +35,8 @@ const struct verb verbs[] = {
 	  "same.",
 	  verb_version, true },
 	{ "info", "", 0, 0, "show the machine and the hypervisor",
-	  "Versions, processors, memory, and the phases of the start.",
+	  "Versions, processors, memory, the phases of the start, disks and "
+	  "their partitions, and network cards.",
 	  verb_info, true },
 	{ "start", "VM", 1, 1, "start a VM that has ended",
 	  "Its images are loaded anew. Returns at once, or with --wait when "
@@ -141,7 +142,7 @@ const struct verb verbs[] = {
 	  verb_events, true },
 	{ "stats", "[VM]", 0, 1, "count exits, interrupts and time",
 	  "Of a VM: by the reason of the exit, and what its devices and "
-	  "networks do. Without one: of the processors.",
+	  "networks do. Without one: of the processors and disks.",
 	  verb_stats, true },
 	{ "top", "", 0, 0, "watch the machine and its VMs",
 	  "What each VM does, once a second: 100 % is one processor. Arrows "
