@@ -28,6 +28,7 @@ enum mull_frame_type {
 	MULL_FRAME_CONSOLE = 3, /* bytes that VM @stream printed */
 	MULL_FRAME_EVENT = 4,	/* struct mull_event about VM @stream */
 	MULL_FRAME_REPLY = 5,	/* struct mull_reply, data */
+	MULL_FRAME_PENDING = 6, /* the same, of a request that is being done */
 	/* to the hypervisor */
 	MULL_FRAME_INPUT = 16,	     /* bytes typed to VM @stream's console */
 	MULL_FRAME_REQUEST = 17,     /* struct mull_request, data */

@@ -16,12 +16,14 @@
 /* What LINE_RECEIVE_MAX bytes can ask for: the shortest frame has 14. */
 #define REPLIES_A_TIME 5
 #define LOG_PIECE (2 * LOG_LINE_MAX)
+#define PENDING_MS 500 /* so often is told that a request is being done */
 
 static struct channel {
 	enum manage_line line;
 	uint32_t sequence; /* of the next frame that is sent */
 	uint32_t last_source;
-	bool greeting; /* HELLO is due */
+	bool greeting;	  /* HELLO is due */
+	uint64_t tell_at; /* the last one's, if it is pending; arch_time() */
 	struct replies {
 		struct answer queue[REPLIES_MAX];
 		uint32_t first, count; /* the last one may be pending */
@@ -33,6 +35,18 @@ static struct channel {
 	} held;
 	struct frame_decoder decoder;
 } channels[LINES];
+
+static struct answer *last_answer(struct replies *replies)
+{
+	return &replies->queue[(replies->first + replies->count - 1) %
+			       REPLIES_MAX];
+}
+
+static bool is_pending(struct channel *channel)
+{
+	return channel->replies.count &&
+	       last_answer(&channel->replies)->pending;
+}
 
 /* ---- sending ------------------------------------------------------------ */
 
@@ -88,6 +102,17 @@ static size_t make_reply(struct channel *channel, uint8_t *wire)
 			  payload, sizeof answer->reply + answer->length, wire);
 }
 
+/* The client shall wait, and not ask again: the answer takes its time. */
+static size_t make_pending(struct channel *channel, uint8_t *wire)
+{
+	const struct answer *answer = last_answer(&channel->replies);
+	struct mull_reply record = { .sequence = answer->reply.sequence };
+
+	channel->tell_at = arch_time() + arch_time_ms(PENDING_MS);
+	return make_frame(channel, MULL_FRAME_PENDING, MULL_STREAM_HYPERVISOR,
+			  &record, sizeof record, wire);
+}
+
 static size_t make_log(struct channel *channel, uint8_t *wire)
 {
 	char text[LOG_PIECE];
@@ -132,6 +157,8 @@ size_t channel_next(enum manage_line line, uint8_t *wire)
 		return make_hello(channel, wire);
 	if (reply_waits(&channel->replies))
 		return make_reply(channel, wire);
+	if (is_pending(channel) && arch_time() >= channel->tell_at)
+		return make_pending(channel, wire);
 	if (event_take(line, &stream, &event))
 		return make_frame(channel, MULL_FRAME_EVENT, stream, &event,
 				  sizeof event, wire);
@@ -150,18 +177,6 @@ size_t channel_next(enum manage_line line, uint8_t *wire)
 }
 
 /* ---- receiving ---------------------------------------------------------- */
-
-static struct answer *last_answer(struct replies *replies)
-{
-	return &replies->queue[(replies->first + replies->count - 1) %
-			       REPLIES_MAX];
-}
-
-static bool is_pending(struct channel *channel)
-{
-	return channel->replies.count &&
-	       last_answer(&channel->replies)->pending;
-}
 
 /* One request at a time, of all lines. */
 static bool may_obey(void)
@@ -203,6 +218,7 @@ static void obey(void *context, const struct mull_frame_header *header,
 	} else if (header->type == MULL_FRAME_REQUEST) {
 		request_obey(channel->line, header->sequence, payload, length,
 			     next_answer(channel));
+		channel->tell_at = arch_time() + arch_time_ms(PENDING_MS);
 	} else if (header->type == MULL_FRAME_UPLOAD_DATA) {
 		request_take_data(header->sequence, header->stream, payload,
 				  length, next_answer(channel));

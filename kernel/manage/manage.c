@@ -271,7 +271,7 @@ bool manage_needs_polling(void)
 {
 	bool idle = wire_sent == wire_length;
 
-	if (network_needs_polling() || consoles_type())
+	if (network_needs_polling() || consoles_type() || request_is_pending())
 		return true;
 	return uart &&
 	       (!interrupts_work || (idle && (consoles_print(LINE_SERIAL) ||

@@ -228,6 +228,43 @@ static void attempts_are_bounded(void **state)
 	assert_int_equal(request_count, 5);
 }
 
+/* Neither given up nor sent again, until that is said no more. */
+static void what_is_being_done_is_waited_for(void **state)
+{
+	struct mull_reply pending = { 0 };
+	double began = mull_clock();
+	struct end end;
+
+	(void)state;
+	mull->patience = 0.2; /* on a busy computer, too */
+	post(&end);
+	mull_pump(mull, 0, -1);
+	hear();
+	while (mull_clock() < began + 7.5 * mull->patience) {
+		pending.sequence = sequences[0] + 1; /* nobody's */
+		say(MULL_FRAME_PENDING, MULL_STREAM_HYPERVISOR, &pending,
+		    sizeof pending);
+		pending.sequence = sequences[0];
+		say(MULL_FRAME_PENDING, MULL_STREAM_HYPERVISOR, &pending,
+		    sizeof pending);
+		for (int j = 0; j < 3; j++)
+			mull_pump(mull, 1, -1);
+	}
+	hear();
+	assert_int_equal(end.count, 0);
+	assert_in_range(request_count, 1, 4);
+	mull->patience = 0.02;
+	mull->posted[0].due = 0;
+	mull->posted[0].since -= 601;
+	began = mull_clock();
+	while (!end.count && mull_clock() < began + 5) {
+		say(MULL_FRAME_PENDING, MULL_STREAM_HYPERVISOR, &pending,
+		    sizeof pending);
+		mull_pump(mull, 10, -1);
+	}
+	assert_int_equal(end.error, MULL_NO_ANSWER);
+}
+
 /* It was obeyed, and its reply lost: the machine must not restart twice. */
 static void a_restart_is_not_asked_of_the_restarted(void **state)
 {
@@ -548,6 +585,7 @@ int main(void)
 		WITH_LINE(a_lost_request_is_sent_again_with_its_number),
 		WITH_LINE(no_request_has_a_menu_key),
 		WITH_LINE(attempts_are_bounded),
+		WITH_LINE(what_is_being_done_is_waited_for),
 		WITH_LINE(a_restart_is_not_asked_of_the_restarted),
 		WITH_LINE(at_most_eight_are_unanswered),
 		WITH_LINE(errors_have_words),

@@ -13,13 +13,18 @@
 
 static char printed[65536]; /* what consoles sent */
 static size_t printed_length;
-static uint32_t replies;
+static uint32_t replies, pendings, pending_sequence;
 
 static void hear(void *context, const struct mull_frame_header *header,
 		 const void *payload, size_t length)
 {
 	(void)context;
 	replies += header->type == MULL_FRAME_REPLY;
+	if (header->type == MULL_FRAME_PENDING) {
+		assert_int_equal(length, sizeof(struct mull_reply));
+		memcpy(&pending_sequence, payload, sizeof pending_sequence);
+		pendings++;
+	}
 	if (header->type != MULL_FRAME_CONSOLE)
 		return;
 	assert_true(length < sizeof printed - printed_length);
@@ -53,7 +58,7 @@ static int fresh(void **unused)
 	frame_decoder_flush(&ears);
 	begin(MULL_SERIAL_CHANNEL, 4);
 	serve(200);
-	printed_length = replies = 0;
+	printed_length = replies = pendings = 0;
 	printed[0] = '\0';
 	return 0;
 }
@@ -234,6 +239,39 @@ static void what_waits_is_dropped_when_it_is_detached(void **unused)
 	assert_int_equal(((struct mull_vm_status *)answer.data)->flags, 0);
 	assert_int_equal(ask(MULL_COMMAND_ATTACH, 4, 1), ERR_NOT_FOUND);
 	assert_int_equal(ask(MULL_COMMAND_ATTACH, 0, 2), ERR_BAD_REQUEST);
+}
+
+/* ---- what takes long ----------------------------------------------------- */
+
+/* Each half a second it is told that the request is being done: memory that is
+ * erased may take long, and no event comes meanwhile. */
+static void a_request_that_takes_long_is_told_of(void **unused)
+{
+	struct mull_request request = { MULL_COMMAND_MACHINE, 0,
+					MULL_MACHINE_POWER_OFF };
+	struct mull_frame_header header = { .version = MULL_CHANNEL_VERSION,
+					    .type = MULL_FRAME_REQUEST,
+					    .sequence = 0x1234 };
+	uint8_t frame[FRAME_WIRE_MAX];
+
+	(void)unused;
+	state(0, MULL_VM_STOPPING);
+	incoming(frame, frame_encode(&header, &request, sizeof request, frame));
+	serve(490);
+	assert_int_equal(pendings, 0);
+	serve(2000);
+	assert_int_equal(pendings, 4);
+	assert_int_equal(pending_sequence, 0x1234);
+	assert_int_equal(replies, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		state(i, MULL_VM_STOPPED);
+		guests[i].commands = 0;
+	}
+	manage_notify();
+	serve(100);
+	assert_int_equal(replies, 1);
+	serve(2000);
+	assert_int_equal(pendings, 4);
 }
 
 /* ---- records ------------------------------------------------------------- */
@@ -551,6 +589,7 @@ int main(void)
 		TEST(history_keeps_what_was_printed),
 		TEST(a_console_that_is_not_attached_holds_up_nobody),
 		TEST(what_waits_is_dropped_when_it_is_detached),
+		TEST(a_request_that_takes_long_is_told_of),
 		TEST(the_last_events_can_be_asked_for),
 		TEST(the_log_can_be_asked_for),
 		TEST(the_ledger_has_the_phases),

@@ -16,7 +16,8 @@
 
 #define PATIENCE 1.2 /* 1 s, and 2,000 bytes at 115,200 baud */
 #define ATTEMPTS 5
-#define FIRST_TEXT 7 /* no text has a control character below it */
+#define PENDING_SECONDS 600 /* at most, while it is said to be done */
+#define FIRST_TEXT 7	    /* no text has a control character below it */
 
 double mull_clock(void)
 {
@@ -59,16 +60,40 @@ static void finish(struct posted *posted, int error,
 		posted->done(posted->context, error, answer);
 }
 
+/* NULL: nobody asked, or has the reply already. */
+static struct posted *find_posted(struct mull *mull, uint32_t sequence)
+{
+	for (size_t i = 0; i < MULL_UNANSWERED_MAX; i++)
+		if (mull->posted[i].used &&
+		    mull->posted[i].sequence == sequence)
+			return &mull->posted[i];
+	return NULL;
+}
+
+/* It is being done: neither asked for again nor given up. */
+static void take_pending(struct mull *mull, const uint8_t *payload)
+{
+	struct mull_reply reply;
+	struct posted *posted;
+
+	memcpy(&reply, payload, sizeof reply);
+	posted = find_posted(mull, reply.sequence);
+	if (!posted || mull_clock() > posted->since + PENDING_SECONDS)
+		return;
+	posted->attempts = 1;
+	posted->due = mull_clock() + mull->patience;
+}
+
 static void take_reply(struct mull *mull, const uint8_t *payload, size_t length)
 {
 	struct mull_answer *answer = &mull->answer;
 	struct mull_reply reply;
-	struct posted *posted = mull->posted;
+	struct posted *posted;
 
 	memcpy(&reply, payload, sizeof reply);
-	while (!posted->used || posted->sequence != reply.sequence)
-		if (++posted == mull->posted + MULL_UNANSWERED_MAX)
-			return; /* a second reply, or nobody's */
+	posted = find_posted(mull, reply.sequence);
+	if (!posted)
+		return;
 	answer->value = reply.value;
 	answer->length = length - sizeof reply;
 	memcpy(answer->data, payload + sizeof reply, answer->length);
@@ -154,6 +179,10 @@ static void on_frame(void *context, const struct mull_frame_header *header,
 		if (length >= sizeof(struct mull_reply))
 			take_reply(mull, payload, length);
 		break;
+	case MULL_FRAME_PENDING:
+		if (length >= sizeof(struct mull_reply))
+			take_pending(mull, payload);
+		break;
 	default: /* of a newer hypervisor */
 		break;
 	}
@@ -233,7 +262,8 @@ int mull_post(struct mull *mull, enum mull_frame_type type, uint16_t stream,
 	posted->sequence = mull->sequence;
 	posted->attempts = 1;
 	posted->ends_machine = ends_machine(type, payload, length);
-	posted->due = mull_clock() + mull->patience;
+	posted->since = mull_clock();
+	posted->due = posted->since + mull->patience;
 	posted->done = done;
 	posted->context = context;
 	return MULL_OK;
@@ -311,7 +341,7 @@ static void give_up(struct mull *mull, struct posted *posted)
 	int error = MULL_NO_ANSWER;
 
 	mull_fail(mull, error, "no answer in %.0f seconds",
-		  ATTEMPTS * mull->patience);
+		  mull_clock() - posted->since);
 	if (mull->other_version)
 		error = mull_fail(mull, MULL_OTHER_FRAMES,
 				  "the hypervisor speaks version %u of the "

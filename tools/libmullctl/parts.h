@@ -15,6 +15,7 @@ struct posted {
 	uint32_t sequence;
 	int attempts;
 	bool ends_machine; /* asks for it: MULL_COMMAND_MACHINE */
+	double since;	   /* when it was first sent */
 	double due;	   /* when it is sent again */
 	mull_done *done;
 	void *context;

@@ -159,7 +159,8 @@ bool listen_frame(struct listen *listener,
 {
 	if (listener->fd < 0)
 		return false;
-	if (header->type == MULL_FRAME_REPLY)
+	if (header->type == MULL_FRAME_REPLY ||
+	    header->type == MULL_FRAME_PENDING)
 		return pass_reply(listener, header, payload, length);
 	for (size_t i = 0; i < LISTEN_CLIENTS; i++)
 		to_client(&listener->clients[i], header, payload, length);
