@@ -32,7 +32,7 @@ static void identify(const struct nvme_command *command)
 	}
 }
 
-static void complete(struct queue *queue, uint32_t slot, uint16_t id)
+static void complete(struct nvme_queue *queue, uint32_t slot, uint16_t id)
 {
 	struct nvme_completion *to =
 		(struct nvme_completion *)queue->completions + slot;
@@ -52,7 +52,7 @@ static void check_memory(uint64_t at, uint64_t length)
 static void on_doorbell(uint32_t number, uint32_t tail)
 {
 	struct nvme *nvme = &controllers[0];
-	struct queue *queue = number < 2 ? &nvme->admin : &nvme->io;
+	struct nvme_queue *queue = number < 2 ? &nvme->admin : &nvme->io;
 	const struct nvme_command *command;
 
 	if (number & 1)
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	send_some();
 	if (controllers[0].shared) /* which the driver keeps for good */
 		page_free(controllers[0].shared,
-			  sizeof(struct shared) / PAGE_SIZE);
+			  sizeof(struct nvme_shared) / PAGE_SIZE);
 	memset(controllers, 0, sizeof controllers);
 	return 0;
 }

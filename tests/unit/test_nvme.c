@@ -280,7 +280,7 @@ static void it_tells_of_its_disk(void **state)
 	assert_int_equal(disk->sector_size, 512);
 	assert_int_equal(disk->sector_count, MODEL_SECTORS);
 	assert_int_equal(disk->command_max, 32 * 4096);
-	assert_int_equal(disk->slots, QUEUE_SIZE - 1);
+	assert_int_equal(disk->slots, NVME_QUEUE_SIZE - 1);
 	assert_true(disk->ready && disk->write_cache && !disk->read_only);
 	assert_int_equal(function->config[1] & 4, 4);
 	assert_int_equal(fake_message_count, 1);
