@@ -192,6 +192,7 @@ static void no_request_has_a_menu_key(void **state)
 	struct end end;
 
 	(void)state;
+	mull->patience = 1; /* none is sent again on a busy computer */
 	for (size_t i = 0; i < 100 * ARRAY_COUNT(numbers); i++) {
 		if (i % 100 == 0)
 			mull->sequence = numbers[i / 100];
