@@ -62,13 +62,9 @@ enum mull_command {
 	MULL_COMMAND_NICS = 28, /* argument: first number to look at, from 1;
 				   data: struct mull_nic_status[];
 				   value: where to go on, or 0 */
-	MULL_COMMAND_MACHINE_DISKS =
-		29,		      /* argument: first one to look at; data:
-					    struct mull_machine_disk[];
-					    value: where to go on, or 0 */
-	MULL_COMMAND_PARTITIONS = 30, /* argument: first one to look at; data:
-					 struct mull_partition_status[];
-					 value: where to go on, or 0 */
+	/* argument: first one to look at; value: where to go on, or 0 */
+	MULL_COMMAND_MACHINE_DISKS = 29, /* data: struct mull_machine_disk[] */
+	MULL_COMMAND_PARTITIONS = 30,	 /* struct mull_partition_status[] */
 
 	/* consoles */
 	MULL_COMMAND_ATTACH = 32,  /* argument: 1: CONSOLE frames of the VM are
