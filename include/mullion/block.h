@@ -25,6 +25,7 @@ struct block_device;
 struct block_partition {
 	struct block_device *device;
 	char name[MULL_PARTITION_MAX];
+	uint8_t guid[16];    /* as its GPT has it */
 	uint64_t first;	     /* sector of the device */
 	uint64_t size;	     /* bytes, whole sectors of the device */
 	const char *refusal; /* why nobody may have it, in words; or NULL */

@@ -13,11 +13,13 @@
 
 #define GPT_NAME_MAX 37	       /* 36 ASCII characters and a zero */
 #define GPT_PARTITIONS_MAX 128 /* of one disk */
+#define GPT_GUID 16
 
 struct gpt_partition {
 	char name[GPT_NAME_MAX];
-	uint64_t first, last; /* sectors, both included */
-	const char *refusal;  /* why it cannot be used, in words; or NULL */
+	uint8_t guid[GPT_GUID]; /* its own, which no other one has */
+	uint64_t first, last;	/* sectors, both included */
+	const char *refusal;	/* why it cannot be used, in words; or NULL */
 };
 
 struct gpt {

@@ -122,6 +122,7 @@ static void add_partition(struct block_device *device,
 		partition.size = (entry->last - entry->first + 1) *
 				 device->sector_size;
 	memcpy(partition.name, entry->name, sizeof entry->name);
+	memcpy(partition.guid, entry->guid, sizeof partition.guid);
 	if (block_partition_add(&partition) != ERR_NONE) {
 		log_write(LOG_WARNING "disk %s: no room for partition '%s'",
 			  device->name, entry->name);

@@ -40,7 +40,7 @@ _Static_assert(sizeof(struct gpt_header) == 92, "UEFI, 'GPT Header'");
 /* "GPT Partition Entry" */
 struct gpt_entry {
 	uint64_t type[2]; /* both 0: not in use */
-	uint64_t unique[2];
+	uint8_t unique[GPT_GUID];
 	uint64_t first, last, attributes;
 	uint16_t name[GPT_NAME_UNITS]; /* UTF-16 */
 };
@@ -144,6 +144,7 @@ static void add(const struct gpt_header *header, const struct gpt_entry *entry,
 	gpt->count++;
 	*partition = (struct gpt_partition){ .first = entry->first,
 					     .last = entry->last };
+	memcpy(partition->guid, entry->unique, sizeof partition->guid);
 	if (!take_name(entry, partition->name))
 		partition->refusal = "its name is not ASCII";
 	else if (!partition->name[0])
