@@ -78,7 +78,7 @@ const char *overlay_lay_out(struct overlay *overlay, uint64_t base_size,
 	"the partition for its overlay is neither empty nor an overlay: to " \
 	"give up what is there, fill it with zeros in a VM that has it " \
 	"read-write"
-/* Whether all @size bytes are zero. */
+/* Whether all @size bytes, at least one, are zero. */
 bool overlay_is_empty(const void *bytes, size_t size);
 /* Fills the block that goes to the partition's start. */
 void overlay_make_header(const struct overlay *overlay, const uint8_t *guid,

@@ -41,7 +41,7 @@ static struct {
 } writes[WRITES_MAX];	     /* since the last flush */
 static uint8_t written[WRITTEN_MAX];
 static uint32_t write_count, written_size;
-static struct block_request *sent; /* the one that is with a disk */
+static struct block_request *sent; /* the first that is with a disk */
 static uint32_t sent_count, flush_count, base_reads;
 static uint8_t map_frames[MAP_FRAMES][FRAME_SIZE]
 	__attribute__((aligned(4096)));
@@ -90,8 +90,12 @@ static uint8_t *machine_memory(hpa_t at, uint32_t length)
 
 void block_send(struct block_request *request)
 {
-	model_require(!sent);
-	sent = request;
+	struct block_request **last = &sent;
+
+	while (*last)
+		last = &(*last)->next;
+	*last = request;
+	request->next = NULL;
 	sent_count++;
 }
 
@@ -148,7 +152,7 @@ static void come_back(enum error error)
 	else if (!error)
 		move(request, of_base ? base : cache,
 		     of_base ? BASE_SIZE : CHANGES_SIZE);
-	sent = NULL;
+	sent = request->next;
 	request->error = error;
 	request->done(request);
 }
