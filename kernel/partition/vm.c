@@ -225,11 +225,6 @@ static void begin_load(struct vm *vm)
 	begin_phase(vm, PHASE_LOAD);
 }
 
-static bool has_command(const struct vm *vm, enum mull_command command)
-{
-	return atomic_load(&vm->commands) & 1u << command;
-}
-
 /* What its disks have kept, before its images are loaded.  Returns whether there
  * is more to do at once. */
 static bool open_piece(struct vm *vm)
@@ -238,8 +233,7 @@ static bool open_piece(struct vm *vm)
 	uint32_t index;
 	bool done;
 
-	/* A stop waits until no disk writes to its memory. */
-	if (vm_devices_fly(vm) || has_command(vm, MULL_COMMAND_STOP))
+	if (vm_devices_fly(vm))
 		return false;
 	words = vm_devices_open(vm, &index, &done);
 	if (words) {
@@ -366,6 +360,11 @@ static void after_park(struct vm *vm)
 		      (vm->ending == MULL_END_COMMAND && vm->restart);
 	vm_devices_close(vm);
 	begin_erase(vm);
+}
+
+static bool has_command(const struct vm *vm, enum mull_command command)
+{
+	return atomic_load(&vm->commands) & 1u << command;
 }
 
 /* Seconds: a guest that ends soon after each start must not have its images
