@@ -161,9 +161,33 @@ static uint8_t tag_of(const uint8_t *sector)
 	return *sector;
 }
 
+static bool keep_any(void)
+{
+	static uint8_t bits;
+	static uint32_t count;
+
+	if (!count--) {
+		bits = (uint8_t)any(1);
+		count = 7;
+	}
+	return bits >> count & 1;
+}
+
+static void check_power(void)
+{
+	lose_power(PLACES_AT, keep_any);
+	for (uint32_t i = 0; i < SECTORS; i++)
+		model_require(legal[i][tag_of(resolve(crashed, i))]);
+}
+
+/* In the middle of a good driver's request, too, after so many of a disk's. */
+static uint32_t looks_after;
+
 static void complete(bool well)
 {
 	come_back(well ? ERR_NONE : ERR_DEVICE);
+	if (looks_after && !--looks_after)
+		check_power();
 }
 
 static void work(void)
@@ -245,27 +269,9 @@ static void flush_well(uint32_t index)
 	slot = index;
 	if (ask(4, 0, 0, 0) || index != KEPT)
 		return;
+	looks_after = 0; /* what may be there is told anew */
 	for (uint32_t i = 0; i < SECTORS; i++)
 		allow_only(i, model[KEPT][i]);
-}
-
-static bool keep_any(void)
-{
-	static uint8_t bits;
-	static uint32_t count;
-
-	if (!count--) {
-		bits = (uint8_t)any(1);
-		count = 7;
-	}
-	return bits >> count & 1;
-}
-
-static void check_power(void)
-{
-	lose_power(PLACES_AT, keep_any);
-	for (uint32_t i = 0; i < SECTORS; i++)
-		model_require(legal[i][tag_of(resolve(crashed, i))]);
 }
 
 static void well_behaved(void)
@@ -279,12 +285,13 @@ static void well_behaved(void)
 		count = 1 + (uint32_t)any(1) % 20;
 		if (count > SECTORS - sector)
 			count = SECTORS - sector;
+		looks_after = (uint32_t)any(1) % 8;
 		write_well(index % DISKS, sector, count);
 		if (count % 4 == 0)
 			flush_well(index % DISKS);
-		else if (count % 4 == 1)
-			check_power();
 	}
+	looks_after = 0;
+	check_power();
 	learn(index % DISKS, true);
 }
 
@@ -410,6 +417,36 @@ static void require_order(void)
 		      disks[IN_MEMORY].disk.places);
 }
 
+/* A good driver behind it: what it writes is there, and nothing else changes,
+ * whatever there was before. */
+static void require_health(uint32_t index)
+{
+	static uint8_t seen[BASE_SIZE];
+
+	slot = index;
+	set_up(VERSION_1);
+	model_require(ask(0, 0, BASE_SIZE, 900) == 0);
+	memcpy(seen, ram + DATA, sizeof seen);
+	for (uint8_t i = 0; i < 3; i++) {
+		uint64_t sector = any(1) % SECTORS;
+		uint32_t count = 1 + (uint32_t)any(1) % 20;
+		uint64_t at = sector * SECTOR, length;
+		uint8_t status;
+
+		if (count > SECTORS - sector)
+			count = (uint32_t)(SECTORS - sector);
+		length = count * SECTOR;
+		memset(ram + DATA, 0xc0 | i, length);
+		status = ask(1, sector, (uint32_t)length, (uint32_t)any(1));
+		if (!status)
+			memset(seen + at, 0xc0 | i, length);
+		model_require(ask(0, 0, BASE_SIZE, 33) == 0);
+		if (status) /* any part of it */
+			memcpy(seen + at, ram + DATA + at, length);
+		model_require(!memcmp(seen, ram + DATA, sizeof seen));
+	}
+}
+
 /* ---- one life -------------------------------------------------------------- */
 
 static void clear(void)
@@ -420,6 +457,7 @@ static void clear(void)
 	memset(&vm, 0, sizeof vm);
 	memset(disks, 0, sizeof disks);
 	memset(legal, 0, sizeof legal);
+	looks_after = 0;
 	clear_disk();
 }
 
@@ -455,6 +493,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		while (sent)
 			complete(true);
 		require_order();
+		for (uint32_t i = 0; i < DISKS; i++)
+			require_health(i);
 		settle();
 		require_order();
 		return 0;

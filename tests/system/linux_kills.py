@@ -87,7 +87,7 @@ class Machine:
         self.checks.check(int(life[-1]) >= self.told[vm],
                           "%s has all of %d synced files: %s"
                           % (vm, self.told[vm], " ".join(life)))
-        for words in "wrong", "missing", "failed", "no mount":
+        for words in "wrong", "missing", "failed":
             self.checks.check(not self.lines(vm, words),
                               "%s has no file that is %s" % (vm, words))
         return True
@@ -99,7 +99,7 @@ class Machine:
         else:
             self.tool.run("stop", vm, "--force")
             self.note_told(vm)
-            self.tool.run("start", vm, "--wait")
+            self.tool.run("start", vm)
         self.note_told(vm)
         return self.wait_for_life(vm)
 
