@@ -192,13 +192,15 @@ const char *overlay_take_map(struct overlay *overlay, uint32_t index)
 	uint64_t first = index * OVERLAY_ENTRIES;
 	uint64_t blocks = (overlay->base_size + OVERLAY_BLOCK - 1) /
 			  OVERLAY_BLOCK;
+	/* What is changed meanwhile is seen beside it. */
+	const uint32_t *entries = look(overlay, first * sizeof *entries);
 
-	for (uint64_t block = first; block < first + OVERLAY_ENTRIES; block++) {
-		uint32_t place = place_of(overlay, block);
+	for (uint32_t i = 0; i < OVERLAY_ENTRIES; i++) {
+		uint32_t place = entries[i];
 
 		if (!place)
 			continue;
-		if (place > overlay->places || block >= blocks)
+		if (place > overlay->places || first + i >= blocks)
 			return "its overlay's map names what is not there";
 		if (set_bit(overlay, overlay->used_at, place - 1, true))
 			return "its overlay's map names a place twice";
