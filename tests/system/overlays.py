@@ -108,7 +108,7 @@ def overlays(setup, back_end, checks):
     small = slice(SMALL * 512, SMALL * 512 + 65536)
     found, wrong = overlay_image.content(
         after[0][small], before[0][2048 * 512:2048 * 512 + BYTES])
-    checks.check(not wrong and kept_records.read_sector(found, 0),
+    checks.check(not wrong and kept_records.read_sector(found, 4096),
                  "the small overlay has what fits into it")
     after[0] = after[0][:small.start] + bytes(65536) + after[0][small.stop:]
     checks.check(after == before, "all else is as it was")
