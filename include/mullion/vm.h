@@ -55,6 +55,7 @@ struct virtio_vsock;
 enum vm_phase {
 	PHASE_IDLE,  /* it is stopped, or it runs */
 	PHASE_CLEAR, /* memory is zeroed before use */
+	PHASE_OPEN,  /* what its disks have kept is looked at */
 	PHASE_LOAD,  /* images are checked and copied */
 	PHASE_PARK,  /* its vCPUs leave the guest */
 	PHASE_ERASE, /* memory is zeroed after use */

@@ -119,8 +119,11 @@ static void begin(struct vm *vm, struct virtio_block *block, uint32_t queue,
 			virtio_block_finish(vm, block, queue, STATUS_OK);
 		break;
 	case REQUEST_FLUSH: /* memory is as lasting as it ever will be */
-		block->size = 0;
-		if (block->partition && !block->over)
+		block->type = header->type;
+		block->size = block->done = 0;
+		if (block->changes)
+			block->busy = true;
+		else if (block->partition && !block->over)
 			block_flight_begin(vm, block, queue, header->type);
 		else
 			virtio_block_finish(vm, block, queue, STATUS_OK);
@@ -224,13 +227,17 @@ static bool work(struct vm *vm, struct virtio_device *device, uint32_t queue)
 	struct virtio_block *block = of(device);
 	uint32_t cost = 0;
 
-	if (block->over)
+	if (block->changes)
+		block_kept_land(block);
+	else if (block->over)
 		block_overlay_land(block);
 	else if (block->partition)
 		block_flight_land(vm, block);
 	while (cost < STEP_COST && !virtio_is_broken(device)) {
-		if (block->busy && block->over && block_overlay_waits(block))
+		if (block->over && block_overlay_waits(block))
 			return false; /* it wakes us */
+		else if (block->busy && block->changes)
+			cost += block_kept_step(block, queue);
 		else if (block->busy && block->over)
 			cost += block_overlay_step(block, queue);
 		else if (block->busy)
@@ -289,7 +296,6 @@ void virtio_block_init(struct vm *vm, struct virtio_block *block, uint32_t slot,
 		block->device.features |= FEATURE_READ_ONLY;
 	format_text(block->id, sizeof block->id, "mullion-disk%u", index);
 	block->vm = vm;
-	block->free = BITS(BLOCK_FLIGHTS - 1, 0);
 }
 
 void virtio_block_start(struct virtio_block *block)
@@ -297,6 +303,10 @@ void virtio_block_start(struct virtio_block *block)
 	block->reads = 0;
 	block->writes = 0;
 	block->told_full = false;
+	block->is_open = block->busy = block->came = false;
+	block->stage = KEPT_NONE;
+	block->free = BITS(BLOCK_FLIGHTS - 1, 0);
+	atomic_store(&block->landed, 0);
 	block->capacity = block->partition ? block->partition->size :
 					     block->disk.size;
 	put_config(&block->device, CONFIG_CAPACITY,

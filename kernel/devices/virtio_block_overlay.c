@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A private disk whose base is a partition: what was never written is read from
+ * A private disk in memory whose base is a partition: what was never written is read from
  * there, straight to the guest's memory; what is written lies in the room, block
  * by block.  A part of a block that is written for the first time needs the rest
  * of it from the partition before.  One request at a time, and of it one part
@@ -10,7 +10,6 @@
 
 #include <mullion/arch.h>
 #include <mullion/bits.h>
-#include <mullion/log.h>
 #include <string.h>
 
 #define FLIGHT 1u      /* its bit */
@@ -57,11 +56,9 @@ static void read_base(struct virtio_block *block, uint32_t queue,
 		BLOCK_SEGMENTS_MAX, &flight->request.segment_count);
 	if (error == ERR_BAD_ADDRESS)
 		break_it(block);
-	else if (error) {
-		log_write("DEBUG locate error %d done %lx len %lx", error,
-			  block->done, length);
+	else if (error)
 		fail(block, queue);
-	} else
+	else
 		send(block, queue, block->at + block->done, length);
 }
 
@@ -152,12 +149,6 @@ static bool take_landed(struct virtio_block *block, uint32_t queue)
 
 	block->came = false;
 	if (flight->request.error) {
-		log_write("DEBUG flight error %d at %lx len %x segs %u first "
-			  "%lx+%x",
-			  flight->request.error, flight->request.offset,
-			  flight->written, flight->request.segment_count,
-			  flight->segments[0].at.value,
-			  flight->segments[0].length);
 		fail(block, queue);
 		return false;
 	}

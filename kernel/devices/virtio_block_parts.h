@@ -55,4 +55,16 @@ bool block_overlay_waits(const struct virtio_block *block);
 /* Takes notice of one that is back. */
 void block_overlay_land(struct virtio_block *block);
 
+/* The same of one whose changes are kept on a partition.
+ * (virtio_block_kept.c) */
+uint32_t block_kept_step(struct virtio_block *block, uint32_t queue);
+void block_kept_land(struct virtio_block *block);
+/* Sends a request to @partition that is @stage; the segments of the first
+ * flight are filled in. */
+void block_kept_send(struct virtio_block *block, enum kept_stage stage,
+		     struct block_partition *partition,
+		     enum block_operation operation, uint64_t offset);
+/* @length bytes at @at, of the machine's memory. */
+void block_kept_fill(struct virtio_block *block, hpa_t at, uint32_t length);
+
 #endif

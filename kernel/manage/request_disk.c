@@ -149,8 +149,9 @@ static void fill(const struct vm *vm, uint32_t number,
 	if (status->state != MULL_DISK_PRESENT || !block)
 		return;
 	status->size = block->capacity;
-	status->room = block->disk.places;
-	status->used = block->disk.used;
+	status->room = block->changes ? block->overlay.places :
+					block->disk.places;
+	status->used = block->changes ? block->overlay.used : block->disk.used;
 	status->read_sectors = block->reads;
 	status->written_sectors = block->writes;
 }

@@ -61,7 +61,8 @@ enum error request_machine_disks(const struct asked *asked,
 static bool has(const struct vm *vm, const struct block_partition *partition)
 {
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
-		if (vm->disks[i] && vm->disks[i]->partition == partition)
+		if (vm->disks[i] && (vm->disks[i]->partition == partition ||
+				     vm->disks[i]->changes == partition))
 			return true;
 	return false;
 }

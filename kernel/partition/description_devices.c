@@ -105,43 +105,81 @@ static void check_partition(struct check *check, int vm, size_t index)
 			       index, MULL_PARTITION_MAX - 1);
 	if ((disk->flags && disk->flags != MULL_DISK_READ_ONLY &&
 	     disk->flags != MULL_DISK_PRIVATE) ||
-	    disk->image || check_any_set(disk->overlay, sizeof disk->overlay))
+	    disk->image)
 		check_complain(check, vm, MULL_FIELD_DISKS,
 			       "disk %zu is a partition, and can only be "
-			       "read-write, read-only or private with its "
-			       "changes in memory",
+			       "read-write, read-only or private",
 			       index);
+	if (!check_any_set(disk->overlay, sizeof disk->overlay))
+		;
+	else if (disk->flags != MULL_DISK_PRIVATE)
+		check_complain(check, vm, MULL_FIELD_DISKS,
+			       "disk %zu has an overlay, but is not private",
+			       index);
+	else if (!is_name(disk->overlay))
+		check_complain(check, vm, MULL_FIELD_DISKS,
+			       "the overlay of disk %zu has no name of 1 to %u "
+			       "printable characters",
+			       index, MULL_PARTITION_MAX - 1);
 	check_disk_room(check, vm, index);
 }
 
-static bool is_only_read(const struct mull_disk *disk)
+/* What a disk does with the partition @name. */
+enum use {
+	USE_NONE,
+	USE_READ,
+	USE_WRITE,
+};
+
+/* @name is a good one; @field is one of a disk's. */
+static bool is_named(const char *field, const char *name)
 {
-	return disk->flags & (MULL_DISK_READ_ONLY | MULL_DISK_PRIVATE);
+	return memcmp(field, name, strlen(name) + 1) == 0;
+}
+
+static enum use use_of(const struct mull_disk *disk, const char *name)
+{
+	if (disk->kind != MULL_DISK_PARTITION)
+		return USE_NONE;
+	if (is_named(disk->overlay, name))
+		return USE_WRITE;
+	if (!is_named(disk->partition, name))
+		return USE_NONE;
+	return disk->flags & (MULL_DISK_READ_ONLY | MULL_DISK_PRIVATE) ?
+		       USE_READ :
+		       USE_WRITE;
 }
 
 /* A partition that one VM writes is nobody else's. */
-static void check_owner(struct check *check, int vm, size_t index, int other)
+static void check_owner(struct check *check, int vm, size_t index, int other,
+			const char *name)
 {
 	const struct mull_disk *disk = &check->vms[vm].disks[index];
 
 	for (size_t i = 0; i < MULL_DISK_MAX; i++) {
-		const struct mull_disk *its = &check->vms[other].disks[i];
+		enum use its = use_of(&check->vms[other].disks[i], name);
 
-		if ((other == vm && i >= index) ||
-		    its->kind != MULL_DISK_PARTITION ||
-		    !is_name(its->partition) ||
-		    memcmp(its->partition, disk->partition,
-			   strlen(disk->partition) + 1) != 0 ||
-		    (is_only_read(its) && is_only_read(disk)))
+		if ((other == vm && i >= index) || its == USE_NONE ||
+		    (its == USE_READ && use_of(disk, name) == USE_READ))
 			continue;
 		check_complain(check, vm, MULL_FIELD_DISKS,
 			       "disk %zu is partition \"%s\", which %s \"%s\" "
 			       "has, too, and one of them writes it",
-			       index, disk->partition,
-			       other == vm ? "the same vm" : "vm",
+			       index, name, other == vm ? "the same vm" : "vm",
 			       check->vms[other].name);
 		return;
 	}
+}
+
+static void check_name(struct check *check, int vm, size_t index,
+		       const char *name)
+{
+	if (!is_name(name))
+		return;
+	for (int other = 0; other <= vm; other++)
+		if ((other == vm || check_counts(check, other)) &&
+		    memchr(check->vms[other].name, 0, MULL_NAME_MAX))
+			check_owner(check, vm, index, other, name);
 }
 
 static void check_owners(struct check *check, int vm)
@@ -149,13 +187,16 @@ static void check_owners(struct check *check, int vm)
 	for (size_t i = 0; i < MULL_DISK_MAX; i++) {
 		const struct mull_disk *disk = &check->vms[vm].disks[i];
 
-		if (disk->kind != MULL_DISK_PARTITION ||
-		    !is_name(disk->partition))
+		if (disk->kind != MULL_DISK_PARTITION)
 			continue;
-		for (int other = 0; other <= vm; other++)
-			if ((other == vm || check_counts(check, other)) &&
-			    memchr(check->vms[other].name, 0, MULL_NAME_MAX))
-				check_owner(check, vm, i, other);
+		check_name(check, vm, i, disk->partition);
+		check_name(check, vm, i, disk->overlay);
+		if (is_name(disk->overlay) &&
+		    is_named(disk->partition, disk->overlay))
+			check_complain(check, vm, MULL_FIELD_DISKS,
+				       "disk %zu has its base \"%s\" as its "
+				       "overlay, too",
+				       i, disk->partition);
 	}
 }
 

@@ -225,6 +225,28 @@ static void begin_load(struct vm *vm)
 	begin_phase(vm, PHASE_LOAD);
 }
 
+/* What its disks have kept, before its images are loaded.  Returns whether there
+ * is more to do at once. */
+static bool open_piece(struct vm *vm)
+{
+	const char *words;
+	uint32_t index;
+	bool done;
+
+	if (vm_devices_fly(vm))
+		return false;
+	words = vm_devices_open(vm, &index, &done);
+	if (words) {
+		atomic_store(&vm->ending, MULL_END_BAD_IMAGE);
+		format_text(vm->end_words, sizeof vm->end_words, "disk %u: %s",
+			    index, words);
+		begin_erase(vm);
+	} else if (done) {
+		begin_load(vm);
+	}
+	return words || done || !vm_devices_fly(vm);
+}
+
 static void request_all(struct vm *vm, enum vcpu_request request)
 {
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
@@ -425,7 +447,8 @@ static void obey_stop(struct vm *vm)
 		vm_end(vm, MULL_END_COMMAND, 0, STOP_WORDS);
 		break;
 	case MULL_VM_STARTING:
-		abandon_start(vm);
+		if (!vm_devices_fly(vm)) /* else it comes back, and kicks */
+			abandon_start(vm);
 		break;
 	case MULL_VM_STOPPING:
 		break;
@@ -598,14 +621,16 @@ static bool life_work(struct vm *vm)
 		return guest_pci_work(vm) || more;
 	case PHASE_CLEAR:
 		if (vm_memory_clear_piece(vm, true) && shared_ports_hold(vm))
-			begin_load(vm);
+			begin_phase(vm, PHASE_OPEN);
 		return true;
+	case PHASE_OPEN:
+		return open_piece(vm);
 	case PHASE_LOAD:
 		load_piece(vm);
 		return true;
 	case PHASE_PARK:
 		if (atomic_load(&vm->parked) == vm->vcpu_count &&
-		    !vm_devices_fly(vm))
+		    !vm_devices_fly(vm) && vm_devices_settle(vm))
 			after_park(vm);
 		return vm->phase == PHASE_ERASE;
 	case PHASE_ERASE:

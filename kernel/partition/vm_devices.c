@@ -50,10 +50,18 @@ struct virtio_block *vm_devices_make_disk(struct vm *vm, uint32_t index)
 	return disk;
 }
 
-void vm_devices_free_disk(struct virtio_block *disk)
+static void unbind(struct virtio_block *disk)
 {
 	if (disk->partition)
 		block_give(disk->partition);
+	if (disk->changes)
+		block_give(disk->changes);
+	disk->partition = disk->changes = NULL;
+}
+
+void vm_devices_free_disk(struct virtio_block *disk)
+{
+	unbind(disk);
 	if (disk->flights)
 		page_free(disk->flights, FLIGHT_PAGES);
 	if (disk->room)
@@ -75,6 +83,18 @@ static enum error make_disks(struct vm *vm)
 	return ERR_NONE;
 }
 
+static enum error lay_out_overlay(struct virtio_block *disk, const char **words)
+{
+	const char *wrong = overlay_lay_out(&disk->overlay,
+					    disk->partition->size,
+					    disk->changes->size, disk->room);
+
+	if (!wrong)
+		return ERR_NONE;
+	*words = wrong;
+	return ERR_UNSUPPORTED;
+}
+
 enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
 				 struct virtio_block *disk, const char **words)
 {
@@ -87,7 +107,9 @@ enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
 		if (!disk->partition)
 			return ERR_NOT_FOUND;
 		disk->over = description->flags & MULL_DISK_PRIVATE;
-		if (disk->over)
+		if (disk->changes)
+			error = lay_out_overlay(disk, words);
+		else if (disk->over)
 			error = memory_disk_open_over(
 				&disk->disk, disk->partition->size, disk->room,
 				disk->room_frames, words);
@@ -101,18 +123,73 @@ enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
 	return error;
 }
 
+/* Memory for the map of its overlay, whose size is known only now. */
+static enum error make_room(struct virtio_block *disk, const char **words)
+{
+	uint32_t frames = overlay_frames(disk->partition->size,
+					 disk->changes->size);
+
+	*words = "its overlay's disk has larger sectors than its base's";
+	if (disk->changes->device->sector_size >
+	    disk->partition->device->sector_size)
+		return ERR_UNSUPPORTED;
+	*words = "its base is too large for an overlay";
+	if (frames > PAGE_RUN_MAX * PAGE_SIZE / sizeof *disk->room)
+		return ERR_TOO_LARGE;
+	*words = "there is no memory for its overlay's structures";
+	disk->room = page_alloc(pages_for(frames * sizeof *disk->room));
+	if (!disk->room)
+		return ERR_NO_MEMORY;
+	disk->room_frames = frames;
+	return ERR_NONE;
+}
+
+static enum error bind(struct virtio_block *disk,
+		       const struct mull_disk *description, const char **words)
+{
+	bool write = !(description->flags &
+		       (MULL_DISK_READ_ONLY | MULL_DISK_PRIVATE));
+	enum error error = block_take(description->partition, write,
+				      &disk->partition, words);
+
+	if (error || !description->overlay[0])
+		return error;
+	error = block_take(description->overlay, true, &disk->changes, words);
+	return error ? error : make_room(disk, words);
+}
+
 void vm_devices_bind(struct vm *vm)
 {
 	for (uint32_t i = 0; i < MULL_DISK_MAX; i++) {
 		const struct mull_disk *description = &vm->description.disks[i];
+		struct virtio_block *disk = vm->disks[i];
 
-		if (vm->disks[i] && description->kind == MULL_DISK_PARTITION)
-			block_take(description->partition,
-				   !(description->flags &
-				     (MULL_DISK_READ_ONLY | MULL_DISK_PRIVATE)),
-				   &vm->disks[i]->partition,
-				   &vm->disks[i]->refusal);
+		if (disk && description->kind == MULL_DISK_PARTITION &&
+		    bind(disk, description, &disk->refusal))
+			unbind(disk);
 	}
+}
+
+const char *vm_devices_open(struct vm *vm, uint32_t *index, bool *done)
+{
+	const char *words = NULL;
+
+	*done = true;
+	for (*index = 0; *done && !words && *index < MULL_DISK_MAX; ++*index)
+		if (vm->disks[*index])
+			words = virtio_block_open(vm->disks[*index], done);
+	--*index;
+	return words;
+}
+
+bool vm_devices_settle(struct vm *vm)
+{
+	bool done = true;
+
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		if (vm->disks[i])
+			done &= virtio_block_settle(vm->disks[i]);
+	return done;
 }
 
 bool vm_devices_fly(const struct vm *vm)

@@ -10,6 +10,12 @@
 enum error vm_devices_make(struct vm *vm);
 /* Takes the partitions that its disks are; service CPU, or the boot CPU. */
 void vm_devices_bind(struct vm *vm);
+/* The next piece of opening what they have kept, before the guest runs; a kick
+ * tells that there is more.  Returns what is wrong with disk @index, or NULL. */
+const char *vm_devices_open(struct vm *vm, uint32_t *index, bool *done);
+/* And of keeping what the guest has written, when it has left: whether all is
+ * done. */
+bool vm_devices_settle(struct vm *vm);
 /* Whether a disk of the machine may still touch its memory. */
 bool vm_devices_fly(const struct vm *vm);
 /* Whether it may still touch @frame of the machine's; home CPU. */

@@ -240,19 +240,19 @@ def one_boot(boot, guests, tools, destroys, emulator):
     return kills
 
 
-def killed(plan):
+def killed(plan, manifest=MANIFEST, kind=Disk):
     """@plan: for each boot, how often guests and the tool are killed, and
-    whether a VM is destroyed."""
+    whether a VM is destroyed.  @kind: of disks that @manifest names."""
     def run(setup, back_end, checks):
         folder = disks.fresh_folder(setup, checks)
         seed = int(os.environ.get("SEED", random.SystemRandom().getrandbits(32)))
         checks.note("SEED=%d" % seed)
-        (folder / "manifest.yaml").write_text(setup.fill_in(MANIFEST))
+        (folder / "manifest.yaml").write_text(setup.fill_in(manifest))
         (folder / "durable.elf").write_bytes(
             (setup.guests / "durable.elf").read_bytes())
         (folder / "spare.img").write_bytes(
             random.Random(seed).randbytes(SPARE_BYTES))
-        both = {vm: Disk(folder, vm) for vm in VMS}
+        both = {vm: kind(folder, vm) for vm in VMS}
         kills = 0
         for number, (guests, tools, destroys) in enumerate(plan):
             boot = Boot(setup, back_end, checks, folder, both, seed + number)

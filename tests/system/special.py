@@ -18,6 +18,7 @@ import debugging
 import disks
 import foreign
 import line
+import linux_kills
 import looks
 import life
 import image_verbs
@@ -26,6 +27,7 @@ import machine_end
 import machines
 import network_channel
 import memory_disks
+import overlay_kills
 import overlays
 import partitions
 import rates
@@ -199,6 +201,9 @@ TESTS = {
     "disks-killed": Special(kills.killed(kills.SHORT), backends=("svm",)),
     "disks-killed-100": Special(kills.killed(kills.LONG), backends=("svm",),
                                 long=True),
+    "overlays-killed": Special(overlay_kills.killed(overlay_kills.LONG),
+                               backends=("svm",), long=True),
+    "linux-killed": Special(linux_kills.killed, backends=("svm",), long=True),
     "overlays": Special(overlays.overlays, backends=("svm",), long=True),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.

@@ -201,11 +201,69 @@ static void bases_are_only_read(void **state)
 	vm.disks[0] = partition("base",
 				MULL_DISK_PRIVATE | MULL_DISK_READ_ONLY);
 	expect_disk("disk 0 is a partition, and can only be read-write, "
-		    "read-only or private with its changes in memory");
+		    "read-only or private");
 	vm.disks[0] = partition("base", MULL_DISK_PRIVATE);
 	vm.disks[0].room = MIB(2);
 	expect_disk("disk 0 has room for 2 MiB of changes, which is not a "
 		    "multiple of 2 MiB, at least two");
+}
+
+static struct mull_disk over(const char *base, const char *name)
+{
+	struct mull_disk disk = partition(base, MULL_DISK_PRIVATE);
+
+	disk.room = 0;
+	strcpy(disk.overlay, name);
+	return disk;
+}
+
+static void expect_clash(struct mull_disk one, struct mull_disk other,
+			 const char *words)
+{
+	vm.disks[0] = one;
+	vm.disks[1] = other;
+	expect_disk(words);
+}
+
+static void overlays_are_their_vms_own(void **state)
+{
+	static const char words[] =
+		"disk 1 is partition \"changes\", which the same vm \"web\" "
+		"has, too, and one of them writes it";
+	const struct mull_disk good = over("base", "changes");
+	const struct mull_disk none = partition("other", 0);
+	struct mull_disk wrong = good;
+
+	(void)state;
+	vm.disks[0] = good;
+	vm.disks[1] = over("base", "others");
+	assert_int_equal(check(), 0);
+	expect_clash(good, over("base", "changes"), words);
+	expect_clash(good, partition("changes", MULL_DISK_READ_ONLY), words);
+	expect_clash(good, over("changes", "others"), words);
+	expect_clash(partition("changes", 0), good, words);
+	expect_clash(good, partition("base", 0),
+		     "disk 1 is partition \"base\", which the same vm \"web\" "
+		     "has, too, and one of them writes it");
+	expect_clash(over("base", "base"), none,
+		     "disk 0 has its base \"base\" as its overlay, too");
+	wrong.flags = MULL_DISK_READ_ONLY;
+	expect_clash(wrong, none, "disk 0 has an overlay, but is not private");
+	wrong = good;
+	wrong.room = MIB(4);
+	expect_clash(wrong, none,
+		     "disk 0 has room for changes, but needs none");
+	wrong = good;
+	memset(wrong.overlay, 'x', sizeof wrong.overlay);
+	expect_clash(wrong, none,
+		     "the overlay of disk 0 has no name of 1 to 39 printable "
+		     "characters");
+	wrong = over("base", "");
+	wrong.overlay[3] = 'x';
+	wrong.room = MIB(4);
+	expect_clash(wrong, none,
+		     "the overlay of disk 0 has no name of 1 to 39 printable "
+		     "characters");
 }
 
 static void the_first_that_is_none_ends_the_list(void **state)
@@ -247,6 +305,7 @@ int main(void)
 		cmocka_unit_test_setup(rooms_are_memory, fresh),
 		cmocka_unit_test_setup(what_is_not_known, fresh),
 		cmocka_unit_test_setup(bases_are_only_read, fresh),
+		cmocka_unit_test_setup(overlays_are_their_vms_own, fresh),
 		cmocka_unit_test_setup(the_first_that_is_none_ends_the_list,
 				       fresh),
 		cmocka_unit_test_setup(rooms_hold_a_map_and_the_changes, fresh),

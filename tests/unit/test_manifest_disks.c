@@ -144,8 +144,22 @@ static void partitions_are_named(void **state)
 		       "disk 1 is partition \"a\", which the same vm \"web\" "
 		       "has, too, and one of them writes it");
 	expect_mistake("[{partition: a, access: private}]", 3,
-		       "disk 0 is a private partition and says no room for "
-		       "what is written");
+		       "disk 0 is a private partition and says neither "
+		       "room nor overlay for what is written");
+	expect_mistake("[{partition: a, overlay: b, access: read-only}]", 3,
+		       "disk 0 has an overlay, but is not private");
+	expect_mistake("[{partition: a, overlay: b, room: 4MiB}]", 3,
+		       "disk 0 has room for changes, but needs none");
+	expect_mistake("[{partition: a, overlay: ''}]", 3,
+		       "overlay is not the name of a GPT partition, of 1 to 39 "
+		       "letters");
+	read_disks("[{partition: a, overlay: b}, {partition: a, access: "
+		   "private, overlay: c}]");
+	assert_int_equal(manifest.mistakes.count, 0);
+	assert_int_equal(disks[0].flags, MULL_DISK_PRIVATE);
+	assert_int_equal(disks[0].room, 0);
+	assert_string_equal(disks[0].overlay, "b");
+	assert_string_equal(disks[1].overlay, "c");
 	read_disks("[{partition: a, access: private, room: 8MiB}]");
 	assert_int_equal(manifest.mistakes.count, 0);
 	assert_int_equal(disks[0].flags, MULL_DISK_PRIVATE);

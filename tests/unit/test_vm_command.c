@@ -52,7 +52,7 @@ static void a_vm_that_starts_can_be_stopped(void **state)
 
 	(void)state;
 	/* While it is cleared, and while it is loaded. */
-	for (uint32_t steps = 1; steps <= 128; steps += 127) {
+	for (uint32_t steps = 1; steps <= 129; steps += 128) {
 		vm_command(vm, MULL_COMMAND_START);
 		for (uint32_t i = 0; i < steps; i++)
 			assert_true(vm_work(vm));

@@ -19,13 +19,11 @@ static void take_image(struct reader *reader, const struct word *word,
 		reader, word, value, &files->disks_there[reader->disk]);
 }
 
-static void take_partition(struct reader *reader, const struct word *word,
-			   yaml_node_t *value)
+static void take_name(struct reader *reader, const struct word *word,
+		      yaml_node_t *value, char *name)
 {
 	const char *text = yaml_text(reader, word, value);
-	struct mull_disk *disk = this_disk(reader);
 
-	disk->kind = MULL_DISK_PARTITION;
 	if (!text)
 		return;
 	if (!*text || strlen(text) >= MULL_PARTITION_MAX) {
@@ -33,7 +31,20 @@ static void take_partition(struct reader *reader, const struct word *word,
 			   "the name of a GPT partition, of 1 to 39 letters");
 		return;
 	}
-	strcpy(disk->partition, text);
+	strcpy(name, text);
+}
+
+static void take_partition(struct reader *reader, const struct word *word,
+			   yaml_node_t *value)
+{
+	this_disk(reader)->kind = MULL_DISK_PARTITION;
+	take_name(reader, word, value, this_disk(reader)->partition);
+}
+
+static void take_overlay(struct reader *reader, const struct word *word,
+			 yaml_node_t *value)
+{
+	take_name(reader, word, value, this_disk(reader)->overlay);
 }
 
 static void take_access(struct reader *reader, const struct word *word,
@@ -62,6 +73,7 @@ static const struct word disk_words[] = {
 	{ "partition", MULL_FIELD_DISKS, take_partition },
 	{ "access", MULL_FIELD_DISKS, take_access },
 	{ "room", MULL_FIELD_DISKS, take_room },
+	{ "overlay", MULL_FIELD_DISKS, take_overlay },
 	{ NULL, 0, NULL },
 };
 
@@ -85,15 +97,17 @@ static void take_disk(struct reader *reader, yaml_node_t *node)
 				  "disk %u has neither image nor partition",
 				  reader->disk);
 	if (disk->kind == MULL_DISK_PARTITION && !reader->access_said)
-		disk->flags = 0;
+		disk->flags = disk->overlay[0] ? MULL_DISK_PRIVATE : 0;
 	/* How large it is the machine alone knows. */
 	if (disk->kind == MULL_DISK_PARTITION &&
-	    disk->flags == MULL_DISK_PRIVATE && !disk->room)
-		manifest_complain(reader->manifest, reader->vm, yaml_line(node),
-				  MULL_FIELD_DISKS,
-				  "disk %u is a private partition and says no "
-				  "room for what is written",
-				  reader->disk);
+	    disk->flags == MULL_DISK_PRIVATE && !disk->room &&
+	    !disk->overlay[0])
+		manifest_complain(
+			reader->manifest, reader->vm, yaml_line(node),
+			MULL_FIELD_DISKS,
+			"disk %u is a private partition and says "
+			"neither room nor overlay for what is written",
+			reader->disk);
 	/* Its words are those of the same field. */
 	place->lines[MULL_FIELD_DISKS] = list_line;
 }

@@ -32,17 +32,21 @@ static const char *state_word(uint32_t state)
 void remote_put_medium(struct output *output, const struct mull_disk *disk)
 {
 	bool partition = disk->kind == MULL_DISK_PARTITION;
-	char text[MULL_PARTITION_MAX + 16];
+	char text[2 * MULL_PARTITION_MAX + 16];
 
 	if (output->form == OUTPUT_TABLE) {
 		if (partition)
-			snprintf(text, sizeof text, "partition %.*s",
-				 MULL_PARTITION_MAX, disk->partition);
+			snprintf(text, sizeof text, "partition %.*s%s%.*s",
+				 MULL_PARTITION_MAX, disk->partition,
+				 disk->overlay[0] ? " + " : "",
+				 MULL_PARTITION_MAX, disk->overlay);
 		else
 			snprintf(text, sizeof text, "image %u", disk->image);
 		output_text(output, "medium", text);
 	} else if (partition) {
 		output_text(output, "partition", disk->partition);
+		if (disk->overlay[0])
+			output_text(output, "overlay", disk->overlay);
 	} else {
 		output_number(output, "image", disk->image);
 	}
