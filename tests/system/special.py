@@ -28,6 +28,7 @@ import network_channel
 import memory_disks
 import overlays
 import partitions
+import plugs
 import rates
 import screens
 import session
@@ -217,6 +218,7 @@ TESTS = {
     "balloon": Special(balloons.balloon, long=True),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),
+    "plugs": Special(plugs.plugs, backends=("svm",), long=True),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.

@@ -87,21 +87,33 @@ void load_begin(struct load *load, const struct load_request *request)
 	loads++;
 }
 
-/* The machine has no disks. */
+/* The machine has no disks but what a test gives it: one partition. */
+static struct block_partition machine_partition;
+static struct block_request *sent_request; /* to it, the last one */
+static uint32_t requests_sent;
+
 enum error block_take(const char *name, bool write,
 		      struct block_partition **partition, const char **words)
 {
-	(void)name;
-	(void)write;
-	(void)partition;
+	struct block_partition *it = &machine_partition;
+
 	*words = "there is no such partition";
-	return ERR_NOT_FOUND;
+	if (!it->name[0] || strcmp(it->name, name) != 0)
+		return ERR_NOT_FOUND;
+	*words = "another VM has it";
+	if (it->users && (write || it->written))
+		return ERR_BUSY;
+	it->users++;
+	it->written = write;
+	*partition = it;
+	return ERR_NONE;
 }
 
 void block_give(struct block_partition *partition)
 {
-	(void)partition;
-	fail_msg("nobody has taken a partition");
+	assert_true(partition->users);
+	partition->users--;
+	partition->written = false;
 }
 
 bool block_poll(void)
@@ -116,9 +128,14 @@ uint64_t block_deadline(void)
 
 void block_send(struct block_request *request)
 {
-	(void)request;
-	fail_msg("nobody has a partition");
+	assert_ptr_equal(request->partition, &machine_partition);
+	assert_true(machine_partition.users);
+	assert_null(sent_request);
+	sent_request = request;
+	requests_sent++;
 }
+
+static uint32_t disk_loads; /* of disks that come */
 
 void load_begin_disk(struct load *load, const struct mull_vm *of,
 		     uint32_t index, struct load_image its)
@@ -127,7 +144,7 @@ void load_begin_disk(struct load *load, const struct mull_vm *of,
 	(void)of;
 	(void)index;
 	(void)its;
-	fail_msg("no disk comes");
+	disk_loads++;
 }
 
 enum error load_step(struct load *load, bool *done)
