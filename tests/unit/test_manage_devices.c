@@ -16,6 +16,7 @@ static struct switch_port others; /* somebody's, on the switch "lan" */
 static int with_vms(void **state)
 {
 	fresh(state);
+	fake_cpu_count = 2;
 	for (uint32_t i = 0; i < 2; i++) {
 		struct mull_vm *description = &guests[i].description;
 
