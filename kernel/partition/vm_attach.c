@@ -180,8 +180,6 @@ static bool eject(struct vm *vm)
 	lock_take(&vm->device_lock);
 	gone = guest_pci_is_empty(&vm->pci, function_of(it)->slot) &&
 	       (it->net || !virtio_block_flies(it->disk));
-	if (gone && it->net)
-		virtio_net_close(it->net);
 	if (gone)
 		put(vm, false);
 	lock_give(&vm->device_lock);

@@ -8,12 +8,14 @@ import subprocess
 import time
 
 import disks
+import kept_records
 from control import Tool
 from partitions import make_disk
 from process import Process
 
 SECONDS = 240
 FIRST, SIZE = 4096, 8 << 20 # of the partition: sector, bytes
+LOG_BYTES = 64 << 30        # of a file with a hole
 LINUX = """\
   %s: {memory: 192MiB, cpus: [%d], kernel: $kernels/cloud-amd64/vmlinuz, \
 initrd: $demo, %s
@@ -104,7 +106,15 @@ def in_memory(tool, shell, checks, folder):
     tool.run("delete", "noise.img")
 
 
-def of_machine(tool, shell, checks, file):
+def is_flushed(log):
+    """Whether a flush came behind all that was written."""
+    flags = [(flags & kept_records.FLUSH, bool(data))
+             for _, data, flags in kept_records.log_entries(log)]
+    return any(data for _, data in flags) and flags[-1] == (
+        kept_records.FLUSH, False)
+
+
+def of_machine(tool, shell, checks, file, log):
     """A partition, written, taken away, looked at, and had again."""
     guard = beside(file)
     told = tool.json("attach", "user", "--partition", "data")
@@ -126,6 +136,14 @@ def of_machine(tool, shell, checks, file):
     shell.until("test -b /dev/vda")
     checks.check(shell.sum("/dev/vda", 4096) == written, "and is as it was")
     tool.run("detach", "user", "disk0")
+    # What its guest does not flush is flushed for it.
+    tool.json("attach", "user", "--partition", "data")
+    shell.until("test -b /dev/vda")
+    shell.do("dd if=/tmp/new of=/dev/vda bs=64k seek=64 2>/dev/null")
+    tool.run("detach", "user", "data")
+    checks.check(is_flushed(log), "the last that its disk hears is a flush")
+    checks.check(hashlib.sha256(partition(file)[4 << 20:]).hexdigest() ==
+                 written, "of what the guest did not flush")
 
 
 def network(tool, shell, checks):
@@ -220,11 +238,18 @@ def plugs(setup, back_end, checks):
     folder = disks.fresh_folder(setup, checks)
     file = make_disk(folder / "disk.img", ("1:2048:4095", "before"),
                      ("2:%d:+8M" % FIRST, "data"), ("3:0:+1M", "behind"))
+    log = folder / "disk.log"
+    with open(log, "wb") as empty:
+        empty.truncate(LOG_BYTES)
     manifest = folder / "manifest.yaml"
     manifest.write_text(setup.fill_in(MANIFEST))
     address = "unix:/tmp/mullctl-test-%d-%s" % (os.getpid(), checks.name)
     process = Process([setup.mullctl, "run", "-v", *back_end.words, "--listen",
-                       address, "--disk", "%s,nvme" % file, manifest],
+                       address, *("--qemu-arg=" + word for word in (
+                           "-blockdev", "driver=blklogwrites,node-name=data,"
+                           "file.driver=file,file.filename=%s,log.driver=file,"
+                           "log.filename=%s" % (file, log),
+                           "-device", "nvme,serial=1,drive=data")), manifest],
                       checks.note, environment=back_end.environment)
     tool = Tool(setup, checks, address)
     seconds = SECONDS * back_end.patience
@@ -236,7 +261,7 @@ def plugs(setup, back_end, checks):
         before = tool.json("info")
         refusals(tool, checks)
         in_memory(tool, shell, checks, folder)
-        of_machine(tool, shell, checks, file)
+        of_machine(tool, shell, checks, file, log)
         network(tool, shell, checks)
         never_lets_go(tool, shell, checks)
         tool_dies(tool, shell, checks, folder)
@@ -252,4 +277,5 @@ def plugs(setup, back_end, checks):
         if shell:
             shell.console.stop()
         process.stop()
+    log.unlink()
     checks.check("PANIC" not in process.text("err"), "no panic")

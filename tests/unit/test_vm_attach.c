@@ -382,7 +382,13 @@ static void one_that_is_destroyed_waits_for_the_flush(void **state)
 	vm_command(vm, MULL_COMMAND_DESTROY);
 	turn();
 	assert_int_equal(vm->state, MULL_VM_STOPPED);
-	flush_ends(ERR_NONE);
+	/* Its home CPU sleeps, and is woken when it has ended. */
+	sent_request->done(sent_request);
+	sent_request = NULL;
+	fake_kicks[0] = 0;
+	attach_settle();
+	assert_true(fake_kicks[0]);
+	turn();
 	assert_int_equal(vm->state, MULL_VM_DESTROYED);
 	atomic_store(&vm->state, MULL_VM_STOPPED);
 	assert_gone();
