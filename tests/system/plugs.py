@@ -15,6 +15,7 @@ from process import Process
 
 SECONDS = 240
 FIRST, SIZE = 4096, 8 << 20 # of the partition: sector, bytes
+NOISE = 256 << 10           # bytes of an image
 LOG_BYTES = 64 << 30        # of a file with a hole
 LINUX = """\
   %s: {memory: 192MiB, cpus: [%d], kernel: $kernels/cloud-amd64/vmlinuz, \
@@ -91,14 +92,14 @@ def refusals(tool, checks):
 
 
 def in_memory(tool, shell, checks, folder):
-    data = random.Random(1).randbytes(1 << 20)
+    data = random.Random(1).randbytes(NOISE)
     (folder / "noise.img").write_bytes(data)
     told = tool.json("attach", "user", folder / "noise.img", "--read-only")
     checks.check(told["disk"] == 0 and told["state"] == "present",
                  "a disk in memory comes: %s" % told)
     shell.do("insmod /lib/modules/$(uname -r)/virtio_blk.ko")
     shell.until("test -b /dev/vda")
-    checks.check(shell.sum("/dev/vda", 1024) ==
+    checks.check(shell.sum("/dev/vda", NOISE >> 10) ==
                  hashlib.sha256(data).hexdigest(), "it is as its image")
     tool.run("detach", "user", "disk0")
     shell.do("test ! -e /dev/vda")
@@ -212,8 +213,9 @@ def never_lets_go(tool, shell, checks):
 
 def tool_dies(tool, shell, checks, folder):
     """In the middle of an upload, and of what comes behind it."""
-    (folder / "large.img").write_bytes(random.Random(2).randbytes(2 << 20))
-    tool.run("upload", folder / "large.img", "--kind", "disk")
+    (folder / "large.img").write_bytes(random.Random(2).randbytes(1 << 20))
+    tool.run("upload", folder / "large.img", "--kind", "disk",
+             seconds=SECONDS)
     for wait in 0.05, 0.3, 1, 3:
         with subprocess.Popen(
                 [tool.mullctl, "attach", "user", "large.img", "--connect",

@@ -27,6 +27,7 @@ static const struct mull_nic port = { .network = "lan",
 				      .mac = { 2, 0, 0, 0, 0, 1 },
 				      .rate = 1000 };
 static struct block_device device = { .sector_size = 512 };
+static struct block_partition machine_partition;
 static uint32_t free_before;
 static uint64_t pages_before;
 
@@ -38,8 +39,9 @@ static int with_machine(void **state)
 	machine_partition = (struct block_partition){ .device = &device,
 						      .name = "data",
 						      .size = MIB(1) };
-	sent_request = NULL;
-	requests_sent = disk_loads = 0;
+	machine_partitions[0] = &machine_partition;
+	asked = NULL;
+	asked_count = disk_loads = 0;
 	free_before = frames_free();
 	pages_before = pages_in_use();
 	return 0;
@@ -63,12 +65,12 @@ static void turn(void)
 
 static void flush_ends(enum error error)
 {
-	struct block_request *request = sent_request;
+	struct block_request *request = asked;
 
 	assert_non_null(request);
 	assert_int_equal(request->operation, BLOCK_FLUSH);
 	assert_int_equal(step(), ATTACH_FLUSH);
-	sent_request = NULL;
+	asked = NULL;
 	request->error = error;
 	request->done(request);
 	turn();
@@ -136,7 +138,7 @@ static void a_disk_in_memory_comes_and_goes(void **state)
 	turn();
 	assert_int_equal(step(), ATTACH_EJECT);
 	guest_lets_go(DISK_SLOT);
-	assert_int_equal(requests_sent, 0);
+	assert_int_equal(asked_count, 0);
 	assert_gone();
 }
 
@@ -193,10 +195,10 @@ static void a_partition_is_nobody_elses_until_it_is_flushed(void **state)
 	guest_lets_go(DISK_SLOT);
 	assert_int_equal(step(), ATTACH_EJECT);
 	assert_non_null(vm->disks[0]);
-	assert_int_equal(requests_sent, 0);
+	assert_int_equal(asked_count, 0);
 	atomic_store(&vm->disks[0]->flying, 0);
 	turn();
-	assert_int_equal(requests_sent, 1);
+	assert_int_equal(asked_count, 1);
 	assert_null(vm->disks[0]);
 	assert_int_equal(machine_partition.users, 1);
 	assert_int_equal(vm->description.disks[0].kind, MULL_DISK_PARTITION);
@@ -236,7 +238,7 @@ static void what_is_only_read_is_shared_and_not_flushed(void **state)
 	turn();
 	guest_lets_go(DISK_SLOT);
 	assert_int_equal(machine_partition.users, 1);
-	assert_int_equal(requests_sent, 0);
+	assert_int_equal(asked_count, 0);
 	machine_partition.users = 0;
 	assert_gone();
 }
@@ -258,7 +260,7 @@ static void changes_over_a_partition_are_erased(void **state)
 	vm_detach(vm, false, 0, false);
 	turn();
 	guest_lets_go(DISK_SLOT);
-	assert_int_equal(requests_sent, 0);
+	assert_int_equal(asked_count, 0);
 	assert_int_equal(frame_owner_of(first), FRAME_FREE);
 	assert_int_equal(*frame_bytes(first), 0);
 	assert_gone();
@@ -320,7 +322,7 @@ static void what_flies_lands_though_it_was_pulled(void **state)
 	vm_detach(vm, false, 0, true);
 	turn();
 	assert_int_equal(step(), ATTACH_EJECT);
-	assert_int_equal(requests_sent, 0);
+	assert_int_equal(asked_count, 0);
 	/* Nor does the VM's end come before. */
 	vm_command(vm, MULL_COMMAND_STOP);
 	turn();
@@ -383,8 +385,8 @@ static void one_that_is_destroyed_waits_for_the_flush(void **state)
 	turn();
 	assert_int_equal(vm->state, MULL_VM_STOPPED);
 	/* Its home CPU sleeps, and is woken when it has ended. */
-	sent_request->done(sent_request);
-	sent_request = NULL;
+	asked->done(asked);
+	asked = NULL;
 	fake_kicks[0] = 0;
 	attach_settle();
 	assert_true(fake_kicks[0]);
@@ -419,7 +421,7 @@ static void stop_while_it_comes(const struct mull_disk *disk, uint32_t pieces)
 	turn();
 	vm_detach(vm, false, 0, false);
 	turn();
-	if (sent_request)
+	if (asked)
 		flush_ends(ERR_NONE);
 	assert_gone();
 }
