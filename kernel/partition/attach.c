@@ -100,12 +100,13 @@ bool vm_detach_again(struct vm *vm, bool pull)
 	struct attachment *it = &vm->attachment;
 	uint32_t ejects = ATTACH_EJECT;
 
-	/* The home CPU does not look at it in this step. */
+	/* First, since the home CPU looks at it after the step. */
 	atomic_store(&it->pull, pull);
-	if (!atomic_compare_exchange_strong(&it->step, &ejects, ATTACH_UNPLUG))
-		return false;
+	if (atomic_compare_exchange_strong(&it->step, &ejects, ATTACH_UNPLUG))
+		ejects = ATTACH_UNPLUG;
 	arch_kick(vm_home(vm));
-	return true;
+	/* Or it waits with the first question until the guest runs. */
+	return ejects == ATTACH_UNPLUG;
 }
 
 /* ---- the end of it -------------------------------------------------------- */

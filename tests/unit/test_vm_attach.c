@@ -293,6 +293,24 @@ static void it_is_asked_again(void **state)
 	assert_false(vm_detach_again(vm, true));
 }
 
+/* While it starts, nobody can be asked. */
+static void it_is_asked_when_it_runs(void **state)
+{
+	(void)state;
+	disk_comes(&of_machine);
+	vm_command(vm, MULL_COMMAND_START);
+	vm_work(vm);
+	assert_int_equal(vm->state, MULL_VM_STARTING);
+	vm_detach(vm, false, 0, false);
+	vm_work(vm);
+	assert_int_equal(step(), ATTACH_UNPLUG);
+	assert_true(vm_detach_again(vm, true));
+	turn();
+	assert_int_equal(vm->state, MULL_VM_RUNNING);
+	flush_ends(ERR_NONE);
+	assert_gone();
+}
+
 static void it_is_pulled_out(void **state)
 {
 	(void)state;
@@ -544,6 +562,7 @@ int main(void)
 		WITH(what_is_only_read_is_shared_and_not_flushed),
 		WITH(changes_over_a_partition_are_erased),
 		WITH(it_is_asked_again),
+		WITH(it_is_asked_when_it_runs),
 		WITH(it_is_pulled_out),
 		WITH(what_flies_lands_though_it_was_pulled),
 		WITH(an_end_takes_it_away),
