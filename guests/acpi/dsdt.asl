@@ -84,6 +84,8 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 			SLOT (S07, 7)
 			SLOT (S08, 8)
 			SLOT (S09, 9)
+			SLOT (S0A, 10)
+			SLOT (S0B, 11)
 
 			/* Slot, and what happens: 1, it is there; 3, it is to
 			 * be let go. */
@@ -97,21 +99,24 @@ DefinitionBlock ("", "DSDT", 2, "MULLIO", "MULLGUST", 1)
 				WHERE (S07, 7)
 				WHERE (S08, 8)
 				WHERE (S09, 9)
+				WHERE (S0A, 10)
+				WHERE (S0B, 11)
 			}
 
 			Method (LOOK, 0, Serialized)
 			{
-				Local0 = COME
-				While (Local0 != 0xFF)
-				{
-					TELL (Local0, 1)
-					Local0 = COME
-				}
+				/* One may have come where another has gone. */
 				Local0 = GOES
 				While (Local0 != 0xFF)
 				{
 					TELL (Local0, 3)
 					Local0 = GOES
+				}
+				Local0 = COME
+				While (Local0 != 0xFF)
+				{
+					TELL (Local0, 1)
+					Local0 = COME
 				}
 			}
 #endif

@@ -120,18 +120,31 @@ enum mull_command {
 				      whole frames of 2 MiB, or MULL_BALLOON_LOOK;
 				      data: struct mull_balloon */
 
-	/* disks that come and go; one at a time */
+	/* disks and network devices that come and go; one at a time */
+	MULL_COMMAND_PLUG_NIC = 58, /* data: struct mull_nic, on a switch that
+				       is known; value: its number.  The VM has
+				       it when VM_NICS says so */
+	MULL_COMMAND_VM_NICS = 59,  /* argument: first number; data: struct
+				      mull_vm_nic_status[]; value: where to go
+				      on, or 0 */
 	MULL_COMMAND_PLUG = 60,	  /* data: struct mull_disk; value: its number.
 				     The VM has it when DISKS says so.  A legacy
 				     PC that runs takes and gives none */
-	MULL_COMMAND_UNPLUG = 61, /* argument: number; a guest that runs is
-				     asked to let go of it */
+	MULL_COMMAND_UNPLUG = 61, /* argument: number, with bits of enum
+				     mull_unplug; a guest that runs is asked
+				     to let go of it */
 	MULL_COMMAND_DISKS = 62,  /* argument: first number; data: struct
 				     mull_disk_status[]; value: where to go on,
 				     or 0 */
 
 	/* the machine */
 	MULL_COMMAND_MACHINE = 64, /* argument: enum mull_machine_end */
+};
+
+enum mull_unplug {
+	MULL_UNPLUG_NIC = 1 << 8,  /* it is a network device; else a disk */
+	MULL_UNPLUG_PULL = 1 << 9, /* the guest is not asked */
+	MULL_UNPLUG_ALL = MULL_UNPLUG_NIC | MULL_UNPLUG_PULL,
 };
 
 #define MULL_BALLOON_LOOK UINT64_MAX /* alone: changes nothing */
@@ -180,11 +193,12 @@ struct mull_info {
 	char features[256];	    /* of the virtualization, in words */
 	uint8_t package_sha256[32]; /* of the boot package's records */
 };
+/* Of a network device, too. */
 enum mull_disk_state {
 	MULL_DISK_PRESENT = 1,
 	MULL_DISK_COMING = 2, /* its room is zeroed, its image hashed */
 	MULL_DISK_GOING = 3,  /* the guest has not let go of it yet */
-	MULL_DISK_FAILED = 4, /* it could not come */
+	MULL_DISK_FAILED = 4, /* it could not come, or went not as it should */
 };
 
 struct mull_disk_status {
@@ -195,7 +209,15 @@ struct mull_disk_status {
 	uint64_t used;	/* and that are */
 	uint64_t read_sectors, written_sectors; /* since the VM started */
 	struct mull_disk disk;
-	char words[88]; /* why it could not come */
+	char words[88]; /* what has failed */
+};
+
+/* A network device of a VM. */
+struct mull_vm_nic_status {
+	uint32_t number;
+	uint32_t state;	     /* enum mull_disk_state */
+	struct mull_nic nic; /* with its address */
+	char words[88];
 };
 
 enum mull_vsock_phase {
@@ -252,7 +274,7 @@ struct mull_vm_status {
 	uint32_t code;	 /* of MULL_END_EXIT_CODE */
 	uint32_t restarts;
 	uint32_t vcpu_count;
-	uint32_t flags; /* enum mull_vm_status_flag */
+	uint32_t flags; /* enum mull_vm_status_flag, and counts */
 	uint32_t first_cpu;
 	uint64_t memory_size;	   /* bytes, without what is others' now */
 	uint64_t started_ns;	   /* hypervisor's time when it began to run */
@@ -268,6 +290,12 @@ enum mull_vm_status_flag {
 	MULL_STATUS_CREATED = 1 << 1,  /* at run time */
 	MULL_STATUS_DEBUGGED = 1 << 2,
 };
+
+/* And how many disks and network devices it has now. */
+#define MULL_STATUS_DISKS_SHIFT 8
+#define MULL_STATUS_NICS_SHIFT 16
+#define MULL_STATUS_DISKS(flags) ((flags) >> MULL_STATUS_DISKS_SHIFT & 0xff)
+#define MULL_STATUS_NICS(flags) ((flags) >> MULL_STATUS_NICS_SHIFT & 0xff)
 
 #define MULL_EXIT_KINDS 48
 
@@ -501,6 +529,7 @@ static_assert(sizeof(struct mull_upload_state) == 8, "wire format");
 static_assert(sizeof(struct mull_upload_data) == 8, "wire format");
 static_assert(sizeof(struct mull_registers) == 392, "wire format");
 static_assert(sizeof(struct mull_disk_status) == 264, "wire format");
+static_assert(sizeof(struct mull_vm_nic_status) == 128, "wire format");
 static_assert(sizeof(struct mull_vsock_state) == 32, "wire format");
 static_assert(sizeof(struct mull_balloon) == 176, "wire format");
 

@@ -71,6 +71,11 @@ typedef void mull_complain(void *context, int vm, enum mull_field field,
 uint32_t mull_nic_count(const struct mull_vm *vm);
 void mull_nic_mac(const struct mull_vm *vm, uint32_t index, uint8_t mac[6]);
 
+/* Of a VM whose devices have come and gone: as the checker wants them, without
+ * holes.  A network device keeps its address. */
+void mull_close_up_disks(struct mull_vm *vm);
+void mull_close_up_nics(struct mull_vm *vm);
+
 /*
  * mull_check_machine, mull_check_vms - find every mistake in descriptions
  * @bad: one entry a VM, true for one that is already known to be bad and is

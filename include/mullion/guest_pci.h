@@ -132,6 +132,8 @@ void guest_pci_reset(struct vm *vm);
  */
 void guest_pci_plug(struct vm *vm, struct pci_function *function);
 void guest_pci_unplug(struct vm *vm, uint32_t slot);
+/* Takes it off at once: as when it is pulled out of a machine. */
+void guest_pci_pull(struct vm *vm, uint32_t slot);
 static inline bool guest_pci_is_empty(const struct guest_pci *pci,
 				      uint32_t slot)
 {

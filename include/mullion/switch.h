@@ -60,6 +60,11 @@ enum error switch_attach(struct switch_port *port, const char *name);
  */
 void switch_detach(struct switch_port *port);
 
+/* Whether there is, or was, a switch of that name; and all of these, in no
+ * order: "" where there is none, NULL behind the last.  Service CPU. */
+bool switch_is_known(const char *name);
+const char *switch_name_at(uint32_t index);
+
 /*
  * switch_set_uplink - switch @name will have an uplink
  *

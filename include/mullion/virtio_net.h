@@ -20,12 +20,17 @@ struct virtio_net {
 };
 
 /*
- * virtio_net_add - a device as @nic says on @vm's bus at @slot
+ * virtio_net_init - a device as @nic says, for @slot of @vm's bus
  * @net: zero, but for port.ring.bytes
  * @mac: its address
  *
- * Service CPU.  Errors as switch_attach().
+ * It is at its switch, and takes nothing before a driver wants it.
+ * virtio_net_add() puts it on the bus as well.  Service CPU.  Errors as
+ * switch_attach().
  */
+enum error virtio_net_init(struct vm *vm, struct virtio_net *net,
+			   const struct mull_nic *nic,
+			   const uint8_t mac[MAC_SIZE], uint32_t slot);
 enum error virtio_net_add(struct vm *vm, struct virtio_net *net,
 			  const struct mull_nic *nic,
 			  const uint8_t mac[MAC_SIZE], uint32_t slot);

@@ -3,6 +3,7 @@
 #ifndef MULLION_VM_H
 #define MULLION_VM_H
 
+#include <mullion/attach.h>
 #include <mullion/control.h>
 #include <mullion/guest_memory.h>
 #include <mullion/guest_pci.h>
@@ -27,27 +28,6 @@ struct shared_ports;
 struct virtio_console;
 struct balloon;
 
-/* A disk that comes or goes, one at a time (kernel/partition/vm_attach.c). */
-enum attach_step {
-	ATTACH_IDLE,
-	ATTACH_TAKE,  /* structures and frames */
-	ATTACH_CLEAR, /* its frames are zeroed */
-	ATTACH_HASH,  /* its image is checked */
-	ATTACH_PLUG,  /* the guest is told */
-	ATTACH_UNPLUG,
-	ATTACH_EJECT, /* the guest lets go of it */
-	ATTACH_ERASE,
-};
-
-struct attachment {
-	/* Service CPU: from IDLE on.  Home CPU: all else, back to IDLE. */
-	_Atomic uint32_t step; /* enum attach_step */
-	uint32_t index;	       /* of the disk */
-	struct virtio_block *disk;
-	uint64_t at; /* bytes of its room that are zero */
-	struct load load;
-	const char *words; /* why the last one could not come, or NULL */
-};
 struct virtio_net;
 struct virtio_vsock;
 

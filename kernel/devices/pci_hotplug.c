@@ -24,6 +24,16 @@ void guest_pci_unplug(struct vm *vm, uint32_t slot)
 	platform_tell(vm, MULL_GUEST_EVENT_PCI);
 }
 
+void guest_pci_pull(struct vm *vm, uint32_t slot)
+{
+	vm->pci.coming &= ~(1u << slot);
+	vm->pci.may_go &= ~(1u << slot);
+	vm->pci.functions[slot] = NULL;
+	/* What it knows of it goes, too, when it looks. */
+	vm->pci.going |= 1u << slot;
+	platform_tell(vm, MULL_GUEST_EVENT_PCI);
+}
+
 static uint8_t take_lowest(uint32_t *slots)
 {
 	for (uint8_t slot = 0; slot < PCI_SLOTS; slot++) {

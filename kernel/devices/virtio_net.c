@@ -468,9 +468,9 @@ static void notify(struct switch_port *port)
 	virtio_wake(net->vm, &net->device, RECEIVE);
 }
 
-enum error virtio_net_add(struct vm *vm, struct virtio_net *net,
-			  const struct mull_nic *nic,
-			  const uint8_t mac[MAC_SIZE], uint32_t slot)
+enum error virtio_net_init(struct vm *vm, struct virtio_net *net,
+			   const struct mull_nic *nic,
+			   const uint8_t mac[MAC_SIZE], uint32_t slot)
 {
 	struct configuration configuration = { .status = STATUS_LINK_UP,
 					       .mtu = PACKET_MTU };
@@ -481,7 +481,7 @@ enum error virtio_net_add(struct vm *vm, struct virtio_net *net,
 	net->port.notify = notify;
 	net->port.owner = net;
 	memcpy(net->port.mac, mac, MAC_SIZE);
-	virtio_add(vm, &net->device, &virtio_net, slot);
+	virtio_init(&net->device, &virtio_net, slot);
 	error = switch_attach(&net->port, nic->network);
 	if (error)
 		return error;
@@ -490,6 +490,17 @@ enum error virtio_net_add(struct vm *vm, struct virtio_net *net,
 	memcpy(configuration.mac, mac, MAC_SIZE);
 	memcpy(net->device.config, &configuration, sizeof configuration);
 	return ERR_NONE;
+}
+
+enum error virtio_net_add(struct vm *vm, struct virtio_net *net,
+			  const struct mull_nic *nic,
+			  const uint8_t mac[MAC_SIZE], uint32_t slot)
+{
+	enum error error = virtio_net_init(vm, net, nic, mac, slot);
+
+	if (!error)
+		guest_pci_add(vm, &net->device.function);
+	return error;
 }
 
 void virtio_net_remove(struct virtio_net *net)

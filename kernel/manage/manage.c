@@ -6,6 +6,7 @@
  */
 #include "service.h"
 #include <mullion/arch.h>
+#include <mullion/attach.h>
 #include <mullion/bits.h>
 #include <mullion/manage.h>
 #include <mullion/shared_memory.h>
@@ -254,6 +255,7 @@ bool manage_poll(void)
 	more = log_draw(DRAW_A_ROUND);
 	more |= audit_step();
 	more |= shared_memory_clean();
+	attach_settle();
 	if (uart)
 		receive();
 	more |= network_poll();

@@ -63,7 +63,18 @@ request_handler request_audit; /* audit.c */
 /* request_create.c */
 request_handler request_describe, request_create, request_destroy;
 /* request_disk.c */
-request_handler request_plug, request_unplug, request_disks;
+request_handler request_plug, request_disks;
+/* request_nic.c */
+request_handler request_plug_nic, request_vm_nics;
+/* request_unplug.c */
+request_handler request_unplug;
+/* Why nothing of @vm can come or go now, or ERR_NONE. */
+enum error devices_may_change(const struct vm *vm, struct answer *answer);
+/* Of its disk @number, or its network device for @nic. */
+enum mull_disk_state device_state(const struct vm *vm, bool nic,
+				  uint32_t number);
+/* What has failed about the last one, if it was that; or NULL. */
+const char *device_failure(const struct vm *vm, bool nic, uint32_t number);
 request_handler request_balloon; /* request_balloon.c */
 /* request_storage.c */
 request_handler request_machine_disks, request_partitions;

@@ -51,9 +51,15 @@ bool description_is_good(const struct mull_vm *description,
 		memset(&all[count], 0, sizeof *all);
 		memcpy(&all[count], &vms[i]->description,
 		       vms[i]->vcpu_count ? sizeof *all : sizeof all->name);
+		mull_close_up_nics(&all[count]);
 		bad[count++] = true;
 	}
-	all[count++] = *description; /* a number is free for it */
+	all[count] = *description; /* a number is free for it */
+	if (changes) {
+		mull_close_up_disks(&all[count]);
+		mull_close_up_nics(&all[count]);
+	}
+	count++;
 	for (uint32_t i = 0; i < MULL_IMAGE_MAX; i++) {
 		kinds[i] = image_kind(i);
 		if (image_find(i).record)

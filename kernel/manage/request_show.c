@@ -60,7 +60,16 @@ static uint32_t flags_of(const struct console *console, enum manage_line line)
 {
 	const struct vm *vm = console->vm;
 
-	return (vm->created ? MULL_STATUS_CREATED : 0) |
+	uint32_t disks = 0, nics = 0;
+
+	/* A refused one's description may be anything. */
+	for (uint32_t i = 0; i < MULL_DISK_MAX && vm->vcpu_count; i++)
+		disks += vm->description.disks[i].kind != MULL_DISK_NONE;
+	for (uint32_t i = 0; i < MULL_NIC_MAX && vm->vcpu_count; i++)
+		nics += vm->description.nics[i].network[0] != 0;
+	return disks << MULL_STATUS_DISKS_SHIFT |
+	       nics << MULL_STATUS_NICS_SHIFT |
+	       (vm->created ? MULL_STATUS_CREATED : 0) |
 	       (vm->debugged ? MULL_STATUS_DEBUGGED : 0) |
 	       (console->readers[line].attached ? MULL_STATUS_ATTACHED : 0);
 }

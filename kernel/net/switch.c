@@ -8,7 +8,9 @@
 
 /* Changed by the service CPU alone; senders on all CPUs follow the list. */
 static struct net_switch {
-	char name[MULL_LABEL_MAX]; /* "": there is none */
+	/* "": there is none.  It is known until another one needs its place,
+	 * though its last port has gone. */
+	char name[MULL_LABEL_MAX];
 	uint32_t port_count;
 	_Atomic(struct switch_port *) ports;
 } switches[SWITCHES_MAX];
@@ -24,23 +26,41 @@ static bool same_name(const char *a, const char *b)
 
 static struct net_switch *find_switch(const char *name)
 {
-	struct net_switch *free = NULL;
-
-	for (uint32_t i = 0; i < SWITCHES_MAX; i++) {
+	for (uint32_t i = 0; i < SWITCHES_MAX; i++)
 		if (same_name(switches[i].name, name))
 			return &switches[i];
-		if (!free && !switches[i].name[0])
+	return NULL;
+}
+
+/* A place that has never been one's, or else one whose ports have gone. */
+static struct net_switch *make_switch(const char *name)
+{
+	struct net_switch *free = find_switch("");
+
+	for (uint32_t i = 0; i < SWITCHES_MAX && !free; i++)
+		if (!switches[i].port_count)
 			free = &switches[i];
-	}
 	if (free)
 		memcpy(free->name, name, strlen(name) + 1);
 	return free;
+}
+
+bool switch_is_known(const char *name)
+{
+	return find_switch(name);
+}
+
+const char *switch_name_at(uint32_t index)
+{
+	return index < SWITCHES_MAX ? switches[index].name : NULL;
 }
 
 enum error switch_attach(struct switch_port *port, const char *name)
 {
 	struct net_switch *on = find_switch(name);
 
+	if (!on)
+		on = make_switch(name);
 	if (!on)
 		return ERR_NO_MEMORY;
 	port->on = on;
@@ -73,8 +93,7 @@ void switch_detach(struct switch_port *port)
 	atomic_store(link, atomic_load(&port->next));
 	wait_for_senders(on);
 	port->on = NULL;
-	if (!--on->port_count)
-		on->name[0] = 0;
+	on->port_count--;
 }
 
 void switch_set_uplink(const char *name)

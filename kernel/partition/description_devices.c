@@ -34,6 +34,17 @@ uint64_t mull_disk_room(uint64_t size, uint64_t changes)
 		       frames * FRAME_SIZE;
 }
 
+void mull_close_up_disks(struct mull_vm *vm)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		if (vm->disks[i].kind != MULL_DISK_NONE)
+			vm->disks[count++] = vm->disks[i];
+	memset(&vm->disks[count], 0,
+	       (MULL_DISK_MAX - count) * sizeof *vm->disks);
+}
+
 /* ---- disks -------------------------------------------------------------- */
 
 static void check_disk_room(struct check *check, int vm, size_t index)

@@ -38,6 +38,21 @@ uint32_t mull_nic_count(const struct mull_vm *vm)
 	return count;
 }
 
+void mull_close_up_nics(struct mull_vm *vm)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < MULL_NIC_MAX; i++) {
+		struct mull_nic nic = vm->nics[i];
+
+		if (!nic.network[0])
+			continue;
+		mull_nic_mac(vm, i, nic.mac);
+		vm->nics[count++] = nic;
+	}
+	memset(&vm->nics[count], 0, (MULL_NIC_MAX - count) * sizeof *vm->nics);
+}
+
 /* The VM up to @vm that has @mac on the same switch before NIC @index; -1. */
 static int mac_owner(const struct check *check, int vm, uint32_t index,
 		     const uint8_t *mac)

@@ -3,10 +3,10 @@
  * A VM's life: made, started, ended, started again, destroyed.  All of its work
  * is done in small steps by its home CPU, that of vCPU 0.
  */
-#include "vm_attach.h"
 #include "vm_devices.h"
 #include "vm_memory.h"
 #include <mullion/arch.h>
+#include <mullion/attach.h>
 #include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/cpu_loop.h>
@@ -542,8 +542,9 @@ static void obey_commands(struct vm *vm)
 		obey_reset(vm);
 	if (take_command(vm, MULL_COMMAND_START) && vm_state_rests(vm->state))
 		vm_start(vm);
-	/* What is under way with a disk comes to its end first. */
-	if (has_command(vm, MULL_COMMAND_DESTROY) && !vm_attaches(vm) &&
+	/* What is under way with a device comes to its end first. */
+	if (has_command(vm, MULL_COMMAND_DESTROY) &&
+	    atomic_load(&vm->attachment.step) == ATTACH_IDLE &&
 	    take_command(vm, MULL_COMMAND_DESTROY) &&
 	    vm_state_rests(vm->state)) {
 		atomic_store(&vm->state, MULL_VM_DESTROYED);
@@ -647,6 +648,6 @@ bool vm_work(struct vm *vm)
 	bool more;
 
 	obey_commands(vm);
-	more = vm_attaches(vm) && vm_attach_work(vm);
+	more = vm_attach_work(vm);
 	return life_work(vm) || more;
 }

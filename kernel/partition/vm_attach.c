@@ -2,26 +2,37 @@
 /*
  * A disk comes: its room is taken and zeroed, its image checked, and then the
  * guest is told, or, if there is none, the next one finds it.  It goes: the
- * guest lets go of it, and what was written is erased.  In steps, since a room
- * can be large.  A VM that starts or stops meanwhile is waited for.
+ * guest lets go of it, and what was written is erased.  A network device is
+ * the same without the memory.  In steps, since a room can be large.  A VM that
+ * starts or stops meanwhile is waited for.
  */
-#include "vm_attach.h"
 #include "vm_devices.h"
 #include "vm_memory.h"
+#include <mullion/attach.h>
 #include <mullion/images.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
+#include <mullion/vm.h>
 
 static struct mull_disk *description_of(struct vm *vm)
 {
 	return &vm->description.disks[vm->attachment.index];
 }
 
-/* Its image is not used any more from here on. */
-static void forget(struct vm *vm)
+static struct pci_function *function_of(const struct attachment *it)
 {
-	description_of(vm)->kind = MULL_DISK_NONE;
-	vm->attachment.disk = NULL;
+	return it->net ? &it->net->device.function : &it->disk->device.function;
+}
+
+/* It is, or is no more, one of the VM's. */
+static void put(struct vm *vm, bool there)
+{
+	struct attachment *it = &vm->attachment;
+
+	if (it->net)
+		vm->nics[it->index] = there ? it->net : NULL;
+	else
+		vm->disks[it->index] = there ? it->disk : NULL;
 }
 
 static void finish(struct vm *vm)
@@ -30,20 +41,27 @@ static void finish(struct vm *vm)
 	manage_event(vm);
 }
 
+/* The rest is the service CPU's. */
+static void hand_over(struct vm *vm)
+{
+	atomic_store(&vm->attachment.step, ATTACH_SETTLE);
+	manage_notify();
+}
+
 static void fail(struct vm *vm, const char *words)
 {
-	vm->attachment.words = words;
-	log_write("%s: disk %u: %s", vm->description.name, vm->attachment.index,
-		  words);
-	forget(vm);
-	finish(vm);
+	struct attachment *it = &vm->attachment;
+
+	it->words = words;
+	it->flushed = true; /* nothing was written */
+	log_write("%s: disk %u: %s", vm->description.name, it->index, words);
+	hand_over(vm);
 }
 
 /* With the disk's frames. */
 static void give_up(struct vm *vm, const char *words)
 {
 	vm_memory_give_room(vm, vm->attachment.disk);
-	vm_devices_free_disk(vm->attachment.disk);
 	fail(vm, words);
 }
 
@@ -67,27 +85,24 @@ static void take(struct vm *vm)
 {
 	struct attachment *it = &vm->attachment;
 
-	it->words = NULL;
-	it->disk = vm_devices_make_disk(vm, it->index);
-	if (!it->disk) {
-		fail(vm, "there is no memory for its structures");
-		return;
-	}
-	if (vm_memory_take_room(vm, it->disk)) {
-		vm_devices_free_disk(it->disk);
+	if (vm_memory_take_room(vm, it->disk))
 		fail(vm, "there are not enough free frames for its room");
-		return;
-	}
-	it->at = 0;
-	atomic_store(&it->step, ATTACH_CLEAR);
+	else
+		atomic_store(&it->step, ATTACH_CLEAR);
 }
 
+/* A partition is as it is. */
 static void begin_hash(struct vm *vm)
 {
 	struct attachment *it = &vm->attachment;
+	const struct mull_disk *description = description_of(vm);
 
+	if (description->kind == MULL_DISK_PARTITION) {
+		atomic_store(&it->step, ATTACH_PLUG);
+		return;
+	}
 	load_begin_disk(&it->load, &vm->description, it->index,
-			image_find(description_of(vm)->image));
+			image_find(description->image));
 	atomic_store(&it->step, ATTACH_HASH);
 }
 
@@ -106,9 +121,10 @@ static void put_by(struct vm *vm)
 {
 	struct attachment *it = &vm->attachment;
 
-	vm_memory_give_room(vm, it->disk);
-	vm->disks[it->index] = it->disk;
-	guest_pci_add(vm, &it->disk->device.function);
+	if (it->disk)
+		vm_memory_give_room(vm, it->disk);
+	put(vm, true);
+	guest_pci_add(vm, function_of(it));
 	finish(vm);
 }
 
@@ -117,56 +133,61 @@ static void plug(struct vm *vm)
 	struct attachment *it = &vm->attachment;
 	const char *words;
 
-	if (vm_devices_start_disk(vm, it->index, it->disk, &words)) {
+	if (it->disk &&
+	    vm_devices_start_disk(vm, it->index, it->disk, &words)) {
 		give_up(vm, words);
 		return;
 	}
 	lock_take(&vm->device_lock);
-	vm->disks[it->index] = it->disk;
-	guest_pci_plug(vm, &it->disk->device.function);
+	put(vm, true);
+	guest_pci_plug(vm, function_of(it));
 	lock_give(&vm->device_lock);
-	log_write("%s: disk %u has come", vm->description.name, it->index);
+	log_write("%s: %s %u has come", vm->description.name,
+		  it->net ? "nic" : "disk", it->index);
 	finish(vm);
 }
 
 /* ---- it goes ------------------------------------------------------------- */
 
+/* The guest has ended, and its memory has been erased. */
 static void take_away(struct vm *vm)
 {
-	struct attachment *it = &vm->attachment;
-
-	vm->pci.functions[it->disk->device.function.slot] = NULL;
-	vm->disks[it->index] = NULL;
-	vm_devices_free_disk(it->disk);
-	forget(vm);
-	finish(vm);
+	vm->pci.functions[function_of(&vm->attachment)->slot] = NULL;
+	put(vm, false);
+	hand_over(vm);
 }
 
 static void unplug(struct vm *vm)
 {
 	struct attachment *it = &vm->attachment;
+	uint32_t slot = function_of(it)->slot;
 
 	lock_take(&vm->device_lock);
-	guest_pci_unplug(vm, it->disk->device.function.slot);
+	if (atomic_load(&it->pull))
+		guest_pci_pull(vm, slot);
+	else
+		guest_pci_unplug(vm, slot);
 	lock_give(&vm->device_lock);
 	atomic_store(&it->step, ATTACH_EJECT);
 }
 
-static void eject(struct vm *vm)
+/* Returns whether it has gone from the guest. */
+static bool eject(struct vm *vm)
 {
 	struct attachment *it = &vm->attachment;
-	bool empty;
+	bool gone;
 
 	lock_take(&vm->device_lock);
-	empty = guest_pci_is_empty(&vm->pci, it->disk->device.function.slot) &&
-		!virtio_block_flies(it->disk);
-	if (empty)
-		vm->disks[it->index] = NULL;
+	gone = guest_pci_is_empty(&vm->pci, function_of(it)->slot) &&
+	       (it->net || !virtio_block_flies(it->disk));
+	if (gone)
+		put(vm, false);
 	lock_give(&vm->device_lock);
-	if (!empty)
-		return;
-	it->at = 0;
-	atomic_store(&it->step, ATTACH_ERASE);
+	if (gone && it->net)
+		hand_over(vm);
+	else if (gone)
+		atomic_store(&it->step, ATTACH_ERASE);
+	return gone;
 }
 
 static void erase(struct vm *vm)
@@ -176,13 +197,32 @@ static void erase(struct vm *vm)
 	if (!vm_memory_clear_room(it->disk, &it->at))
 		return;
 	vm_memory_give_room(vm, it->disk);
-	vm_devices_free_disk(it->disk);
-	log_write("%s: disk %u has gone", vm->description.name, it->index);
-	forget(vm);
-	finish(vm);
+	hand_over(vm);
 }
 
 /* ---- all of it ----------------------------------------------------------- */
+
+static void come(struct vm *vm)
+{
+	if (has_guest(vm))
+		plug(vm);
+	else if (rests(vm))
+		put_by(vm);
+}
+
+/* Returns whether there is more to do at once. */
+static bool go(struct vm *vm, bool asked)
+{
+	if (rests(vm))
+		take_away(vm);
+	else if (has_guest(vm) && !asked)
+		unplug(vm);
+	else if (has_guest(vm))
+		return eject(vm);
+	else
+		return false;
+	return true;
+}
 
 bool vm_attach_work(struct vm *vm)
 {
@@ -190,6 +230,8 @@ bool vm_attach_work(struct vm *vm)
 
 	switch ((enum attach_step)atomic_load(&it->step)) {
 	case ATTACH_IDLE:
+	case ATTACH_FLUSH:
+	case ATTACH_SETTLE:
 		return false;
 	case ATTACH_TAKE:
 		take(vm);
@@ -202,24 +244,12 @@ bool vm_attach_work(struct vm *vm)
 		hash(vm);
 		return true;
 	case ATTACH_PLUG:
-		if (has_guest(vm))
-			plug(vm);
-		else if (rests(vm))
-			put_by(vm);
+		come(vm);
 		return false;
 	case ATTACH_UNPLUG:
-		it->disk = vm->disks[it->index];
-		if (has_guest(vm))
-			unplug(vm);
-		else if (rests(vm))
-			take_away(vm);
-		return false;
+		return go(vm, false);
 	case ATTACH_EJECT:
-		if (has_guest(vm))
-			eject(vm);
-		else if (rests(vm))
-			take_away(vm);
-		return atomic_load(&it->step) == ATTACH_ERASE;
+		return go(vm, true);
 	case ATTACH_ERASE:
 		erase(vm);
 		return true;

@@ -10,9 +10,7 @@
 #include <mullion/page.h>
 #include <mullion/pc.h>
 #include <mullion/shared_port.h>
-#include <mullion/virtio_block.h>
 #include <mullion/virtio_console.h>
-#include <mullion/virtio_net.h>
 #include <mullion/virtio_vsock.h>
 
 /* Where they are, so that a guest finds them again. */
@@ -144,14 +142,18 @@ static enum error make_room(struct virtio_block *disk, const char **words)
 	return ERR_NONE;
 }
 
-static enum error bind(struct virtio_block *disk,
-		       const struct mull_disk *description, const char **words)
+enum error vm_devices_bind_disk(struct vm *vm, uint32_t index,
+				struct virtio_block *disk, const char **words)
 {
+	const struct mull_disk *description = &vm->description.disks[index];
 	bool write = !(description->flags &
 		       (MULL_DISK_READ_ONLY | MULL_DISK_PRIVATE));
-	enum error error = block_take(description->partition, write,
-				      &disk->partition, words);
+	enum error error;
 
+	if (description->kind != MULL_DISK_PARTITION)
+		return ERR_NONE;
+	error = block_take(description->partition, write, &disk->partition,
+			   words);
 	if (error || !description->overlay[0])
 		return error;
 	error = block_take(description->overlay, true, &disk->changes, words);
@@ -160,14 +162,11 @@ static enum error bind(struct virtio_block *disk,
 
 void vm_devices_bind(struct vm *vm)
 {
-	for (uint32_t i = 0; i < MULL_DISK_MAX; i++) {
-		const struct mull_disk *description = &vm->description.disks[i];
-		struct virtio_block *disk = vm->disks[i];
-
-		if (disk && description->kind == MULL_DISK_PARTITION &&
-		    bind(disk, description, &disk->refusal))
-			unbind(disk);
-	}
+	for (uint32_t i = 0; i < MULL_DISK_MAX; i++)
+		if (vm->disks[i] &&
+		    vm_devices_bind_disk(vm, i, vm->disks[i],
+					 &vm->disks[i]->refusal))
+			unbind(vm->disks[i]);
 }
 
 const char *vm_devices_open(struct vm *vm, uint32_t *index, bool *done)
@@ -245,21 +244,32 @@ static enum error make_entropy(struct vm *vm)
 	return ERR_NONE;
 }
 
-static enum error make_nic(struct vm *vm, uint32_t index)
+struct virtio_net *vm_devices_make_nic(struct vm *vm, uint32_t index)
 {
 	struct virtio_net *net = page_alloc(
 		pages_for(sizeof(struct virtio_net)));
 	uint8_t mac[MAC_SIZE];
 
 	if (!net)
-		return ERR_NO_MEMORY;
-	vm->nics[index] = net;
-	net->port.ring.bytes = page_alloc(RING_PAGES);
-	if (!net->port.ring.bytes)
-		return ERR_NO_MEMORY;
+		return NULL;
 	mull_nic_mac(&vm->description, index, mac);
-	return virtio_net_add(vm, net, &vm->description.nics[index], mac,
-			      SLOT_NETWORK + index);
+	net->port.ring.bytes = page_alloc(RING_PAGES);
+	if (!net->port.ring.bytes ||
+	    virtio_net_init(vm, net, &vm->description.nics[index], mac,
+			    SLOT_NETWORK + index)) {
+		vm_devices_free_nic(net);
+		return NULL;
+	}
+	return net;
+}
+
+static enum error make_nic(struct vm *vm, uint32_t index)
+{
+	vm->nics[index] = vm_devices_make_nic(vm, index);
+	if (!vm->nics[index])
+		return ERR_NO_MEMORY;
+	guest_pci_add(vm, &vm->nics[index]->device.function);
+	return ERR_NONE;
 }
 
 static enum error make_vsock(struct vm *vm)
@@ -316,7 +326,7 @@ void vm_devices_close(struct vm *vm)
 	lock_give(&vm->device_lock);
 }
 
-static void free_nic(struct virtio_net *net)
+void vm_devices_free_nic(struct virtio_net *net)
 {
 	virtio_net_remove(net);
 	if (net->port.ring.bytes)
@@ -347,7 +357,7 @@ void vm_devices_free(struct vm *vm)
 		page_free(vm->entropy, pages_for(sizeof(struct virtio_device)));
 	for (uint32_t i = 0; i < MULL_NIC_MAX; i++)
 		if (vm->nics[i])
-			free_nic(vm->nics[i]);
+			vm_devices_free_nic(vm->nics[i]);
 	if (vm->vsock)
 		free_vsock(vm->vsock);
 }

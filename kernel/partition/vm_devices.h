@@ -4,6 +4,7 @@
 #define MULLION_VM_DEVICES_H
 
 #include <mullion/virtio_block.h>
+#include <mullion/virtio_net.h>
 #include <mullion/vm.h>
 
 /* Those that its description asks for; ERR_NO_MEMORY leaves some made. */
@@ -25,7 +26,13 @@ bool vm_devices_fly_over(const struct vm *vm, uint32_t frame);
 enum error vm_devices_start(struct vm *vm, const char **words);
 /* Disk @index of its description alone, not on the bus yet; NULL: no memory. */
 struct virtio_block *vm_devices_make_disk(struct vm *vm, uint32_t index);
+/* Takes the partition that it is, if it is one.  Service CPU, as the next. */
+enum error vm_devices_bind_disk(struct vm *vm, uint32_t index,
+				struct virtio_block *disk, const char **words);
 void vm_devices_free_disk(struct virtio_block *disk);
+/* The same of network device @index, at its switch; service CPU. */
+struct virtio_net *vm_devices_make_nic(struct vm *vm, uint32_t index);
+void vm_devices_free_nic(struct virtio_net *net);
 /* Gives it its medium, once its frames are there. */
 enum error vm_devices_start_disk(struct vm *vm, uint32_t index,
 				 struct virtio_block *disk, const char **words);

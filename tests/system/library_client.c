@@ -338,6 +338,8 @@ static void images(struct mull *mull)
 static void disks(struct mull *mull)
 {
 	static struct mull_disk_status list[MULL_DISK_MAX];
+	static struct mull_vm_nic_status nics[MULL_NIC_MAX];
+	struct mull_nic nic = { .network = "lan" };
 	struct mull_disk disk = { .kind = MULL_DISK_MEMORY,
 				  .flags = MULL_DISK_READ_ONLY };
 	struct mull_vm_status vm;
@@ -356,6 +358,11 @@ static void disks(struct mull *mull)
 	    "mull_plug refuses a kernel as a disk");
 	say(mull_unplug(mull, vm.number, 0) == ERR_NOT_FOUND,
 	    "mull_unplug knows of no disk");
+	say(!mull_vm_nics(mull, vm.number, nics, &count) && !count,
+	    "mull_vm_nics");
+	say(mull_plug_nic(mull, vm.number, &nic, &number) == ERR_NOT_FOUND &&
+		    strstr(mull_words(mull), "no switch"),
+	    "mull_plug_nic knows of no switch");
 }
 
 /* "steady" has neither sockets nor a balloon, and the machine no cards. */

@@ -30,6 +30,7 @@ import memory_disks
 import overlay_kills
 import overlays
 import partitions
+import plugs
 import rates
 import screens
 import session
@@ -222,6 +223,7 @@ TESTS = {
     "balloon": Special(balloons.balloon, long=True),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),
+    "plugs": Special(plugs.plugs, backends=("svm",), long=True),
     "machine-end": Special(machine_end.machine_end),
     "screen": Special(screens.screen),
     # Bochs's line can be connected to once only.

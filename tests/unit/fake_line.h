@@ -429,6 +429,68 @@ void vm_destroy(struct vm *vm)
 	destroyed++;
 }
 
+/* What has come or gone last. */
+static struct {
+	uint32_t count;
+	bool nic, went, again, pull;
+	uint32_t index;
+} attached;
+static enum error attach_error;
+static uint32_t settled; /* the service has looked for what is to be ended */
+
+void attach_settle(void)
+{
+	settled++;
+}
+
+enum error vm_attach_disk(struct vm *vm, uint32_t index,
+			  const struct mull_disk *disk, const char **words)
+{
+	*words = "the fake will not";
+	if (attach_error)
+		return attach_error;
+	attached.count++;
+	attached.nic = attached.went = false;
+	attached.index = index;
+	vm->description.disks[index] = *disk;
+	return ERR_NONE;
+}
+
+enum error vm_attach_nic(struct vm *vm, uint32_t index,
+			 const struct mull_nic *nic, const char **words)
+{
+	*words = "the fake will not";
+	if (attach_error)
+		return attach_error;
+	attached.count++;
+	attached.nic = true;
+	attached.went = false;
+	attached.index = index;
+	vm->description.nics[index] = *nic;
+	return ERR_NONE;
+}
+
+void vm_detach(struct vm *vm, bool nic, uint32_t index, bool pull)
+{
+	(void)vm;
+	attached.count++;
+	attached.nic = nic;
+	attached.went = true;
+	attached.again = false;
+	attached.index = index;
+	attached.pull = pull;
+}
+
+bool vm_detach_again(struct vm *vm, bool pull)
+{
+	if (atomic_load(&vm->attachment.step) != ATTACH_EJECT)
+		return false;
+	attached.count++;
+	attached.again = true;
+	attached.pull = pull;
+	return true;
+}
+
 static const struct virt_ops fake_ops = { .name = "fake",
 					  .describe = describe_nothing };
 const struct virt_ops *virt = &fake_ops;

@@ -170,6 +170,19 @@ static void devices_come_and_go(void **state)
 	assert_false(guest_pci_is_empty(&vm.pci, 3));
 	platform_write(&vm, MULL_GUEST_PCI_EJECT, 3);
 	assert_true(guest_pci_is_empty(&vm.pci, 3));
+	/* What is pulled out is gone at once, and the guest hears of it. */
+	guest_pci_plug(&vm, &one);
+	guest_pci_unplug(&vm, 3);
+	guest_pci_pull(&vm, 3);
+	assert_true(guest_pci_is_empty(&vm.pci, 3));
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_COMES), 0xff);
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_GOES), 3);
+	/* That it then lets go is not meant for what came next. */
+	guest_pci_plug(&vm, &one);
+	platform_write(&vm, MULL_GUEST_PCI_EJECT, 3);
+	assert_false(guest_pci_is_empty(&vm.pci, 3));
+	guest_pci_pull(&vm, 3);
+	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_GOES), 3);
 	/* The next guest does not see what was to go. */
 	guest_pci_unplug(&vm, 2);
 	guest_pci_reset(&vm);

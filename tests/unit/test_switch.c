@@ -286,6 +286,28 @@ static void who_is_taken_off_gets_no_more(void **state)
 	assert_true(has(1, 60));
 }
 
+static bool is_listed(const char *name)
+{
+	for (uint32_t i = 0; switch_name_at(i); i++)
+		if (!strcmp(switch_name_at(i), name))
+			return true;
+	return false;
+}
+
+/* So that who names it again means the same one. */
+static void a_switch_is_known_when_its_ports_have_gone(void **state)
+{
+	(void)state;
+	assert_true(switch_is_known("lan") && is_listed("lan"));
+	assert_false(switch_is_known("lam") || is_listed("lam"));
+	switch_detach(&ports[3]);
+	switch_detach(&ports[4]);
+	assert_true(switch_is_known("other") && is_listed("other"));
+	attach(3, "other");
+	attach(4, "other");
+	assert_ptr_equal(ports[3].on, ports[4].on);
+}
+
 static void there_are_so_many_switches(void **state)
 {
 	static struct switch_port many[MULL_VM_MAX * MULL_NIC_MAX];
@@ -322,6 +344,7 @@ int main(void)
 		TEST(an_uplink_takes_what_is_for_nobody_else),
 		TEST(who_is_outside_sees_the_uplink_alone),
 		TEST(who_is_taken_off_gets_no_more),
+		TEST(a_switch_is_known_when_its_ports_have_gone),
 		TEST(there_are_so_many_switches),
 	};
 

@@ -75,10 +75,38 @@ static void distances(void **state)
 			 SIZE_MAX);
 }
 
+static void addresses_and_rates_are_read(void **state)
+{
+	static const char *const bad[] = { "",
+					   "02:00:00:00:00",
+					   "02:00:00:00:00:01:",
+					   "2:00:00:00:00:01",
+					   "00:00:00:00:00:00",
+					   "02-00-00-00-00-01",
+					   "0x:00:00:00:00:01" };
+	uint8_t mac[6];
+	uint32_t rate;
+
+	(void)state;
+	assert_true(texts_to_mac("02:00:fF:00:00:10", mac));
+	assert_memory_equal(mac, ((uint8_t[]){ 2, 0, 255, 0, 0, 16 }), 6);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(texts_to_mac(bad[i], mac));
+	assert_true(texts_to_rate("10Mbit", &rate));
+	assert_int_equal(rate, 10000);
+	assert_true(texts_to_rate("64kbit", &rate));
+	assert_int_equal(rate, 64);
+	assert_false(texts_to_rate("0Mbit", &rate));
+	assert_false(texts_to_rate("10", &rate));
+	assert_false(texts_to_rate("-1kbit", &rate));
+	assert_false(texts_to_rate("5000Gbit", &rate));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_and_numbers),
+		cmocka_unit_test(addresses_and_rates_are_read),
 		cmocka_unit_test(sizes_for_people),
 		cmocka_unit_test(distances),
 	};

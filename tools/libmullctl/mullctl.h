@@ -183,20 +183,25 @@ int mull_debug(struct mull *mull, uint32_t vm, bool on);
 /* The vCPU alone does one instruction; then the VM is paused. */
 int mull_step(struct mull *mull, uint32_t vm, uint32_t vcpu);
 
-/* ---- disks ------------------------------------------------------------- */
+/* ---- disks and network devices ----------------------------------------- */
 
 /*
- * mull_plug, mull_unplug - give a VM a disk, or take it away
- * @disk: as in a VM's description
- * @number: what it becomes
+ * mull_plug, mull_plug_nic, mull_unplug - give a VM a device, or take it away
+ * @disk, @nic: as in a VM's description
+ * @number: what it becomes; of mull_unplug(): with bits of enum mull_unplug
  *
- * They have only begun when they return: mull_disks() tells the state.
+ * They have only begun when they return: mull_disks() and mull_vm_nics() tell
+ * the state.
  */
+int mull_plug_nic(struct mull *mull, uint32_t vm, const struct mull_nic *nic,
+		  uint32_t *number);
 int mull_plug(struct mull *mull, uint32_t vm, const struct mull_disk *disk,
 	      uint32_t *number);
 int mull_unplug(struct mull *mull, uint32_t vm, uint32_t number);
 int mull_disks(struct mull *mull, uint32_t vm,
 	       struct mull_disk_status disks[MULL_DISK_MAX], size_t *count);
+int mull_vm_nics(struct mull *mull, uint32_t vm,
+		 struct mull_vm_nic_status nics[MULL_NIC_MAX], size_t *count);
 
 /* ---- a balloon --------------------------------------------------------- */
 

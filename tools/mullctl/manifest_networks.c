@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The word "networks" of a VM, and "uplink" of the machine. */
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "manifest_yaml.h"
+#include "texts.h"
 
 static void copy_switch(struct reader *reader, const struct word *word,
 			yaml_node_t *value, char name[MULL_LABEL_MAX])
@@ -30,55 +28,14 @@ static void take_switch(struct reader *reader, const struct word *word,
 	copy_switch(reader, word, value, reader->nic->network);
 }
 
-/* "02:00:00:00:00:01" */
-static bool parse_mac(const char *text, uint8_t mac[6])
-{
-	for (int i = 0; i < 6; i++) {
-		char *end;
-
-		if (!isxdigit((unsigned char)text[0]) ||
-		    !isxdigit((unsigned char)text[1]))
-			return false;
-		mac[i] = (uint8_t)strtoul(text, &end, 16);
-		if (end != text + 2 || *end != (i < 5 ? ':' : 0))
-			return false;
-		text += 3;
-	}
-	return true;
-}
-
 static void take_mac(struct reader *reader, const struct word *word,
 		     yaml_node_t *value)
 {
-	static const uint8_t none[6];
 	const char *text = yaml_text(reader, word, value);
 
-	if (text && (!parse_mac(text, reader->nic->mac) ||
-		     !memcmp(reader->nic->mac, none, sizeof none)))
+	if (text && !texts_to_mac(text, reader->nic->mac))
 		yaml_wrong(reader, word, value,
 			   "an address such as 02:00:00:00:00:01");
-}
-
-/* "10Mbit", a second; in kbit. */
-static bool parse_rate(const char *text, uint32_t *kbits)
-{
-	static const struct {
-		const char *name;
-		uint64_t kbits;
-	} units[] = { { "kbit", 1 }, { "Mbit", 1000 }, { "Gbit", 1000000 } };
-	char *end;
-	uint64_t number = strtoull(text, &end, 10);
-
-	if (!isdigit((unsigned char)*text) || number > UINT32_MAX)
-		return false;
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		if (strcasecmp(end, units[i].name) != 0)
-			continue;
-		number *= units[i].kbits;
-		*kbits = (uint32_t)number;
-		return number && number <= UINT32_MAX;
-	}
-	return false;
 }
 
 static void take_rate(struct reader *reader, const struct word *word,
@@ -86,7 +43,7 @@ static void take_rate(struct reader *reader, const struct word *word,
 {
 	const char *text = yaml_text(reader, word, value);
 
-	if (text && !parse_rate(text, &reader->nic->rate))
+	if (text && !texts_to_rate(text, &reader->nic->rate))
 		yaml_wrong(reader, word, value,
 			   "a rate such as 10Mbit (kbit, Mbit or Gbit)");
 }

@@ -43,7 +43,7 @@ static void put_devices(struct output *output,
 	output_list_end(output);
 }
 
-static void put_mac(struct output *output, const uint8_t *mac)
+void put_mac(struct output *output, const uint8_t *mac)
 {
 	char text[18];
 

@@ -11,5 +11,6 @@
 int put_device_stats(struct mull *mull, uint32_t vm, struct output *output);
 /* The machine's network cards, as a list; errors as mull_nics(). */
 int put_nics(struct mull *mull, struct output *output);
+void put_mac(struct output *output, const uint8_t *mac);
 
 #endif

@@ -49,7 +49,11 @@ bool remote_sane(const struct mull_vm_status *vm);
 bool remote_timeout(const struct options *options, double otherwise,
 		    double *seconds);
 
-/* What a disk is made of, and who may write it (verb_disks.c). */
+/* What a disk is made of, and who may write it; all of it; and the same of a
+ * network device (verb_disks.c). */
 void remote_put_medium(struct output *output, const struct mull_disk *disk);
+void remote_put_disk(struct output *output, const struct mull_disk_status *it);
+void remote_put_port(struct output *output, const struct mull_nic *nic);
+void remote_put_nic(struct output *output, const struct mull_vm_nic_status *it);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "texts.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <mullion/bits.h>
 #include <stdarg.h>
@@ -96,6 +97,45 @@ bool texts_to_size(const char *text, uint64_t *size)
 			return false;
 		*size <<= 10 * i;
 		return true;
+	}
+	return false;
+}
+
+bool texts_to_mac(const char *text, uint8_t mac[6])
+{
+	static const uint8_t none[6];
+
+	for (int i = 0; i < 6; i++) {
+		char *end;
+
+		if (!isxdigit((unsigned char)text[0]) ||
+		    !isxdigit((unsigned char)text[1]))
+			return false;
+		mac[i] = (uint8_t)strtoul(text, &end, 16);
+		if (end != text + 2 || *end != (i < 5 ? ':' : 0))
+			return false;
+		text += 3;
+	}
+	return memcmp(mac, none, sizeof none) != 0;
+}
+
+bool texts_to_rate(const char *text, uint32_t *kbits)
+{
+	static const struct {
+		const char *name;
+		uint64_t kbits;
+	} units[] = { { "kbit", 1 }, { "Mbit", 1000 }, { "Gbit", 1000000 } };
+	char *end;
+	uint64_t number = strtoull(text, &end, 10);
+
+	if (!isdigit((unsigned char)*text) || number > UINT32_MAX)
+		return false;
+	for (size_t i = 0; i < ARRAY_COUNT(units); i++) {
+		if (strcasecmp(end, units[i].name) != 0)
+			continue;
+		number *= units[i].kbits;
+		*kbits = (uint32_t)number;
+		return number && number <= UINT32_MAX;
 	}
 	return false;
 }

@@ -15,6 +15,10 @@ char *texts_format(const char *format, ...)
 bool texts_to_size(const char *text, uint64_t *size);
 /* Decimal, or hexadecimal after 0x; nothing before or behind it. */
 bool texts_to_number(const char *text, uint64_t *number);
+/* "02:00:00:00:00:01", and not all zeros. */
+bool texts_to_mac(const char *text, uint8_t mac[6]);
+/* "10Mbit", a second; in kbit. */
+bool texts_to_rate(const char *text, uint32_t *kbits);
 /* "512 MiB", for people; rounded up to a tenth of a unit. */
 char *texts_of_size(uint64_t size);
 

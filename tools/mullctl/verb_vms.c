@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Verbs about VMs: what there is, and their lives. */
 #include <mullion/bits.h>
+#include <mullion/description.h>
 #include <string.h>
 
 #include "remote.h"
@@ -43,6 +44,9 @@ static enum status show_list(struct mull *mull, const struct mull_vm_status *vm,
 	for (size_t i = 0; i < count; i++) {
 		output_row_begin(output);
 		put_vm(output, &list[i]);
+		output_number(output, "disks",
+			      MULL_STATUS_DISKS(list[i].flags));
+		output_number(output, "nics", MULL_STATUS_NICS(list[i].flags));
 		output_row_end(output);
 	}
 	output_list_end(output);
@@ -78,6 +82,29 @@ static void put_disks(struct output *output, const struct mull_vm *vm)
 		output_number(output, "disk", i);
 		remote_put_medium(output, disk);
 		output_size(output, "room", disk->room);
+		output_row_end(output);
+	}
+	output_list_end(output);
+}
+
+static void put_networks(struct output *output, const struct mull_vm *vm)
+{
+	struct mull_nic nic;
+	bool any = false;
+
+	for (uint32_t i = 0; i < MULL_NIC_MAX; i++)
+		any |= vm->nics[i].network[0];
+	if (!any)
+		return;
+	output_list_begin(output, "networks");
+	for (uint32_t i = 0; i < MULL_NIC_MAX; i++) {
+		if (!vm->nics[i].network[0])
+			continue;
+		nic = vm->nics[i];
+		mull_nic_mac(vm, i, nic.mac);
+		output_row_begin(output);
+		output_number(output, "nic", i);
+		remote_put_port(output, &nic);
 		output_row_end(output);
 	}
 	output_list_end(output);
@@ -124,6 +151,7 @@ static void put_description(struct output *output, const struct mull_vm *vm)
 	}
 	output_list_end(output);
 	put_disks(output, vm);
+	put_networks(output, vm);
 }
 
 static enum status show_vm(struct mull *mull, const struct mull_vm_status *vm,

@@ -69,13 +69,25 @@ const struct verb verbs[] = {
 	  "What they are made of, how much of the room for changes is used, "
 	  "and what was read and written since the VM started.",
 	  verb_disks, true },
-	{ "attach", "VM IMAGE", 2, 2, "give a VM a disk, also while it runs",
-	  "IMAGE is an image of kind disk, or a file that is uploaded first. "
-	  "What the VM writes is its own, and gone when it stops. The disk "
-	  "stays until it is detached or the VM is destroyed.",
+	{ "nics", "VM", 1, 1, "show a VM's network devices",
+	  "Their switches, addresses and rates. What they count is in stats.",
+	  verb_nics, true },
+	{ "attach",
+	  "VM IMAGE | attach VM --partition NAME | attach VM "
+	  "--nic SWITCH",
+	  1, 2, "give a VM a disk or a network device, also while it runs",
+	  "IMAGE is an image of kind disk, or a file that is uploaded first; "
+	  "what the VM writes is its own, and gone when it stops. NAME is a "
+	  "GPT partition of the machine's disks that no VM has, or none that "
+	  "writes it. SWITCH is one that a VM or the uplink has or had. The "
+	  "device stays until it is detached or the VM is destroyed.",
 	  verb_attach, true },
-	{ "detach", "VM DISK", 2, 2, "take a disk from a VM",
-	  "By its number. A guest that runs is asked to let go of it first.",
+	{ "detach", "VM DEVICE", 2, 2,
+	  "take a disk or a network device from a VM",
+	  "DEVICE is disk0 or nic0, as disks and nics count them, or the name "
+	  "of its partition or switch. A guest that runs is asked to let go "
+	  "of it first. What was written to a partition is kept; a disk in "
+	  "memory loses what was written.",
 	  verb_detach, true },
 	{ "balloon", "VM [SIZE]", 1, 2,
 	  "take memory from a VM, or give it back",
@@ -175,7 +187,7 @@ const struct verb verbs[] = {
 
 #define REMOTE \
 	"list show version info start stop reset pause resume destroy inject " \
-	"agent vsock create disks attach detach balloon images upload " \
+	"agent vsock create disks nics attach detach balloon images upload " \
 	"download " \
 	"delete dump debug console log events stats top trace audit shutdown " \
 	"reboot "
@@ -228,7 +240,7 @@ const struct option_row option_rows[] = {
 	  "udp:HOST:PORT,KEYFILE" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
 	  "list show info events stats top images upload create trace audit "
-	  "agent balloon disks attach ",
+	  "agent balloon disks nics attach ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
@@ -247,10 +259,16 @@ const struct option_row option_rows[] = {
 	  "firmware, initrd or disk (as the file looks; else initrd)" },
 	{ OPTION_REPLACE, 0, "replace", NULL, "upload create ",
 	  "delete an image that has the name and other contents" },
+	{ OPTION_PARTITION, 0, "partition", "NAME", "attach ",
+	  "the disk is that GPT partition of the machine" },
+	{ OPTION_NIC, 0, "nic", "SWITCH[,mac=MAC][,rate=RATE]", "attach ",
+	  "a network device at that switch; by itself it has an address made "
+	  "of the VM's name, and sends as fast as it can" },
 	{ OPTION_READ_ONLY, 0, "read-only", NULL, "attach ",
 	  "the VM cannot write it" },
 	{ OPTION_ROOM, 0, "room", "SIZE", "attach ",
-	  "memory for what is written (enough for all of the disk)" },
+	  "memory for what is written (of an image: enough for all of it; a "
+	  "partition is then only read)" },
 	{ OPTION_START, 0, "start", NULL, "create ", "start it, too" },
 	{ OPTION_FOLLOW, 'f', "follow", NULL, "log events ",
 	  "go on until interrupted" },
@@ -273,6 +291,8 @@ const struct option_row option_rows[] = {
 	{ OPTION_WAIT, 0, "wait", NULL, "start ", "return when it runs" },
 	{ OPTION_FORCE, 0, "force", NULL, "stop ",
 	  "end it without asking the guest" },
+	{ OPTION_FORCE, 0, "force", NULL, "detach ",
+	  "pull it out without asking the guest, which may not bear that" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS",
 	  "start stop attach detach balloon ",
 	  "wait so long (start: 60; others: 30; what is not stopped then is "

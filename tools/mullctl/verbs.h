@@ -51,6 +51,7 @@ enum option_id {
 	OPTION_REPLACE,
 	OPTION_READ_ONLY,
 	OPTION_ROOM,
+	OPTION_PARTITION,
 	OPTION_START,
 	OPTION_BATCH,
 	OPTION_INTERVAL,
@@ -128,6 +129,7 @@ int verb_pause(const struct options *options);
 int verb_resume(const struct options *options);
 int verb_destroy(const struct options *options);
 int verb_disks(const struct options *options);
+int verb_nics(const struct options *options);
 int verb_attach(const struct options *options);
 int verb_detach(const struct options *options);
 int verb_balloon(const struct options *options);
