@@ -82,9 +82,9 @@ struct local_apic {
 
 	/* The rest of the page is the hypervisor's alone. */
 	struct apic_posted posted;
-	_Atomic uint64_t base;	 /* IA32_APIC_BASE */
-	uint32_t id;		 /* the vCPU's number */
-	uint32_t cpu;		 /* physical */
+	_Atomic uint64_t base; /* IA32_APIC_BASE */
+	uint32_t id;	       /* the vCPU's number */
+	uint32_t cpu;	       /* physical */
 	/* The registers of that CPU's own are the guest's; those here are what
 	 * it may not touch. */
 	_Atomic bool given;

@@ -9,22 +9,7 @@
 #include "local_apic_parts.h"
 
 #include <mullion/arch.h>
-#include <mullion/cpu_loop.h>
-#include <mullion/package_reader.h>
-#include <mullion/vm.h>
-
-bool local_apic_is_for(const struct vm *vm)
-{
-	const struct mull_vm *description = &vm->description;
-
-	if (!virt->gives_apic || !virt->gives_apic() || vm->pc ||
-	    boot_package.machine.flags & MULL_MACHINE_SHARE_CPUS)
-		return false;
-	for (uint32_t i = 0; i < description->vcpu_count; i++)
-		if (description->cpus[i] == cpu_loop_service())
-			return false;
-	return true;
-}
+#include <mullion/vcpu.h>
 
 void local_apic_take(struct vcpu *vcpu)
 {
@@ -44,8 +29,8 @@ void local_apic_pass_posted(struct local_apic *apic)
 		uint32_t taken = atomic_exchange(&apic->posted.requests[i], 0);
 
 		for (; taken; taken &= taken - 1)
-			arch_apic_send(apic->cpu,
-				       (uint8_t)(i * 32 +
-						 __builtin_ctz(taken)));
+			arch_apic_send(
+				apic->cpu,
+				(uint8_t)(i * 32 + __builtin_ctz(taken)));
 	}
 }

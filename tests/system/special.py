@@ -31,6 +31,7 @@ import partitions
 import rates
 import screens
 import session
+import silence
 import sockets
 import uplink
 import uploads
@@ -215,6 +216,7 @@ TESTS = {
     "vsock": Special(sockets.sockets, backends=("svm",), long=True),
     "images": Special(uploads.images),
     "balloon": Special(balloons.balloon, long=True),
+    "silence": Special(silence.silence, backends=("vmx",)),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),
     "machine-end": Special(machine_end.machine_end),

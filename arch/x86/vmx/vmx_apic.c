@@ -72,8 +72,12 @@ static void make_x2apic_bitmap(void)
 static void make_given_bitmap(void)
 {
 	static const struct msr_range reads[] = {
-		{ 0x808, 0x808 }, { 0x80a, 0x80a }, { 0x810, 0x827 },
-		{ 0x832, 0x832 }, { 0x838, 0x839 }, { 0x83e, 0x83e },
+		{ 0x808, 0x808 },
+		{ 0x80a, 0x80a },
+		{ 0x810, 0x827 },
+		{ 0x832, 0x832 },
+		{ 0x838, 0x839 },
+		{ 0x83e, 0x83e },
 		{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE },
 	};
 	static const struct msr_range writes[] = {
@@ -128,10 +132,10 @@ static void set_apic(struct vcpu *vcpu, enum vmx_apic apic)
 	vmx->apic = apic;
 	vmx->pin_always = vmx_controls.pin & ~(given ? VMX_PIN_INTERRUPT : 0);
 	vmx->new_processor = (vmx->new_processor & ~ours) | (given ? 0 : ours);
-	vmcs_write(VMCS_SECONDARY, vmx_controls.secondary |
-					   (apic == VMX_APIC_DELIVERED ?
-						    VMX_SECONDARY_X2APIC_ALL :
-						    0));
+	vmcs_write(VMCS_SECONDARY,
+		   vmx_controls.secondary | (apic == VMX_APIC_DELIVERED ?
+						     VMX_SECONDARY_X2APIC_ALL :
+						     0));
 	vmcs_write(VMCS_MSR_BITMAP, arch_physical(bitmap_for(apic)).value);
 	vcpu->apic.changed = vcpu->apic.levels_changed = true;
 }
