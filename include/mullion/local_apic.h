@@ -110,6 +110,13 @@ struct vm;
 bool local_apic_is_for(const struct vm *vm);
 /* Has it back from the guest, if it had it; own CPU only. */
 void local_apic_take(struct vcpu *vcpu);
+/* Whom a guest means that writes @low and @to into the command register, where
+ * both have their own: a fixed interrupt to one vCPU.  NULL: it is another
+ * command, or needs the long way.  And such a command done. */
+struct local_apic *local_apic_receiver(const struct vcpu *vcpu, uint32_t low,
+				       uint32_t to);
+void local_apic_command(struct vcpu *vcpu, const struct local_apic *receiver,
+			uint32_t low);
 /* What was posted and must go through this CPU. */
 void local_apic_pass_posted(struct local_apic *apic);
 

@@ -20,10 +20,8 @@
 #define DFR_FLAT 0xfu /* DFR[31:28]; else the cluster model */
 
 /* SDM 325384, "Interrupt Command Register (ICR)" */
-#define ICR_VECTOR BITS(7, 0)
 #define ICR_DELIVERY BITS(10, 8)
 #define ICR_LOGICAL BIT(11)
-#define ICR_ASSERT BIT(14)
 #define ICR_LEVEL BIT(15)
 #define ICR_SHORTHAND BITS(19, 18)
 

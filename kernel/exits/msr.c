@@ -183,8 +183,6 @@ void on_msr_read(struct vcpu *vcpu, const struct vm_exit *exit)
 	vcpu_skip(vcpu, exit);
 }
 
-#define MSR_X2APIC_ICR 0x830u
-
 void on_msr_write(struct vcpu *vcpu, const struct vm_exit *exit)
 {
 	uint32_t msr = vcpu->gpr[RCX];
@@ -197,7 +195,7 @@ void on_msr_write(struct vcpu *vcpu, const struct vm_exit *exit)
 		return;
 	}
 	/* The loop has counted it as any other. */
-	if (msr == MSR_X2APIC_ICR) {
+	if (msr == FAST_MSR_X2APIC_ICR) {
 		vcpu->exits[EXIT_MSR_WRITE]--;
 		vcpu->exits[EXIT_COMMAND]++;
 	}

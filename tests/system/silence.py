@@ -31,7 +31,8 @@ def grown(before, after):
 
 def watch(tool, checks, vms):
     """Nothing but interrupts for other CPUs, for some seconds of the
-    hypervisor's clock; Linux asks for random numbers now and then."""
+    hypervisor's clock; Linux asks for random numbers now and then, for which
+    the home CPU may have to look."""
     before = {vm: counts(tool, vm) for vm in vms}
     while True:
         after = {vm: counts(tool, vm) for vm in vms}
@@ -41,13 +42,14 @@ def watch(tool, checks, vms):
     for vm in vms:
         more = grown(before[vm][1], after[vm][1])
         sent = more.pop("ipi", 0)
-        checks.check(after[vm][2] == before[vm][2],
-                     "%s: no exit that it did not ask for in %.1f s"
-                     % (vm, after[vm][0] - before[vm][0]))
-        checks.check(not more if vm == "silent" else
-                     sum(more.values()) <= WATCHED,
-                     "%s: it sent %d interrupts to another CPU and asked for "
-                     "nothing else %s" % (vm, sent, more or ""))
+        other = after[vm][2] - before[vm][2]
+        asked = more.get("memory", 0)
+        checks.check(other <= asked,
+                     "%s: %d exits beside the %d interrupts that it sent to "
+                     "another CPU and its %d requests to a device, in %.1f s"
+                     % (vm, other, sent, asked, after[vm][0] - before[vm][0]))
+        checks.check(sum(more.values()) <= (0 if vm == "silent" else WATCHED),
+                     "%s: it does next to nothing else %s" % (vm, more or ""))
 
 
 def silence(setup, back_end, checks):

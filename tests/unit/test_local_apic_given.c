@@ -116,6 +116,42 @@ static void what_ends_with_its_vm_is_taken_back(void **state)
 	assert_int_equal(fake_apic_sent[0x51], 0);
 }
 
+/* The short path's. */
+static void who_is_meant(uint32_t low, uint32_t to, int index)
+{
+	assert_ptr_equal(local_apic_receiver(&vcpus[0], low, to),
+			 index == NONE ? NULL : &vcpus[index].apic);
+}
+
+static void a_plain_command_has_one_receiver(void **state)
+{
+	(void)state;
+	who_is_meant(0x4051, 1, 1);
+	who_is_meant(0x51, 2, 2);
+	who_is_meant(0x51, 0, 0);
+	who_is_meant(0x51, VCPUS, NONE);
+	who_is_meant(0x51, ~0u, NONE);
+	who_is_meant(0x1f, 1, NONE);	/* an exception's vector */
+	who_is_meant(0x4400, 1, NONE);	/* NMI */
+	who_is_meant(0x851, 1, NONE);	/* logical */
+	who_is_meant(0xc4051, 1, NONE); /* all others */
+	who_is_meant(0x100051, 1, NONE);
+	local_apic_msr_write(&vcpus[1], SVR, 0xff);
+	who_is_meant(0x51, 1, NONE);
+	local_apic_take(&vcpus[2]);
+	who_is_meant(0x51, 2, NONE);
+	local_apic_take(&vcpus[0]);
+	who_is_meant(0x51, 0, NONE);
+}
+
+static void such_a_command_is_sent(void **state)
+{
+	(void)state;
+	local_apic_command(&vcpus[0], &vcpus[2].apic, 0x4053);
+	assert_int_equal(fake_apic_sent[0x53], 1);
+	assert_int_equal(read_msr(ICR), 2ull << 32 | 0x4053);
+}
+
 /* Its end would not be seen. */
 static void a_level_stays_masked(void **state)
 {
@@ -144,6 +180,8 @@ int main(void)
 		GIVEN(an_init_empties_it),
 		GIVEN(who_leaves_x2apic_has_the_emulated_one),
 		GIVEN(what_ends_with_its_vm_is_taken_back),
+		GIVEN(a_plain_command_has_one_receiver),
+		GIVEN(such_a_command_is_sent),
 		GIVEN(a_level_stays_masked),
 	};
 
