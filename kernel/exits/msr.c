@@ -7,6 +7,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/exits.h>
+#include <mullion/fast_exit.h>
 #include <mullion/guest_clock.h>
 #include <mullion/log.h>
 #include <mullion/mtrr.h>
