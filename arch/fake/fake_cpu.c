@@ -50,6 +50,39 @@ FAKE void arch_take_interrupts(void)
 		fake_interrupts();
 }
 
+bool fake_apic_given;
+uint8_t fake_apic_sent[256];
+
+FAKE void arch_apic_give(void)
+{
+	fake_apic_given = true;
+}
+
+FAKE void arch_apic_take(void)
+{
+	fake_apic_given = false;
+}
+
+FAKE void arch_apic_send(uint32_t cpu, uint8_t vector)
+{
+	(void)cpu;
+	fake_apic_sent[vector]++;
+}
+
+FAKE void arch_apic_mask_timer(void)
+{
+}
+
+FAKE uint8_t arch_apic_hold(void)
+{
+	return 0;
+}
+
+FAKE void arch_apic_release(uint8_t before)
+{
+	(void)before;
+}
+
 FAKE enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void))
 {
 	if (isa_line >= ARRAY_COUNT(fake_interrupt_handler))

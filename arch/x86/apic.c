@@ -2,7 +2,8 @@
 /*
  * The machine's own local APICs and I/O APICs.  SDM 325384, "Local APIC
  * Register Address Map"; in x2APIC mode the register at offset N is MSR
- * 0x800 + N / 16.
+ * 0x800 + N / 16.  Every processor that has that mode is put into it: its
+ * registers can be given to a guest one by one (apic_given.c).
  */
 #include "acpi.h"
 #include "cpu.h"
@@ -29,6 +30,9 @@
 #define APIC_TIMER_CURRENT 0x390
 #define APIC_TIMER_DIVIDE 0x3e0
 #define APIC_DIVIDE_BY_1 0xb
+
+#define CPUID_1_ECX_X2APIC BIT(21)
+#define CPUID_1_ECX_TSC_DEADLINE BIT(24)
 
 #define LVT_MASKED BIT(16)
 #define LVT_TSC_DEADLINE BIT(18)
@@ -63,6 +67,7 @@ static void apic_write(uint32_t offset, uint32_t value)
 static void apic_command(uint32_t destination, uint32_t command)
 {
 	if (x2apic) {
+		x2apic_fence();
 		write_msr(MSR_X2APIC + APIC_ICR_LOW / 16,
 			  (uint64_t)destination << 32 | command);
 		return;
@@ -84,15 +89,20 @@ void apic_start(uint64_t physical_address)
 		panic("the local APIC's address 0x%lx cannot be right",
 		      physical_address);
 	mmio = arch_direct(hpa(physical_address));
-	x2apic = read_msr(MSR_APIC_BASE) & APIC_BASE_EXTD;
-	tsc_deadline = cpuid(1, 0).ecx & BIT(24);
+	x2apic = cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC;
+	tsc_deadline = cpuid(1, 0).ecx & CPUID_1_ECX_TSC_DEADLINE;
 }
 
 /* Everything but the timer stays masked: the firmware may have left the
  * timer running and the PIC connected at LINT0. */
 void apic_enable(void)
 {
-	uint32_t last_lvt = apic_read(APIC_VERSION) >> 16 & 0xff;
+	uint32_t last_lvt;
+
+	if (x2apic)
+		write_msr(MSR_APIC_BASE, read_msr(MSR_APIC_BASE) |
+						 APIC_BASE_EN | APIC_BASE_EXTD);
+	last_lvt = apic_read(APIC_VERSION) >> 16 & 0xff;
 
 	apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	apic_write(APIC_LVT_LINT0, LVT_MASKED);
@@ -112,6 +122,11 @@ void apic_enable(void)
 					   LVT_TSC_DEADLINE | VECTOR_TIMER :
 					   VECTOR_TIMER);
 	cpu_self()->timer_set = ARCH_NO_DEADLINE;
+}
+
+bool apic_can_be_given(void)
+{
+	return x2apic && tsc_deadline;
 }
 
 uint32_t apic_id(void)
@@ -182,6 +197,8 @@ void arch_set_deadline(uint64_t time)
 	if (time == cpu->timer_set)
 		return;
 	cpu->timer_set = time;
+	if (cpu->apic_given)
+		return;
 	if (tsc_deadline)
 		write_msr(MSR_TSC_DEADLINE,
 			  time == ARCH_NO_DEADLINE ? 0 : time);

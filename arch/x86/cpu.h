@@ -49,6 +49,7 @@ struct cpu {
 	volatile bool kicked; /* an NMI came that nobody has looked at */
 	volatile bool started;
 	volatile bool stop; /* another CPU panics */
+	bool apic_given;    /* to the guest: see apic_given.c */
 	uint64_t idle_deadline;
 	uint64_t timer_set; /* the deadline that is programmed */
 	uint64_t window_frame;
@@ -74,6 +75,13 @@ static inline struct cpu *cpu_self(void)
 
 	__asm__("mov %%rsp, %0" : "=r"(rsp));
 	return (struct cpu *)(rsp & ~(CPU_AREA_SIZE - 1));
+}
+
+/* SDM 325384, "MSR Access in x2APIC Mode": else the write of an MSR there may
+ * come before stores that it tells others of. */
+static inline void x2apic_fence(void)
+{
+	__asm__ volatile("mfence\n\tlfence" : : : "memory");
 }
 
 static inline struct cpu *cpu_at(uint32_t index)
@@ -133,6 +141,8 @@ void apic_send_startup(uint32_t apic_id, uint8_t page);
 void apic_send_nmi(uint32_t apic_id);
 void apic_timer_measure(void);
 void apic_timer_fired(void);
+/* Whether every CPU has what arch_apic_give() takes. */
+bool apic_can_be_given(void);
 void apic_mask_io(void);
 enum error apic_connect_isa(uint32_t line, uint8_t vector,
 			    uint32_t destination);
@@ -143,6 +153,8 @@ void clock_wait_us(uint64_t microseconds);
 
 /* interrupts.c */
 void interrupts_start(void);
+/* Takes what the local APIC requests now, and ends it, for nobody. */
+void interrupts_discard(void);
 extern uint64_t idt_pointer[2];
 
 #endif

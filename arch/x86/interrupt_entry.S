@@ -53,4 +53,32 @@ idle_look:
 idle_end:
 	cli
 	ret
+/*
+ * void idle_wait_kick(volatile bool *kicked): the same where the local APIC is a
+ * guest's: interrupts stay off, so that only an NMI ends the HLT.
+ */
+	.balign 16
+	.globl idle_wait_kick, idle_kick_look, idle_kick_end
+idle_wait_kick:
+idle_kick_look:
+	cmpb	$0, (%rdi)
+	jne	idle_kick_end
+	hlt
+idle_kick_end:
+	ret
+
+/* An interrupt that is for nobody any more: see interrupts_discard(). */
+	.globl interrupt_discarded
+interrupt_discarded:
+	push	%rax
+	push	%rcx
+	push	%rdx
+	mov	$0x80b, %ecx		/* EOI in x2APIC mode */
+	xor	%eax, %eax
+	xor	%edx, %edx
+	wrmsr
+	pop	%rdx
+	pop	%rcx
+	pop	%rax
+	iretq
 	.section .note.GNU-stack, "", @progbits

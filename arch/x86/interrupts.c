@@ -8,6 +8,7 @@
 #include "registers.h"
 #include <mullion/arch.h>
 #include <mullion/log.h>
+#include <string.h>
 
 struct interrupt_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
@@ -21,17 +22,25 @@ struct interrupt_frame {
 #define VECTOR_FIRST_INTERRUPT 32
 
 /* "64-Bit IDT Gate Descriptors" */
-static uint64_t idt[256][2] __attribute__((aligned(4096)));
+typedef uint64_t gate_table[256][2];
+static gate_table idt __attribute__((aligned(4096)));
 uint64_t idt_pointer[2];
+/* Whatever vector a guest has chosen: those of exceptions from 16 on, too. */
+static gate_table discarding_idt __attribute__((aligned(4096)));
+static uint64_t discarding_pointer[2];
+#define VECTOR_FIRST_LEGAL 16 /* that a local APIC can request */
 
-extern const char interrupt_entries[], idle_look[], idle_end[];
+extern const char interrupt_entries[], interrupt_discarded[];
+extern const char idle_look[], idle_end[], idle_kick_look[], idle_kick_end[];
 extern const char vmx_enter_look[], vmx_enter_failed[], vmx_enter_abort[];
 extern const char vmx_fast_look[], vmx_fast_failed[], vmx_fast_abort[];
 void idle_wait(volatile bool *kicked);
+void idle_wait_kick(volatile bool *kicked);
 void interrupt_handle(struct interrupt_frame *frame);
 
 #define ISA_LINES 16
 static void (*isa_handlers[ISA_LINES])(void);
+static uint32_t isa_cpu; /* which they go to */
 
 /* "Message Address Register Format": to one CPU, by its APIC ID */
 #define MESSAGE_ADDRESS 0xfee00000
@@ -41,28 +50,52 @@ static void (*isa_handlers[ISA_LINES])(void);
 static struct message_handler {
 	void (*handle)(void *context);
 	void *context;
+	uint32_t cpu;
 } message_handlers[MESSAGES_MAX];
 static uint32_t message_count;
 
-static void set_gate(uint32_t vector, uint32_t stack)
+static void set_gate(gate_table table, uint32_t vector, const char *to,
+		     uint32_t stack)
 {
-	uint64_t entry = (uint64_t)interrupt_entries + 16 * vector;
+	uint64_t entry = (uint64_t)to;
 
-	idt[vector][0] = (entry & 0xffff) | SELECTOR_CODE << 16 |
-			 (uint64_t)stack << 32 | 0x8eull << 40 |
-			 (entry >> 16 & 0xffff) << 48;
-	idt[vector][1] = entry >> 32;
+	table[vector][0] = (entry & 0xffff) | SELECTOR_CODE << 16 |
+			   (uint64_t)stack << 32 | 0x8eull << 40 |
+			   (entry >> 16 & 0xffff) << 48;
+	table[vector][1] = entry >> 32;
+}
+
+static void set_own_gate(uint32_t vector, uint32_t stack)
+{
+	set_gate(idt, vector, interrupt_entries + 16 * vector, stack);
 }
 
 void interrupts_start(void)
 {
 	for (uint32_t vector = 0; vector < 256; vector++)
-		set_gate(vector, 0);
-	set_gate(VECTOR_NMI, 1);
-	set_gate(VECTOR_DOUBLE_FAULT, 2);
-	set_gate(VECTOR_MACHINE_CHECK, 3);
+		set_own_gate(vector, 0);
+	set_own_gate(VECTOR_NMI, 1);
+	set_own_gate(VECTOR_DOUBLE_FAULT, 2);
+	set_own_gate(VECTOR_MACHINE_CHECK, 3);
 	idt_pointer[0] = (sizeof idt - 1ull) << 48;
 	idt_pointer[1] = (uint64_t)idt;
+
+	memcpy(discarding_idt, idt, sizeof idt);
+	for (uint32_t vector = VECTOR_FIRST_LEGAL; vector < 256; vector++)
+		set_gate(discarding_idt, vector, interrupt_discarded, 0);
+	discarding_pointer[0] = (sizeof idt - 1ull) << 48;
+	discarding_pointer[1] = (uint64_t)discarding_idt;
+}
+
+/* For the two instructions a machine check looks like a guest's interrupt 18;
+ * it stops this CPU at the latest when it comes again. */
+void interrupts_discard(void)
+{
+	__asm__ volatile("lidt (%0)\n\tsti\n\tnop\n\tnop\n\tcli\n\tlidt (%1)"
+			 :
+			 : "r"((char *)discarding_pointer + 6),
+			   "r"((char *)idt_pointer + 6)
+			 : "memory");
 }
 
 static const char *exception_name(uint64_t vector)
@@ -115,6 +148,7 @@ static const struct lossless {
 	const char *from, *to, *instead;
 } lossless[] = {
 	{ idle_look, idle_end, idle_end },
+	{ idle_kick_look, idle_kick_end, idle_kick_end },
 	{ vmx_enter_look, vmx_enter_failed, vmx_enter_abort },
 	{ vmx_fast_look, vmx_fast_failed, vmx_fast_abort },
 };
@@ -138,6 +172,7 @@ void interrupt_handle(struct interrupt_frame *frame)
 {
 	uint64_t line = frame->vector - VECTOR_ISA;
 	uint64_t message = frame->vector - VECTOR_MESSAGE;
+	uint32_t self = cpu_self()->index;
 
 	if (frame->vector == VECTOR_NMI) {
 		on_nmi(frame);
@@ -149,9 +184,10 @@ void interrupt_handle(struct interrupt_frame *frame)
 		return;
 	if (frame->vector == VECTOR_TIMER)
 		apic_timer_fired();
-	if (line < ISA_LINES && isa_handlers[line])
+	/* Elsewhere they are a guest's that has just lost its local APIC. */
+	if (line < ISA_LINES && isa_handlers[line] && isa_cpu == self)
 		isa_handlers[line]();
-	if (message < message_count)
+	if (message < message_count && message_handlers[message].cpu == self)
 		message_handlers[message].handle(
 			message_handlers[message].context);
 	apic_end_of_interrupt();
@@ -162,6 +198,7 @@ enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void))
 	if (isa_line >= ISA_LINES)
 		return ERR_BAD_REQUEST;
 	isa_handlers[isa_line] = handler;
+	isa_cpu = cpu_self()->index;
 	return apic_connect_isa(isa_line, VECTOR_ISA + isa_line,
 				cpu_self()->apic_id);
 }
@@ -176,21 +213,32 @@ enum error arch_connect_message(uint32_t cpu, void (*handler)(void *context),
 	if (message_count == MESSAGES_MAX)
 		return ERR_NO_MEMORY;
 	message_handlers[message_count] = (struct message_handler){ handler,
-								    context };
+								    context,
+								    cpu };
 	message->address = MESSAGE_ADDRESS |
 			   field_make(MESSAGE_DESTINATION, destination);
 	message->data = VECTOR_MESSAGE + message_count++;
 	return ERR_NONE;
 }
 
+/* What a local APIC that is given requests is the guest's. */
 void arch_take_interrupts(void)
 {
+	if (cpu_self()->apic_given)
+		return;
 	__asm__ volatile("sti\n\tnop\n\tnop\n\tcli" : : : "memory");
 }
 
 void arch_idle(void)
 {
-	idle_wait(&cpu_self()->kicked);
+	struct cpu *cpu = cpu_self();
+
+	if (!cpu->apic_given)
+		idle_wait(&cpu->kicked);
+	else if (cpu->timer_set == ARCH_NO_DEADLINE)
+		idle_wait_kick(&cpu->kicked);
+	else if (!cpu->kicked && !arch_time_is_over(cpu->timer_set))
+		arch_pause(); /* rare: no timer is left to wait for */
 }
 
 void arch_kick_forget(void)

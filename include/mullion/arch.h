@@ -48,6 +48,28 @@ static inline uint64_t arch_time_ns(uint64_t ticks)
 /* Interrupt this CPU when arch_time() reaches @time. */
 void arch_set_deadline(uint64_t time);
 
+/*
+ * arch_apic_give - leave this CPU's local APIC to the guest that runs here
+ *
+ * It is as after a reset, in x2APIC mode and enabled by software.  From then on
+ * arch_set_deadline() only keeps the deadline, for the vendor's timer,
+ * arch_take_interrupts() takes nothing, and arch_idle() ends by a kick or that
+ * deadline.  Only where virt->gives_apic() says so.
+ *
+ * arch_apic_take - have it back, empty; nothing where it was not given
+ */
+void arch_apic_give(void);
+void arch_apic_take(void);
+/* The rest is for one that is given.  @vector, 32 at least, for @cpu's guest
+ * by an interprocessor interrupt, or by one to itself, where 16 is enough. */
+void arch_apic_send(uint32_t cpu, uint8_t vector);
+/* No timer of the guest's fires any more. */
+void arch_apic_mask_timer(void);
+/* Hold all interrupts until the release, unless the guest lets them in; the
+ * answer is what the release must be told. */
+uint8_t arch_apic_hold(void);
+void arch_apic_release(uint8_t before);
+
 /* Make @cpu leave its guest or its idle wait and look around.  Lossless:
  * a kick that comes before the entry calls the entry off. */
 void arch_kick(uint32_t cpu);

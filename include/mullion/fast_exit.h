@@ -19,6 +19,7 @@ enum fast_exit {
 
 #define FAST_MSR_APIC_BASE 0x1b
 #define FAST_MSR_X2APIC_EOI 0x80b
+#define FAST_MSR_X2APIC_ICR 0x830
 #define FAST_KVM_ENOSYS 1000
 
 static inline uint64_t cpuid_key(uint32_t leaf, uint32_t subleaf)

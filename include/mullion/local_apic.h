@@ -25,6 +25,8 @@ struct vcpu;
 #define APIC_REGISTERS 64
 #define APIC_VECTOR_WORDS 8 /* 256 bits in 32-bit words */
 #define APIC_VECTOR_MIN 16  /* those below are illegal */
+/* And these are exceptions' for a hypervisor that takes an APIC back. */
+#define APIC_VECTOR_SENT 32
 
 enum apic_lvt {
 	LVT_TIMER,
@@ -80,8 +82,12 @@ struct local_apic {
 
 	/* The rest of the page is the hypervisor's alone. */
 	struct apic_posted posted;
-	_Atomic uint64_t base;	 /* IA32_APIC_BASE */
-	uint32_t id;		 /* the vCPU's number */
+	_Atomic uint64_t base; /* IA32_APIC_BASE */
+	uint32_t id;	       /* the vCPU's number */
+	uint32_t cpu;	       /* physical */
+	/* The registers of that CPU's own are the guest's; those here are what
+	 * it may not touch. */
+	_Atomic bool given;
 	uint32_t errors;	 /* become the ESR when that is written */
 	uint64_t timer_deadline; /* arch_time() when it expires next, or
 				    ARCH_NO_DEADLINE */
@@ -97,6 +103,22 @@ static_assert(offsetof(struct local_apic, posted) == 0x400 &&
 void local_apic_reset(struct vcpu *vcpu);
 /* What an INIT leaves: the ID and the APIC base stay. */
 void local_apic_init(struct vcpu *vcpu);
+
+struct vm;
+/* Whether guests of @vm have the local APICs of their CPUs: no other VM will
+ * ever run there, nor the services, and the processor can do it. */
+bool local_apic_is_for(const struct vm *vm);
+/* Has it back from the guest, if it had it; own CPU only. */
+void local_apic_take(struct vcpu *vcpu);
+/* Whom a guest means that writes @low and @to into the command register, where
+ * both have their own: a fixed interrupt to one vCPU.  NULL: it is another
+ * command, or needs the long way.  And such a command done. */
+struct local_apic *local_apic_receiver(const struct vcpu *vcpu, uint32_t low,
+				       uint32_t to);
+void local_apic_command(struct vcpu *vcpu, const struct local_apic *receiver,
+			uint32_t low);
+/* What was posted and must go through this CPU. */
+void local_apic_pass_posted(struct local_apic *apic);
 
 static inline bool local_apic_in_x2apic(const struct local_apic *apic)
 {

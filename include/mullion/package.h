@@ -60,9 +60,10 @@ enum mull_image_kind {
 #define MULL_FIRMWARE_MAX 0x1000000	 /* bytes of one, whole pages */
 
 enum mull_vm_flag {
-	MULL_VM_AUTOSTART = 1 << 0,   /* start at boot */
-	MULL_VM_PLATFORM_PC = 1 << 1, /* PIC, PIT, RTC, i8042, PM timer */
-	MULL_VM_ELASTIC = 1 << 2,     /* a balloon may take memory */
+	MULL_VM_AUTOSTART = 1 << 0,	/* start at boot */
+	MULL_VM_PLATFORM_PC = 1 << 1,	/* PIC, PIT, RTC, i8042, PM timer */
+	MULL_VM_ELASTIC = 1 << 2,	/* a balloon may take memory */
+	MULL_VM_EMULATED_APIC = 1 << 3, /* never its CPUs' own local APICs */
 };
 
 /* What the hypervisor does when a guest ends itself. */

@@ -90,9 +90,10 @@ struct vcpu {
 	/* Only another vCPU's request can make it go on. */
 	_Atomic bool stuck;
 	bool wants_window;
-	bool held;	  /* stopped for a debugger, until its VM pauses */
-	bool stepping;	  /* by RFLAGS.TF, which is not the guest's */
-	bool guest_steps; /* but the guest's own was set already */
+	bool held;	       /* stopped for a debugger, until its VM pauses */
+	bool stepping;	       /* by RFLAGS.TF, which is not the guest's */
+	bool guest_steps;      /* but the guest's own was set already */
+	uint8_t held_priority; /* its local APIC's, meanwhile */
 
 	struct guest_clock clock;
 	struct guest_eoi eoi;

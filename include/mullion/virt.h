@@ -106,10 +106,16 @@ struct virt_ops {
 	void (*want_window)(struct vcpu *vcpu, bool want);
 
 	/* Whether the processor itself delivers what the local APIC requests, in
-	 * the APIC's mode of now: then there is nothing to inject.  For no
+	 * the APIC's mode of now: then there is nothing to inject.  To be asked
+	 * before each entry, since it follows a change of mode.  For no
 	 * vCPU (NULL): whether it does so in x2APIC mode.  NULL: never (SVM's
 	 * AVIC is in no emulator). */
 	bool (*delivers)(struct vcpu *vcpu);
+
+	/* Whether a CPU's own local APIC can be given to its guest: where
+	 * vcpu->apic.given, nothing is injected, and external interrupts and
+	 * HLT do not exit.  NULL: never. */
+	bool (*gives_apic)(void);
 
 	/* Before the next entry, forget what the TLB has of the guest's own
 	 * tables. */

@@ -57,6 +57,7 @@ struct vm {
 
 	/* KVM's features and hints, as CPUID tells its guest. */
 	uint32_t kvm_features, kvm_hints;
+	bool gives_apics; /* to its vCPUs: local_apic_is_for() */
 
 	struct guest_memory memory;
 	uint64_t memory_low, memory_high;

@@ -30,11 +30,16 @@ enum exit_kind {
 	EXIT_SOFTWARE_INTERRUPT, /* INT n, INT3 too, while one has INT3 */
 	EXIT_ENTRY_FAILED, /* the processor refused what we entered with */
 	EXIT_UNKNOWN,	   /* a reason that this build does not know */
+	EXIT_COMMAND,	   /* only counted: a WRMSR of the local APIC's command
+			      register, for another CPU */
 	EXIT_KIND_COUNT
 };
 
 /* Names that people read; the tool has them, too. */
 const char *exit_kind_name(uint32_t kind);
+/* Whether the guest itself asks for such exits; a guest at rest, or that only
+ * computes, has others, or none. */
+bool exit_is_asked_for(uint32_t kind);
 
 struct exit_port {
 	uint16_t port;

@@ -4,6 +4,7 @@
  * polarity bit is kept but changes nothing.
  */
 #include <mullion/bits.h>
+#include <mullion/log.h>
 #include <mullion/pc.h>
 #include <mullion/vm.h>
 
@@ -43,6 +44,22 @@ static bool is_level(uint64_t entry)
 
 	return entry & ENTRY_LEVEL &&
 	       (delivery == APIC_FIXED || delivery == APIC_LOWEST);
+}
+
+/* A guest that has its CPUs' own local APICs has no levels: their ends of
+ * interrupt do not exit.  Such an entry stays masked. */
+static void refuse_level(struct vm *vm, uint32_t pin)
+{
+	uint64_t *entry = &vm->io_apic.entries[pin];
+
+	if (!vm->gives_apics || !is_level(*entry) || *entry & ENTRY_MASKED)
+		return;
+	*entry |= ENTRY_MASKED;
+	log_guest(vm->vcpus[0],
+	       "I/O APIC pin %u: a level-triggered interrupt is refused, since "
+	       "the guest has its CPUs' own local APICs; \"local-apic: "
+	       "emulated\" in the manifest has them",
+	       pin);
 }
 
 static void fire(struct vm *vm, uint32_t pin)
@@ -155,6 +172,7 @@ static void write_entry(struct vm *vm, uint32_t half, uint32_t value)
 	uint64_t new_bits = (uint64_t)value << half % 2 * 32;
 
 	*entry = (*entry & ~changes) | (new_bits & changes);
+	refuse_level(vm, half / 2);
 	/* Made an edge, it waits for nothing: how systems without the EOI
 	 * register clear a remote IRR. */
 	if (!is_level(*entry))

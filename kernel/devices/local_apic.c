@@ -6,6 +6,7 @@
  */
 #include "local_apic_parts.h"
 
+#include <mullion/arch.h>
 #include <mullion/guest.h>
 #include <mullion/vm.h>
 
@@ -19,10 +20,8 @@
 #define DFR_FLAT 0xfu /* DFR[31:28]; else the cluster model */
 
 /* SDM 325384, "Interrupt Command Register (ICR)" */
-#define ICR_VECTOR BITS(7, 0)
 #define ICR_DELIVERY BITS(10, 8)
 #define ICR_LOGICAL BIT(11)
-#define ICR_ASSERT BIT(14)
 #define ICR_LEVEL BIT(15)
 #define ICR_SHORTHAND BITS(19, 18)
 
@@ -69,13 +68,20 @@ void local_apic_init(struct vcpu *vcpu)
 	apic->errors = 0;
 	apic->timer_deadline = ARCH_NO_DEADLINE;
 	apic->tsc_deadline = 0;
+	if (apic->given)
+		arch_apic_give();
 }
 
 void local_apic_reset(struct vcpu *vcpu)
 {
+	bool given = vcpu->vm->gives_apics;
+
 	vcpu->apic.id = vcpu->index;
+	vcpu->apic.cpu = vcpu->cpu;
 	vcpu->apic.base = MULL_GUEST_LOCAL_APIC | APIC_BASE_ENABLED |
+			  (given ? APIC_BASE_X2APIC : 0) |
 			  (vcpu->index ? 0 : APIC_BASE_BOOTSTRAP);
+	atomic_store(&vcpu->apic.given, given);
 	local_apic_init(vcpu);
 }
 
@@ -240,6 +246,10 @@ bool local_apic_raise(struct local_apic *apic, uint8_t vector, bool level)
 	if (vector < APIC_VECTOR_MIN ||
 	    !(local_apic_get(apic, REGISTER_SVR) & SVR_ENABLED))
 		return false;
+	if (atomic_load(&apic->given) && vector >= APIC_VECTOR_SENT) {
+		arch_apic_send(apic->cpu, vector);
+		return false;
+	}
 	/* Before the request, so that it is there when the request is seen. */
 	if (level)
 		atomic_fetch_or(&posted->level[vector / 32], bit);

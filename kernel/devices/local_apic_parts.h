@@ -38,6 +38,10 @@ enum apic_register_number {
 #define LVT_MASKED BIT(16)
 #define LVT_TIMER_MODE BITS(18, 17)
 
+/* "Interrupt Command Register (ICR)" */
+#define ICR_VECTOR BITS(7, 0)
+#define ICR_ASSERT BIT(14)
+
 /* "Error Status Register (ESR)" */
 #define ESR_SEND_ILLEGAL_VECTOR BIT(5)
 #define ESR_RECEIVE_ILLEGAL_VECTOR BIT(6)

@@ -79,6 +79,8 @@ static void write_svr(struct local_apic *apic, uint32_t value)
 	local_apic_set(apic, REGISTER_SVR, value & SVR_WRITABLE);
 	if (value & SVR_ENABLED)
 		return;
+	if (apic->given)
+		arch_apic_mask_timer();
 	for (int i = REGISTER_LVT; i < REGISTER_LVT + LVT_COUNT; i++)
 		local_apic_set(apic, i, local_apic_get(apic, i) | LVT_MASKED);
 }
@@ -296,6 +298,8 @@ static enum error write_base(struct vcpu *vcpu, uint64_t value)
 	    (from == mode_bits && to == APIC_BASE_ENABLED))
 		return ERR_BAD_REQUEST;
 	guest_eoi_take_back(vcpu);
+	if (to != mode_bits)
+		local_apic_take(vcpu);
 	vcpu->apic.base = (base & ~mode_bits) | to;
 	if (!to) /* switched off, it forgets everything */
 		local_apic_init(vcpu);

@@ -166,6 +166,7 @@ static exit_handler *const exit_handlers[] = {
 	[EXIT_SOFTWARE_INTERRUPT] = on_software_interrupt,
 	[EXIT_ENTRY_FAILED] = on_entry_failed,
 	[EXIT_UNKNOWN] = on_unknown,
+	[EXIT_COMMAND] = on_unknown, /* no exit is decoded as one */
 };
 static_assert(ARRAY_COUNT(exit_handlers) == EXIT_KIND_COUNT,
 	      "every exit kind needs a handler");

@@ -27,6 +27,7 @@ static const char *const names[] = {
 	[EXIT_SOFTWARE_INTERRUPT] = "software-interrupt",
 	[EXIT_ENTRY_FAILED] = "entry-failed",
 	[EXIT_UNKNOWN] = "unknown",
+	[EXIT_COMMAND] = "ipi",
 };
 static_assert(ARRAY_COUNT(names) == EXIT_KIND_COUNT,
 	      "every exit kind needs a name");
@@ -35,4 +36,20 @@ static_assert(EXIT_KIND_COUNT <= MULL_EXIT_KINDS, "room on the channel");
 const char *exit_kind_name(uint32_t kind)
 {
 	return kind < EXIT_KIND_COUNT ? names[kind] : "?";
+}
+
+bool exit_is_asked_for(uint32_t kind)
+{
+	switch (kind) {
+	case EXIT_CPUID:
+	case EXIT_PORT_IO:
+	case EXIT_HYPERCALL:
+	case EXIT_MEMORY:
+	case EXIT_XSETBV:
+	case EXIT_CACHE:
+	case EXIT_COMMAND:
+		return true;
+	default:
+		return false;
+	}
 }

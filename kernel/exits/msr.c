@@ -7,6 +7,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/exits.h>
+#include <mullion/fast_exit.h>
 #include <mullion/guest_clock.h>
 #include <mullion/log.h>
 #include <mullion/mtrr.h>
@@ -193,6 +194,11 @@ void on_msr_write(struct vcpu *vcpu, const struct vm_exit *exit)
 		log_guest(vcpu, "WRMSR 0x%x = 0x%lx: refused", msr, value);
 		vcpu_exception_code(vcpu, VECTOR_GP, 0);
 		return;
+	}
+	/* The loop has counted it as any other. */
+	if (msr == FAST_MSR_X2APIC_ICR) {
+		vcpu->exits[EXIT_MSR_WRITE]--;
+		vcpu->exits[EXIT_COMMAND]++;
 	}
 	vcpu_skip(vcpu, exit);
 }

@@ -38,7 +38,8 @@ static bool is_so(const struct vm *vm, enum when when)
 	case WHEN_ALWAYS:
 		return true;
 	case WHEN_WITHOUT_DELIVERY:
-		return !virt->delivers || !virt->delivers(NULL);
+		return !vm->gives_apics &&
+		       (!virt->delivers || !virt->delivers(NULL));
 	case WHEN_SEVERAL:
 		return vm->vcpu_count >= SEVERAL_VCPUS;
 	case WHEN_SHARED:

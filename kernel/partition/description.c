@@ -325,7 +325,7 @@ static void check_unknown(struct check *check, int vm)
 {
 	const struct mull_vm *it = &check->vms[vm];
 	const uint32_t known = MULL_VM_AUTOSTART | MULL_VM_PLATFORM_PC |
-			       MULL_VM_ELASTIC;
+			       MULL_VM_ELASTIC | MULL_VM_EMULATED_APIC;
 	uint32_t rest = it->flags & ~known;
 
 	rest |= check_any_set(it->reserved, sizeof it->reserved);

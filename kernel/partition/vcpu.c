@@ -162,6 +162,7 @@ static void park(struct vcpu *vcpu)
 	 * timer must not interrupt others that share this CPU. */
 	atomic_store(&vcpu->requests, 0);
 	vcpu->apic.timer_deadline = ARCH_NO_DEADLINE;
+	local_apic_take(vcpu);
 	atomic_fetch_add(&vcpu->vm->parked, 1);
 	arch_kick(vm_home(vcpu->vm));
 }
@@ -181,12 +182,16 @@ static void step(struct vcpu *vcpu)
 	vcpu->stepping = true;
 	vcpu->guest_steps = vcpu->rflags & RFLAGS_TF;
 	vcpu->rflags |= RFLAGS_TF;
+	if (vcpu->apic.given)
+		vcpu->held_priority = arch_apic_hold();
 }
 
 static void pause(struct vcpu *vcpu)
 {
 	if (vcpu->stepping && !vcpu->guest_steps)
 		vcpu->rflags &= ~RFLAGS_TF;
+	if (vcpu->stepping && vcpu->apic.given)
+		arch_apic_release(vcpu->held_priority);
 	vcpu->held = vcpu->stepping = false;
 	vcpu->paused_in = vcpu->state;
 	vcpu->steal.since = 0; /* nobody steals what the operator takes */
@@ -315,8 +320,8 @@ static struct guest_paging paging_of(struct vcpu *vcpu, uint64_t *linear)
 /* RFLAGS.IF is set, and yet no interrupt can be taken: STI or MOV SS. */
 static bool in_shadow(struct vcpu *vcpu)
 {
-	return vcpu->rflags & RFLAGS_IF && !virt->event_pending(vcpu) &&
-	       !virt->can_interrupt(vcpu);
+	return vcpu->rflags & RFLAGS_IF && !vcpu->apic.given &&
+	       !virt->event_pending(vcpu) && !virt->can_interrupt(vcpu);
 }
 
 bool vcpu_code(struct vcpu *vcpu, uint8_t *code, size_t count)
@@ -366,9 +371,13 @@ static void prepare_interrupt(struct vcpu *vcpu)
 	if (vcpu->stepping)
 		return;
 	guest_eoi_settle(vcpu);
-	if (virt->delivers && virt->delivers(vcpu))
+	if (virt->delivers && virt->delivers(vcpu)) {
+		if (vcpu->apic.given) {
+			local_apic_pass_posted(&vcpu->apic);
+			return;
+		}
 		local_apic_take_posted(&vcpu->apic);
-	else
+	} else
 		vector = local_apic_pending(&vcpu->apic);
 	/* Another waits, for which the end of this one must exit. */
 	if (vcpu->eoi.offered && local_apic_requested(&vcpu->apic))

@@ -78,6 +78,7 @@ void vm_destroy(struct vm *vm)
 static enum error fill(struct vm *vm)
 {
 	vm->vcpu_count = vm->description.vcpu_count;
+	vm->gives_apics = local_apic_is_for(vm);
 	vm->frame_count = vm->description.memory_size / FRAME_SIZE;
 	vm->serial.output.size = vm->description.console_size;
 	vm->serial.output.bytes = page_alloc(

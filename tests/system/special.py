@@ -34,6 +34,7 @@ import plugs
 import rates
 import screens
 import session
+import silence
 import sockets
 import uplink
 import uploads
@@ -221,6 +222,7 @@ TESTS = {
     "vsock": Special(sockets.sockets, backends=("svm",), long=True),
     "images": Special(uploads.images),
     "balloon": Special(balloons.balloon, long=True),
+    "silence": Special(silence.silence, backends=("vmx",)),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),
     "plugs": Special(plugs.plugs, backends=("svm",), long=True),

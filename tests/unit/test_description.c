@@ -306,7 +306,7 @@ static void texts_and_policies(void **state)
 	expect_one(0, MULL_FIELD_WATCHDOG,
 		   "a watchdog of 256 s waits longer than 255 s");
 	fresh(state);
-	vms[0].flags |= 8;
+	vms[0].flags |= 16;
 	expect_one(0, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 	fresh(state);

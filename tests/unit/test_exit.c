@@ -47,6 +47,7 @@ static void every_kind_has_its_name(void **state)
 		[EXIT_SOFTWARE_INTERRUPT] = "software-interrupt",
 		[EXIT_ENTRY_FAILED] = "entry-failed",
 		[EXIT_UNKNOWN] = "unknown",
+		[EXIT_COMMAND] = "ipi",
 	};
 
 	(void)state;

@@ -10,6 +10,11 @@
 	(uint32_t)(KVM_FEATURE_STEAL_TIME | KVM_FEATURE_PV_UNHALT | \
 		   PV_TLB_FLUSH | KVM_FEATURE_PV_SCHED_YIELD)
 
+uint32_t cpu_loop_service(void)
+{
+	return 0;
+}
+
 void cpu_loop_move(struct vcpu *vcpu)
 {
 	vcpu->next = vcpu->next ? NULL : vcpu;

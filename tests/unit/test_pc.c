@@ -11,6 +11,11 @@
 
 static struct vcpu *vcpu;
 
+uint32_t cpu_loop_service(void)
+{
+	return 0;
+}
+
 void cpu_loop_move(struct vcpu *of)
 {
 	of->next = of->next ? NULL : of;

@@ -12,6 +12,11 @@
 
 static struct vcpu *first, *second;
 
+uint32_t cpu_loop_service(void)
+{
+	return 0;
+}
+
 void cpu_loop_move(struct vcpu *vcpu)
 {
 	vcpu->next = vcpu->next ? NULL : vcpu;

@@ -5,6 +5,11 @@
 
 #include "vm_fixture.h"
 
+uint32_t cpu_loop_service(void)
+{
+	return 0;
+}
+
 void cpu_loop_move(struct vcpu *vcpu)
 {
 	vcpu->next = vcpu->next ? NULL : vcpu;

@@ -266,6 +266,16 @@ static void take_platform(struct reader *reader, const struct word *word,
 		this_vm(reader)->flags |= MULL_VM_PLATFORM_PC;
 }
 
+static void take_local_apic(struct reader *reader, const struct word *word,
+			    yaml_node_t *value)
+{
+	static const char *const kinds[] = { "emulated", NULL };
+	uint32_t index;
+
+	if (yaml_choice(reader, word, value, kinds, &index))
+		this_vm(reader)->flags |= MULL_VM_EMULATED_APIC;
+}
+
 static void take_policy(struct reader *reader, const struct word *word,
 			yaml_node_t *value)
 {
@@ -410,6 +420,7 @@ static const struct word vm_words[] = {
 	{ "cmdline", MULL_FIELD_COMMAND_LINE, take_command_line },
 	{ "autostart", MULL_FIELD_FLAGS, take_autostart },
 	{ "platform", MULL_FIELD_FLAGS, take_platform },
+	{ "local-apic", MULL_FIELD_FLAGS, take_local_apic },
 	{ "on-poweroff", MULL_FIELD_POLICY, take_policy },
 	{ "on-reset", MULL_FIELD_POLICY, take_policy },
 	{ "on-crash", MULL_FIELD_POLICY, take_policy },

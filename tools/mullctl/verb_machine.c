@@ -45,6 +45,19 @@ static int show_machine(struct mull *mull, struct output *output)
 	return error ? error : put_disk_counts(mull, output);
 }
 
+/* A silent guest has only such exits as it asked for. */
+static void put_exit_sums(struct output *output,
+			  const struct mull_vm_stats *stats)
+{
+	uint64_t asked = 0, other = 0;
+
+	for (uint32_t kind = 0; kind < MULL_EXIT_KINDS; kind++)
+		*(exit_is_asked_for(kind) ? &asked :
+					    &other) += stats->exits[kind];
+	output_number(output, "exits_asked_for", asked);
+	output_number(output, "exits_not_asked_for", other);
+}
+
 static void put_stats(struct output *output, const struct mull_vm_stats *stats)
 {
 	output_time(output, "time", stats->time_ns);
@@ -56,6 +69,7 @@ static void put_stats(struct output *output, const struct mull_vm_stats *stats)
 	output_size(output, "printed", stats->console_out);
 	output_number(output, "doorbells", stats->doorbells);
 	output_number(output, "refused_writes", stats->refused_writes);
+	put_exit_sums(output, stats);
 	output_list_begin(output, "exits");
 	for (int kind = 0; kind < MULL_EXIT_KINDS; kind++) {
 		if (!stats->exits[kind])
@@ -63,6 +77,8 @@ static void put_stats(struct output *output, const struct mull_vm_stats *stats)
 		output_row_begin(output);
 		output_text(output, "exit", exit_kind_name((uint32_t)kind));
 		output_number(output, "count", stats->exits[kind]);
+		output_text(output, "asked_for",
+			    exit_is_asked_for((uint32_t)kind) ? "yes" : "-");
 		output_row_end(output);
 	}
 	output_list_end(output);

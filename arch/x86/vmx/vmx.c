@@ -235,7 +235,7 @@ static void set_controls(struct vcpu *vcpu)
 	const struct vmx_controls *controls = &vmx_controls;
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 
-	vmx->pin = controls->pin;
+	vmx->pin = vmx->pin_always = controls->pin;
 	vmx->processor = vmx->new_processor = controls->processor;
 	vmcs_write(VMCS_PIN, controls->pin);
 	vmcs_write(VMCS_PROCESSOR, controls->processor);
@@ -325,6 +325,7 @@ const struct virt_ops vmx_ops = {
 	.want_window = vmx_want_window,
 	.flush_tlb = vmx_flush_tlb,
 	.delivers = vmx_delivers,
+	.gives_apic = vmx_gives_apic,
 	.read_msr = vmx_read_msr,
 	.write_msr = vmx_write_msr,
 	.stage2_create = ept_create,

@@ -16,6 +16,10 @@ struct vmx_unswitched {
 	uint64_t cr2, dr6;
 };
 
+/* Who is the guest's local APIC: we; we and the processor, which delivers what
+ * its registers request; the CPU's own. */
+enum vmx_apic { VMX_APIC_EMULATED, VMX_APIC_DELIVERED, VMX_APIC_GIVEN };
+
 struct vmx_vcpu {
 	uint64_t vmcs_physical;
 	bool launched;
@@ -29,9 +33,10 @@ struct vmx_vcpu {
 	/* What is in the VMCS, so that only changes are written. */
 	uint64_t rip, rsp, rflags, host_rsp;
 	uint32_t pin, processor, interruptibility;
+	uint32_t pin_always; /* of it, whatever the deadline */
 
 	/* The local APIC; its registers are in struct local_apic. */
-	bool delivers; /* the controls have the processor deliver interrupts */
+	enum vmx_apic apic; /* what the controls are for */
 	uint64_t tpr_threshold;
 
 	uint32_t fast_left; /* exits of the short path before the long way */
@@ -127,6 +132,7 @@ uint64_t *vmx_unswitched_msr(struct vcpu *vcpu, uint32_t msr);
 void vmx_apic_start(void);
 void vmx_apic_reset(struct vcpu *vcpu);
 bool vmx_delivers(struct vcpu *vcpu);
+bool vmx_gives_apic(void);
 /* Before an entry: what the kernel has changed in the registers. */
 void vmx_apic_write_changes(struct vcpu *vcpu);
 

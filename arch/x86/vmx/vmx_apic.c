@@ -5,8 +5,10 @@
  * the kernel emulates on.  CR8 never exits, since it is the TPR there.  In
  * x2APIC mode, where the processor has all of it, reads do not exit, nor do
  * ends of interrupt, the TPR and interrupts to itself; interrupts that the
- * registers request are delivered without us.
+ * registers request are delivered without us.  A guest that is given its CPU's
+ * own local APIC needs none of it.
  */
+#include "../registers.h"
 #include "vmcs.h"
 #include "vmx.h"
 #include <mullion/arch.h>
@@ -14,50 +16,127 @@
 #include <mullion/page.h>
 #include <string.h>
 
-/* The MSR bitmap of guests in x2APIC mode. */
-static uint8_t *x2apic_bitmap;
+/* The MSR bitmaps of guests in x2APIC mode: where the processor delivers, and
+ * where the local APIC is theirs. */
+static uint8_t *x2apic_bitmap, *given_bitmap;
 
-static void pass(uint8_t *bitmap, uint32_t first, uint32_t last)
+struct msr_range {
+	uint16_t first, last;
+};
+
+static void pass(uint8_t *bitmap, const struct msr_range *ranges, size_t count)
 {
-	for (uint32_t msr = first; msr <= last; msr++)
-		bitmap[msr / 8] &= ~(1 << msr % 8);
+	for (size_t i = 0; i < count; i++)
+		for (uint32_t msr = ranges[i].first; msr <= ranges[i].last;
+		     msr++)
+			bitmap[msr / 8] &= ~(1 << msr % 8);
 }
 
-void vmx_apic_start(void)
+static uint8_t *new_bitmap(const struct msr_range *reads, size_t read_count,
+			   const struct msr_range *writes, size_t write_count)
+{
+	uint8_t *bitmap = page_alloc(1);
+
+	if (!bitmap)
+		panic("no memory for a MSR bitmap");
+	memcpy(bitmap, vmx_msr_bitmap, PAGE_SIZE);
+	pass(bitmap, reads, read_count);
+	pass(bitmap + MSR_BITMAP_WRITE, writes, write_count);
+	return bitmap;
+}
+
+static void make_x2apic_bitmap(void)
 {
 	/* All but the ICR, of which the page has its parts elsewhere, and the
 	 * current count, which must be worked out. */
-	static const uint16_t read[][2] = {
+	static const struct msr_range reads[] = {
 		{ 0x802, 0x803 }, { 0x808, 0x808 }, { 0x80a, 0x80a },
 		{ 0x80d, 0x80d }, { 0x80f, 0x828 }, { 0x832, 0x838 },
 		{ 0x83e, 0x83e },
 	};
-	uint8_t *writes;
+	static const struct msr_range writes[] = {
+		{ 0x808, 0x808 }, /* TPR */
+		{ 0x80b, 0x80b }, /* EOI */
+		{ 0x83f, 0x83f }, /* SELF IPI */
+	};
 
-	if (!vmx_controls.interrupts)
-		return;
-	x2apic_bitmap = page_alloc(1);
-	if (!x2apic_bitmap)
-		panic("no memory for a MSR bitmap");
-	memcpy(x2apic_bitmap, vmx_msr_bitmap, PAGE_SIZE);
-	for (size_t i = 0; i < ARRAY_COUNT(read); i++)
-		pass(x2apic_bitmap, read[i][0], read[i][1]);
-	writes = x2apic_bitmap + MSR_BITMAP_WRITE;
-	pass(writes, 0x808, 0x808); /* TPR */
-	pass(writes, 0x80b, 0x80b); /* EOI */
-	pass(writes, 0x83f, 0x83f); /* SELF IPI */
+	x2apic_bitmap = new_bitmap(reads, ARRAY_COUNT(reads), writes,
+				   ARRAY_COUNT(writes));
 }
 
-static void deliver(struct vcpu *vcpu, bool x2apic)
+/*
+ * What has no effect outside of the guest's CPU, and tells nothing of it: not
+ * who it is, where interrupts go, what the machine's own sources are to do
+ * (errors, heat, counters), and whether it is switched on.
+ */
+static void make_given_bitmap(void)
 {
+	static const struct msr_range reads[] = {
+		{ 0x808, 0x808 },
+		{ 0x80a, 0x80a },
+		{ 0x810, 0x827 },
+		{ 0x832, 0x832 },
+		{ 0x838, 0x839 },
+		{ 0x83e, 0x83e },
+		{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE },
+	};
+	static const struct msr_range writes[] = {
+		{ 0x808, 0x808 }, /* TPR */
+		{ 0x80b, 0x80b }, /* EOI */
+		{ 0x832, 0x832 }, /* the timer: LVT, count, divider */
+		{ 0x838, 0x838 },
+		{ 0x83e, 0x83e },
+		{ 0x83f, 0x83f }, /* SELF IPI */
+		{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE },
+	};
+
+	given_bitmap = new_bitmap(reads, ARRAY_COUNT(reads), writes,
+				  ARRAY_COUNT(writes));
+}
+
+/* Deadlines of ours need another timer then. */
+bool vmx_gives_apic(void)
+{
+	return apic_can_be_given() && vmx_controls.timer;
+}
+
+void vmx_apic_start(void)
+{
+	if (vmx_controls.interrupts)
+		make_x2apic_bitmap();
+	if (vmx_gives_apic())
+		make_given_bitmap();
+}
+
+static uint8_t *bitmap_for(enum vmx_apic apic)
+{
+	switch (apic) {
+	case VMX_APIC_DELIVERED:
+		return x2apic_bitmap;
+	case VMX_APIC_GIVEN:
+		return given_bitmap;
+	case VMX_APIC_EMULATED:
+		break;
+	}
+	return vmx_msr_bitmap;
+}
+
+static void set_apic(struct vcpu *vcpu, enum vmx_apic apic)
+{
+	/* With its own, a guest rests and masks by itself. */
+	const uint32_t ours = VMX_PROCESSOR_HLT | VMX_PROCESSOR_TPR_SHADOW;
+	struct vmx_vcpu *vmx = vmx_of(vcpu);
+	bool given = apic == VMX_APIC_GIVEN;
+
 	vmx_use(vcpu);
-	vmx_of(vcpu)->delivers = x2apic;
+	vmx->apic = apic;
+	vmx->pin_always = vmx_controls.pin & ~(given ? VMX_PIN_INTERRUPT : 0);
+	vmx->new_processor = (vmx->new_processor & ~ours) | (given ? 0 : ours);
 	vmcs_write(VMCS_SECONDARY,
-		   vmx_controls.secondary |
-			   (x2apic ? VMX_SECONDARY_X2APIC_ALL : 0));
-	vmcs_write(
-		VMCS_MSR_BITMAP,
-		arch_physical(x2apic ? x2apic_bitmap : vmx_msr_bitmap).value);
+		   vmx_controls.secondary | (apic == VMX_APIC_DELIVERED ?
+						     VMX_SECONDARY_X2APIC_ALL :
+						     0));
+	vmcs_write(VMCS_MSR_BITMAP, arch_physical(bitmap_for(apic)).value);
 	vcpu->apic.changed = vcpu->apic.levels_changed = true;
 }
 
@@ -66,19 +145,22 @@ void vmx_apic_reset(struct vcpu *vcpu)
 	vmcs_write(VMCS_VIRTUAL_APIC, arch_physical(&vcpu->apic).value);
 	vmcs_write(VMCS_TPR_THRESHOLD, 0);
 	vmx_of(vcpu)->tpr_threshold = 0;
-	deliver(vcpu, false);
+	set_apic(vcpu, VMX_APIC_EMULATED);
 }
 
 bool vmx_delivers(struct vcpu *vcpu)
 {
-	bool x2apic = vmx_controls.interrupts &&
-		      (!vcpu || local_apic_in_x2apic(&vcpu->apic));
+	enum vmx_apic apic = VMX_APIC_EMULATED;
 
 	if (!vcpu)
-		return x2apic;
-	if (vmx_of(vcpu)->delivers != x2apic)
-		deliver(vcpu, x2apic);
-	return x2apic;
+		return vmx_controls.interrupts;
+	if (vcpu->apic.given)
+		apic = VMX_APIC_GIVEN;
+	else if (vmx_controls.interrupts && local_apic_in_x2apic(&vcpu->apic))
+		apic = VMX_APIC_DELIVERED;
+	if (vmx_of(vcpu)->apic != apic)
+		set_apic(vcpu, apic);
+	return apic != VMX_APIC_EMULATED;
 }
 
 /* "TPR Virtualization": an exit when the TPR falls below it. */
@@ -96,7 +178,9 @@ void vmx_apic_write_changes(struct vcpu *vcpu)
 	struct local_apic *apic = &vcpu->apic;
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 
-	if (!vmx->delivers) {
+	if (vmx->apic == VMX_APIC_GIVEN)
+		return;
+	if (vmx->apic == VMX_APIC_EMULATED) {
 		write_threshold(vcpu);
 		return;
 	}

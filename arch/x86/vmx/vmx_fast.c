@@ -92,9 +92,24 @@ static ALWAYS_INLINE uint32_t on_fast_msr_read(struct vcpu *vcpu)
 	return FAST_RESUME;
 }
 
+/* An interrupt for another vCPU, each with the local APIC of its CPU. */
+static ALWAYS_INLINE uint32_t on_fast_command(struct vcpu *vcpu)
+{
+	uint32_t low = (uint32_t)vcpu->gpr[RAX];
+	struct local_apic *receiver = local_apic_receiver(
+		vcpu, low, (uint32_t)vcpu->gpr[RDX]);
+
+	if (!receiver || !go_on(vcpu, EXIT_COMMAND))
+		return FAST_LONG_WAY;
+	local_apic_command(vcpu, receiver, low);
+	return FAST_RESUME;
+}
+
 /* End of interrupt: another one may be due now, which the loop delivers. */
 static __attribute__((noinline)) uint32_t on_fast_msr_write(struct vcpu *vcpu)
 {
+	if ((uint32_t)vcpu->gpr[RCX] == FAST_MSR_X2APIC_ICR)
+		return on_fast_command(vcpu);
 	if ((uint32_t)vcpu->gpr[RCX] != FAST_MSR_X2APIC_EOI ||
 	    (uint32_t)(vcpu->gpr[RAX] | vcpu->gpr[RDX]) != 0 ||
 	    !fast_has_x2apic(vcpu) || !go_on(vcpu, EXIT_MSR_WRITE))

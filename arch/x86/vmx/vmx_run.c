@@ -192,7 +192,7 @@ static void write_changes(struct vcpu *vcpu)
  */
 static void set_timer(struct vmx_vcpu *vmx, uint64_t deadline)
 {
-	uint32_t pin = vmx_controls.pin;
+	uint32_t pin = vmx->pin_always;
 	uint64_t now, ticks = 0;
 
 	if (!vmx_controls.timer)

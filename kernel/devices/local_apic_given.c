@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Local APICs that are no emulated ones: a VM whose CPUs nobody else uses has
+ * theirs.  Timer, priority, end of interrupt and HLT then need no exit, and an
+ * interrupt from elsewhere is sent to the CPU as the guest is to see it.  The
+ * registers of struct local_apic stay those that the guest may not touch: who it
+ * is, its command register, what the machine's own sources do.
+ */
+#include "local_apic_parts.h"
+
+#include <mullion/arch.h>
+#include <mullion/vm.h>
+
+void local_apic_take(struct vcpu *vcpu)
+{
+	if (!vcpu->apic.given)
+		return;
+	/* First, so that what others send from now on is posted here. */
+	atomic_store(&vcpu->apic.given, false);
+	arch_apic_take();
+}
+
+struct local_apic *local_apic_receiver(const struct vcpu *vcpu, uint32_t low,
+				       uint32_t to)
+{
+	const struct vm *vm = vcpu->vm;
+	struct local_apic *apic;
+
+	if (!vcpu->apic.given || low & ~(uint32_t)(ICR_ASSERT | ICR_VECTOR) ||
+	    (low & ICR_VECTOR) < APIC_VECTOR_SENT || to >= vm->vcpu_count)
+		return NULL;
+	apic = &vm->vcpus[to]->apic;
+	return apic->given && local_apic_get(apic, REGISTER_SVR) & SVR_ENABLED ?
+		       apic :
+		       NULL;
+}
+
+void local_apic_command(struct vcpu *vcpu, const struct local_apic *receiver,
+			uint32_t low)
+{
+	local_apic_set(&vcpu->apic, REGISTER_ICR_LOW, low);
+	local_apic_set(&vcpu->apic, REGISTER_ICR_HIGH, receiver->id);
+	arch_apic_send(receiver->cpu, (uint8_t)low);
+}
+
+void local_apic_pass_posted(struct local_apic *apic)
+{
+	if (!atomic_load(&apic->posted.words))
+		return;
+	atomic_store(&apic->posted.words, 0);
+	for (uint32_t i = 0; i < APIC_VECTOR_WORDS; i++) {
+		uint32_t taken = atomic_exchange(&apic->posted.requests[i], 0);
+
+		for (; taken; taken &= taken - 1)
+			arch_apic_send(
+				apic->cpu,
+				(uint8_t)(i * 32 + __builtin_ctz(taken)));
+	}
+}
