@@ -37,11 +37,13 @@ static uint8_t *new_bitmap(const struct msr_range *reads, size_t read_count,
 {
 	uint8_t *bitmap = page_alloc(1);
 
-	if (!bitmap)
+	if (bitmap) {
+		memcpy(bitmap, vmx_msr_bitmap, PAGE_SIZE);
+		pass(bitmap, reads, read_count);
+		pass(bitmap + MSR_BITMAP_WRITE, writes, write_count);
+	} else {
 		panic("no memory for a MSR bitmap");
-	memcpy(bitmap, vmx_msr_bitmap, PAGE_SIZE);
-	pass(bitmap, reads, read_count);
-	pass(bitmap + MSR_BITMAP_WRITE, writes, write_count);
+	}
 	return bitmap;
 }
 
