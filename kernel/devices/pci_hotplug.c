@@ -24,16 +24,6 @@ void guest_pci_unplug(struct vm *vm, uint32_t slot)
 	platform_tell(vm, MULL_GUEST_EVENT_PCI);
 }
 
-void guest_pci_pull(struct vm *vm, uint32_t slot)
-{
-	vm->pci.coming &= ~(1u << slot);
-	vm->pci.may_go &= ~(1u << slot);
-	vm->pci.functions[slot] = NULL;
-	/* What it knows of it goes, too, when it looks. */
-	vm->pci.going |= 1u << slot;
-	platform_tell(vm, MULL_GUEST_EVENT_PCI);
-}
-
 static uint8_t take_lowest(uint32_t *slots)
 {
 	for (uint8_t slot = 0; slot < PCI_SLOTS; slot++) {
@@ -58,7 +48,10 @@ uint8_t guest_pci_take_going(struct vm *vm)
 /* One that nobody asked for stays. */
 void guest_pci_eject(struct vm *vm, uint8_t slot)
 {
-	if (slot >= PCI_SLOTS || !(vm->pci.may_go & 1u << slot))
+	if (slot >= PCI_SLOTS)
+		return;
+	vm->pci.pulled[slot] = 0;
+	if (!(vm->pci.may_go & 1u << slot))
 		return;
 	vm->pci.may_go &= ~(1u << slot);
 	vm->pci.functions[slot] = NULL;
