@@ -219,6 +219,12 @@ static void nics_are_shown(void **state)
 	assert_int_equal(nic_status(1)->number, 2);
 	assert_int_equal(nic_status(1)->state, MULL_DISK_FAILED);
 	assert_string_equal(nic_status(1)->words, "why not");
+	/* That was no disk. */
+	assert_int_equal(ask_with(MULL_COMMAND_DISKS, 0, 0, "", 0), ERR_NONE);
+	for (uint32_t i = 0; i < heard_count; i++)
+		if (heard[i].header.type == MULL_FRAME_REPLY)
+			assert_int_equal(heard[i].length,
+					 sizeof heard[i].reply);
 }
 
 /* ---- disks ---------------------------------------------------------------- */
