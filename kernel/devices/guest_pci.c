@@ -299,20 +299,6 @@ static enum place find(const struct vm *vm, gpa_t at,
 	return *found ? PLACE_CONFIG : PLACE_NOWHERE;
 }
 
-void guest_pci_pull(struct vm *vm, uint32_t slot)
-{
-	struct guest_pci *pci = &vm->pci;
-
-	pci->pulled[slot] = (uint32_t)pci_config_get(pci->functions[slot],
-						     CONFIG_BAR, 4);
-	pci->functions[slot] = NULL;
-	pci->coming &= ~(1u << slot);
-	pci->may_go &= ~(1u << slot);
-	/* What it knows of it goes, too, when it looks. */
-	pci->going |= 1u << slot;
-	platform_tell(vm, MULL_GUEST_EVENT_PCI);
-}
-
 static bool was_pulled(const struct guest_pci *pci, gpa_t at)
 {
 	for (uint32_t slot = 0; slot < PCI_SLOTS; slot++)

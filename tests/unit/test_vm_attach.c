@@ -40,8 +40,8 @@ static int with_machine(void **state)
 						      .name = "data",
 						      .size = MIB(1) };
 	machine_partitions[0] = &machine_partition;
-	asked = NULL;
-	asked_count = disk_loads = 0;
+	sent_request = NULL;
+	requests_sent = disk_loads = 0;
 	free_before = frames_free();
 	pages_before = pages_in_use();
 	return 0;
@@ -65,12 +65,12 @@ static void turn(void)
 
 static void flush_ends(enum error error)
 {
-	struct block_request *request = asked;
+	struct block_request *request = sent_request;
 
 	assert_non_null(request);
 	assert_int_equal(request->operation, BLOCK_FLUSH);
 	assert_int_equal(step(), ATTACH_FLUSH);
-	asked = NULL;
+	sent_request = NULL;
 	request->error = error;
 	request->done(request);
 	turn();
@@ -138,7 +138,7 @@ static void a_disk_in_memory_comes_and_goes(void **state)
 	turn();
 	assert_int_equal(step(), ATTACH_EJECT);
 	guest_lets_go(DISK_SLOT);
-	assert_int_equal(asked_count, 0);
+	assert_int_equal(requests_sent, 0);
 	assert_gone();
 }
 
@@ -195,10 +195,10 @@ static void a_partition_is_nobody_elses_until_it_is_flushed(void **state)
 	guest_lets_go(DISK_SLOT);
 	assert_int_equal(step(), ATTACH_EJECT);
 	assert_non_null(vm->disks[0]);
-	assert_int_equal(asked_count, 0);
+	assert_int_equal(requests_sent, 0);
 	atomic_store(&vm->disks[0]->flying, 0);
 	turn();
-	assert_int_equal(asked_count, 1);
+	assert_int_equal(requests_sent, 1);
 	assert_null(vm->disks[0]);
 	assert_int_equal(machine_partition.users, 1);
 	assert_int_equal(vm->description.disks[0].kind, MULL_DISK_PARTITION);
@@ -238,7 +238,7 @@ static void what_is_only_read_is_shared_and_not_flushed(void **state)
 	turn();
 	guest_lets_go(DISK_SLOT);
 	assert_int_equal(machine_partition.users, 1);
-	assert_int_equal(asked_count, 0);
+	assert_int_equal(requests_sent, 0);
 	machine_partition.users = 0;
 	assert_gone();
 }
@@ -260,7 +260,7 @@ static void changes_over_a_partition_are_erased(void **state)
 	vm_detach(vm, false, 0, false);
 	turn();
 	guest_lets_go(DISK_SLOT);
-	assert_int_equal(asked_count, 0);
+	assert_int_equal(requests_sent, 0);
 	assert_int_equal(frame_owner_of(first), FRAME_FREE);
 	assert_int_equal(*frame_bytes(first), 0);
 	assert_gone();
@@ -340,7 +340,7 @@ static void what_flies_lands_though_it_was_pulled(void **state)
 	vm_detach(vm, false, 0, true);
 	turn();
 	assert_int_equal(step(), ATTACH_EJECT);
-	assert_int_equal(asked_count, 0);
+	assert_int_equal(requests_sent, 0);
 	/* Nor does the VM's end come before. */
 	vm_command(vm, MULL_COMMAND_STOP);
 	turn();
@@ -403,8 +403,8 @@ static void one_that_is_destroyed_waits_for_the_flush(void **state)
 	turn();
 	assert_int_equal(vm->state, MULL_VM_STOPPED);
 	/* Its home CPU sleeps, and is woken when it has ended. */
-	asked->done(asked);
-	asked = NULL;
+	sent_request->done(sent_request);
+	sent_request = NULL;
 	fake_kicks[0] = 0;
 	attach_settle();
 	assert_true(fake_kicks[0]);
@@ -439,7 +439,7 @@ static void stop_while_it_comes(const struct mull_disk *disk, uint32_t pieces)
 	turn();
 	vm_detach(vm, false, 0, false);
 	turn();
-	if (asked)
+	if (sent_request)
 		flush_ends(ERR_NONE);
 	assert_gone();
 }

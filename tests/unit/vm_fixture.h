@@ -87,10 +87,10 @@ void load_begin(struct load *load, const struct load_request *request)
 	loads++;
 }
 
-/* The machine's, up to the first that is NULL; and what a disk is asked. */
+/* The machine's, up to the first that is NULL; and what was sent to a disk. */
 static struct block_partition *machine_partitions[4];
-static struct block_request *asked;
-static uint32_t asked_count;
+static struct block_request *sent_request;
+static uint32_t requests_sent;
 
 enum error block_take(const char *name, bool write,
 		      struct block_partition **partition, const char **words)
@@ -130,10 +130,10 @@ uint64_t block_deadline(void)
 
 void block_send(struct block_request *request)
 {
-	assert_null(asked);
+	assert_null(sent_request);
 	assert_true(request->partition->users);
-	asked = request;
-	asked_count++;
+	sent_request = request;
+	requests_sent++;
 }
 
 static uint32_t disk_loads; /* of disks that come */
