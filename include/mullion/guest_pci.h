@@ -85,6 +85,9 @@ struct guest_pci {
 	/* Slots whose device has come or is to go, until the guest has read
 	 * of it; and those that it may let go. */
 	uint32_t coming, going, may_go;
+	/* Where registers of one that was pulled out stood, until the guest
+	 * has let go of it; 0: none.  They read as 0 there. */
+	uint32_t pulled[PCI_SLOTS];
 	/* Of a legacy PC: where else configuration space is, 0: nowhere; and
 	 * firmware places BARs by itself. */
 	uint64_t ecam;
@@ -132,7 +135,9 @@ void guest_pci_reset(struct vm *vm);
  */
 void guest_pci_plug(struct vm *vm, struct pci_function *function);
 void guest_pci_unplug(struct vm *vm, uint32_t slot);
-/* Takes it off at once: as when it is pulled out of a machine. */
+/* Takes it off at once: as when it is pulled out of a machine.  But its
+ * registers read as 0, since drivers of virtio wait for that when they reset a
+ * device, also one that has gone. */
 void guest_pci_pull(struct vm *vm, uint32_t slot);
 static inline bool guest_pci_is_empty(const struct guest_pci *pci,
 				      uint32_t slot)

@@ -212,6 +212,7 @@ void guest_pci_reset(struct vm *vm)
 	vm->pci.due_slots = 0;
 	vm->pci.address = 0;
 	vm->pci.coming = vm->pci.going = 0;
+	memset(vm->pci.pulled, 0, sizeof vm->pci.pulled);
 	for (uint32_t i = 0; i < PCI_SLOTS; i++) {
 		/* The next guest finds no device that was to go. */
 		if (vm->pci.may_go & 1u << i)
@@ -298,6 +299,15 @@ static enum place find(const struct vm *vm, gpa_t at,
 	return *found ? PLACE_CONFIG : PLACE_NOWHERE;
 }
 
+static bool was_pulled(const struct guest_pci *pci, gpa_t at)
+{
+	for (uint32_t slot = 0; slot < PCI_SLOTS; slot++)
+		if (pci->pulled[slot] &&
+		    at.value - pci->pulled[slot] < BAR_DISTANCE)
+			return true;
+	return false;
+}
+
 static uint32_t read_word(struct vm *vm, gpa_t at, uint32_t size)
 {
 	struct pci_function *function;
@@ -311,7 +321,7 @@ static uint32_t read_word(struct vm *vm, gpa_t at, uint32_t size)
 	case PLACE_MSIX:
 		return size == 4 ? msix_read(function, offset) : ~0u;
 	case PLACE_NOWHERE:
-		break;
+		return was_pulled(&vm->pci, at) ? 0 : ~0u;
 	}
 	return ~0u;
 }

@@ -8,6 +8,7 @@
 #include <mullion/vm.h>
 
 #define NO_SLOT 0xff
+#define CONFIG_BAR 0x10 /* "Type 00h Configuration Space Header" */
 
 void guest_pci_plug(struct vm *vm, struct pci_function *function)
 {
@@ -26,11 +27,15 @@ void guest_pci_unplug(struct vm *vm, uint32_t slot)
 
 void guest_pci_pull(struct vm *vm, uint32_t slot)
 {
-	vm->pci.coming &= ~(1u << slot);
-	vm->pci.may_go &= ~(1u << slot);
-	vm->pci.functions[slot] = NULL;
+	struct guest_pci *pci = &vm->pci;
+
+	pci->pulled[slot] = (uint32_t)pci_config_get(pci->functions[slot],
+						     CONFIG_BAR, 4);
+	pci->functions[slot] = NULL;
+	pci->coming &= ~(1u << slot);
+	pci->may_go &= ~(1u << slot);
 	/* What it knows of it goes, too, when it looks. */
-	vm->pci.going |= 1u << slot;
+	pci->going |= 1u << slot;
 	platform_tell(vm, MULL_GUEST_EVENT_PCI);
 }
 
@@ -58,7 +63,10 @@ uint8_t guest_pci_take_going(struct vm *vm)
 /* One that nobody asked for stays. */
 void guest_pci_eject(struct vm *vm, uint8_t slot)
 {
-	if (slot >= PCI_SLOTS || !(vm->pci.may_go & 1u << slot))
+	if (slot >= PCI_SLOTS)
+		return;
+	vm->pci.pulled[slot] = 0;
+	if (!(vm->pci.may_go & 1u << slot))
 		return;
 	vm->pci.may_go &= ~(1u << slot);
 	vm->pci.functions[slot] = NULL;

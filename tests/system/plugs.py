@@ -211,6 +211,22 @@ def never_lets_go(tool, shell, checks):
     shell.ready(3)
 
 
+def is_pulled_out(tool, shell):
+    """From under drivers, which then take the next one."""
+    shell.do("for m in virtio_blk failover net_failover virtio_net; do "
+             "insmod /lib/modules/$(uname -r)/$m.ko; done")
+    for _ in range(2):
+        tool.json("attach", "user", "--partition", "data")
+        shell.until("test -b /dev/vda")
+        tool.run("detach", "user", "data", "--force")
+        shell.until("test ! -e /dev/vda")
+        tool.json("attach", "user", "--nic", "lan")
+        shell.until("test -e /sys/class/net/eth0")
+        shell.do("ip link set eth0 up")
+        tool.run("detach", "user", "lan", "--force")
+        shell.until("test ! -e /sys/class/net/eth0")
+
+
 def tool_dies(tool, shell, checks, folder):
     """In the middle of an upload, and of what comes behind it."""
     (folder / "large.img").write_bytes(random.Random(2).randbytes(1 << 20))
@@ -266,6 +282,7 @@ def plugs(setup, back_end, checks):
         of_machine(tool, shell, checks, file, log)
         network(tool, shell, checks)
         never_lets_go(tool, shell, checks)
+        is_pulled_out(tool, shell)
         tool_dies(tool, shell, checks, folder)
         after = tool.json("info")
         for what in "memory_free", "hypervisor_pages":

@@ -219,6 +219,12 @@ static void nics_are_shown(void **state)
 	assert_int_equal(nic_status(1)->number, 2);
 	assert_int_equal(nic_status(1)->state, MULL_DISK_FAILED);
 	assert_string_equal(nic_status(1)->words, "why not");
+	/* That was no disk. */
+	assert_int_equal(ask_with(MULL_COMMAND_DISKS, 0, 0, "", 0), ERR_NONE);
+	for (uint32_t i = 0; i < heard_count; i++)
+		if (heard[i].header.type == MULL_FRAME_REPLY)
+			assert_int_equal(heard[i].length,
+					 sizeof heard[i].reply);
 }
 
 /* ---- disks ---------------------------------------------------------------- */
@@ -257,9 +263,9 @@ static void there_are_four_disks_at_most(void **state)
 
 	(void)state;
 	disk.flags = MULL_DISK_READ_ONLY;
-	guests[0].description.disks[1] = disk;
+	guests[0].description.disks[2] = disk; /* those before it have gone */
 	for (uint32_t i = 0; i < 4; i++) {
-		if (i == 1)
+		if (i == 2)
 			continue;
 		assert_int_equal(plug(0, disk), ERR_NONE);
 		assert_int_equal(value, i);

@@ -144,9 +144,14 @@ static void devices_come_and_go(void **state)
 {
 	static const struct pci_operations nothing;
 	static struct pci_function one, other;
+	const uint64_t config = MULL_GUEST_ECAM + (3 << 15),
+		       bar = MULL_GUEST_PCI_MEMORY +
+			     3 * (MULL_GUEST_PCI_MEMORY_SIZE / PCI_SLOTS) + 20;
 
 	(void)state;
-	one = (struct pci_function){ .operations = &nothing, .slot = 3 };
+	one = (struct pci_function){ .operations = &nothing,
+				     .slot = 3,
+				     .bar_size = 0x8000 };
 	other = (struct pci_function){ .operations = &nothing, .slot = 2 };
 	pci_function_init(&one, 1, 2, 3);
 	pci_function_init(&other, 1, 2, 3);
@@ -177,12 +182,18 @@ static void devices_come_and_go(void **state)
 	assert_true(guest_pci_is_empty(&vm.pci, 3));
 	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_COMES), 0xff);
 	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_GOES), 3);
+	assert_int_equal(guest_pci_read(&vm, gpa(bar), 4), 0);
+	assert_int_equal(guest_pci_read(&vm, gpa(config), 4), UINT32_MAX);
 	/* That it then lets go is not meant for what came next. */
 	guest_pci_plug(&vm, &one);
 	platform_write(&vm, MULL_GUEST_PCI_EJECT, 3);
 	assert_false(guest_pci_is_empty(&vm.pci, 3));
+	assert_int_equal(guest_pci_read(&vm, gpa(bar), 4), UINT32_MAX);
 	guest_pci_pull(&vm, 3);
 	assert_int_equal(platform_read(&vm, MULL_GUEST_PCI_GOES), 3);
+	assert_int_equal(guest_pci_read(&vm, gpa(bar), 4), 0);
+	guest_pci_reset(&vm);
+	assert_int_equal(guest_pci_read(&vm, gpa(bar), 4), UINT32_MAX);
 	/* The next guest does not see what was to go. */
 	guest_pci_unplug(&vm, 2);
 	guest_pci_reset(&vm);

@@ -87,7 +87,7 @@ void load_begin(struct load *load, const struct load_request *request)
 	loads++;
 }
 
-/* The machine's, up to the first that is NULL; and what a disk is asked. */
+/* The machine's, up to the first that is NULL; and what was sent to a disk. */
 static struct block_partition *machine_partitions[4];
 static struct block_request *disk_asked;
 static uint32_t asked_count;

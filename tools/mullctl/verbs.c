@@ -292,7 +292,8 @@ const struct option_row option_rows[] = {
 	{ OPTION_FORCE, 0, "force", NULL, "stop ",
 	  "end it without asking the guest" },
 	{ OPTION_FORCE, 0, "force", NULL, "detach ",
-	  "pull it out without asking the guest, which may not bear that" },
+	  "pull it out without asking the guest, which loses what it has not "
+	  "written yet" },
 	{ OPTION_TIMEOUT, 0, "timeout", "SECONDS",
 	  "start stop attach detach balloon ",
 	  "wait so long (start: 60; others: 30; what is not stopped then is "
