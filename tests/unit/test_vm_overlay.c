@@ -24,7 +24,7 @@ static uint32_t free_before;
 
 static void come_back(enum error error)
 {
-	struct block_request *request = asked;
+	struct block_request *request = disk_request;
 	uint8_t *medium = request->partition == &base_partition ? base :
 								  changes;
 	uint64_t at = request->offset;
@@ -39,7 +39,7 @@ static void come_back(enum error error)
 		at += request->segments[i].length;
 	}
 	flushes += request->operation == BLOCK_FLUSH;
-	asked = NULL;
+	disk_request = NULL;
 	request->error = error;
 	request->done(request);
 }
@@ -58,7 +58,7 @@ static int with_overlay(void **state)
 	base_partition.users = changes_partition.users = 0;
 	machine_partitions[0] = &base_partition;
 	machine_partitions[1] = &changes_partition;
-	asked = NULL;
+	disk_request = NULL;
 	flushes = 0;
 	description = describe(0, 1);
 	description->disks[0] = (struct mull_disk){
@@ -73,10 +73,10 @@ static int with_overlay(void **state)
 
 static int end_it(void **state)
 {
-	while (asked)
+	while (disk_request)
 		come_back(ERR_NONE);
 	stop_all(state);
-	while (asked) {
+	while (disk_request) {
 		come_back(ERR_NONE);
 		vm_work(vm);
 		work();
@@ -89,7 +89,7 @@ static int end_it(void **state)
 static void live(void)
 {
 	start();
-	while (asked) {
+	while (disk_request) {
 		come_back(ERR_NONE);
 		work();
 	}
@@ -102,7 +102,7 @@ static void it_is_opened_before_its_images_are_loaded(void **state)
 	assert_true(base_partition.users && changes_partition.users);
 	assert_true(changes_partition.written);
 	start();
-	assert_non_null(asked);
+	assert_non_null(disk_request);
 	assert_int_equal(vm->phase, PHASE_OPEN);
 	assert_int_equal(loads, 0);
 	assert_int_equal(frames_free(), free_before - RAM_FRAMES - 1);
@@ -145,7 +145,7 @@ static void a_stop_waits_for_what_flies(void **state)
 		assert_int_equal(frames_free(), free_before - RAM_FRAMES - 1);
 		come_back(ERR_TIMEOUT);
 		work();
-		assert_null(asked);
+		assert_null(disk_request);
 		assert_int_equal(vm->state, MULL_VM_STOPPED);
 		assert_at_rest(free_before);
 	}
@@ -165,10 +165,10 @@ static void an_end_keeps_what_was_written(void **state)
 		flushes = 0;
 		vm_command(vm, reset ? MULL_COMMAND_RESET : MULL_COMMAND_STOP);
 		finish();
-		assert_non_null(asked);
+		assert_non_null(disk_request);
 		assert_int_equal(vm->phase, PHASE_PARK);
 		assert_int_equal(frames_free(), free_before - RAM_FRAMES - 1);
-		while (asked) {
+		while (disk_request) {
 			come_back(ERR_NONE);
 			work();
 		}

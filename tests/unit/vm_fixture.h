@@ -89,7 +89,7 @@ void load_begin(struct load *load, const struct load_request *request)
 
 /* The machine's, up to the first that is NULL; and what a disk is asked. */
 static struct block_partition *machine_partitions[4];
-static struct block_request *asked;
+static struct block_request *disk_request;
 
 enum error block_take(const char *name, bool write,
 		      struct block_partition **partition, const char **words)
@@ -123,8 +123,8 @@ uint64_t block_deadline(void)
 
 void block_send(struct block_request *request)
 {
-	assert_null(asked);
-	asked = request;
+	assert_null(disk_request);
+	disk_request = request;
 }
 
 void load_begin_disk(struct load *load, const struct mull_vm *of,
