@@ -212,7 +212,7 @@ TESTS = {
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
     "agent": Special(agents.agent, backends=("svm", "vmx")),
-    "vsock": Special(sockets.sockets, backends=("svm",), long=True),
+    "vsock": Special(sockets.sockets, long=True),
     "images": Special(uploads.images),
     "balloon": Special(balloons.balloon, long=True),
     "disks-linux": Special(memory_disks.linux_disks),
