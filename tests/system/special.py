@@ -17,6 +17,7 @@ import debian
 import debugging
 import disks
 import foreign
+import grub
 import line
 import looks
 import life
@@ -200,6 +201,8 @@ TESTS = {
     "disks-killed-100": Special(kills.killed(kills.LONG), backends=("svm",),
                                 long=True),
     "overlays": Special(overlays.overlays, backends=("svm",), long=True),
+    "grub-seabios": Special(grub.grub("seabios"), long=True),
+    "grub-ovmf": Special(grub.grub("ovmf"), long=True),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
     "debugger": Special(debugger, backends=("svm",)),
