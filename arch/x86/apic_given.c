@@ -50,8 +50,15 @@ static void empty(void)
 	for (int i = 0; i < VECTORS && has_some(X2APIC_IRR); i++)
 		interrupts_discard();
 	if (has_some(X2APIC_IRR) || has_some(X2APIC_ISR))
-		panic("CPU %u: its local APIC cannot be emptied",
-		      cpu_self()->index);
+		panic("CPU %u: its local APIC cannot be emptied: IRR "
+		      "%lx %lx %lx %lx %lx %lx %lx %lx, ISR %lx %lx %lx %lx "
+		      "%lx %lx %lx %lx, PPR %lx",
+		      cpu_self()->index, read_msr(0x820), read_msr(0x821),
+		      read_msr(0x822), read_msr(0x823), read_msr(0x824),
+		      read_msr(0x825), read_msr(0x826), read_msr(0x827),
+		      read_msr(0x810), read_msr(0x811), read_msr(0x812),
+		      read_msr(0x813), read_msr(0x814), read_msr(0x815),
+		      read_msr(0x816), read_msr(0x817), read_msr(0x80a));
 }
 
 void arch_apic_give(void)

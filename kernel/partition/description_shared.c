@@ -62,11 +62,24 @@ static void check_one(struct check *check, int vm, uint32_t index)
 			       "not know");
 }
 
+/* Firmware gives each BAR a place of its own choice, and others that of the
+ * memory, which stays where it is. */
+static void check_firmware(struct check *check, int vm)
+{
+	if (check_image_kind(check, check->vms[vm].kernel) ==
+	    MULL_IMAGE_FIRMWARE)
+		check_complain(check, vm, MULL_FIELD_SHARED,
+			       "has firmware, which would put other devices "
+			       "where shared memory lies");
+}
+
 void check_shared(struct check *check, int vm)
 {
 	const struct mull_shared *shared = check->vms[vm].shared;
 	uint32_t count = shared_count(&check->vms[vm]);
 
+	if (count)
+		check_firmware(check, vm);
 	for (uint32_t i = 0; i < count; i++)
 		check_one(check, vm, i);
 	if (check_any_set(&shared[count],

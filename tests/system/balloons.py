@@ -69,11 +69,11 @@ def audit(tool, checks):
                  "the audit finds no fault: %s" % told)
 
 
-def gives(tool, checks):
+def gives(tool, checks, seconds):
     """Down to SMALL; how much of it came back in whole frames is noted."""
     began = time.monotonic()
     before = tool.json("info")["memory_free"]
-    told = tool.json("balloon", "linux", "%dMiB" % SMALL, "--timeout", SECONDS)
+    told = tool.json("balloon", "linux", "%dMiB" % SMALL, "--timeout", seconds)
     after = tool.json("info")["memory_free"]
     asked = (SIZE - SMALL) * MIB
     checks.note("of %d MiB, %d MiB came back in whole frames (%.1f %%), in "
@@ -132,17 +132,17 @@ def balloon(setup, back_end, checks):
     process = Process([setup.mullctl, "run", "-v", *back_end.words, "--smp",
                        "3", "--listen", address, manifest], checks.note,
                       environment=back_end.environment)
-    tool = Tool(setup, checks, address)
+    tool = Tool(setup, checks, address, back_end.patience)
     seconds = SECONDS * back_end.patience
     try:
         checks.check(process.wait_for(r"guest: has", seconds), "Linux runs")
         _, words = tool.run("create", folder / "made.yaml", status=1)
         checks.check("of memory" in words, "there is no room: %s" % words)
-        gives(tool, checks)
+        gives(tool, checks, seconds)
         checks.check(process.wait_for(r"40 MiB hold", seconds), "it lives on")
         another_has_it(tool, checks, folder)
         told = tool.json("balloon", "linux", "%dMiB" % SIZE, "--timeout",
-                         SECONDS)
+                         seconds)
         checks.check(told["memory"] == SIZE * MIB, "all came back: %s" % told)
         checks.check(process.wait_for(r"^DONE exit code 0", seconds),
                      "it uses what came back")

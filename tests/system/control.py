@@ -22,16 +22,19 @@ cmdline: count=2 period=100}
 
 
 class Tool:
-    """mullctl at an address."""
+    """mullctl at an address, of an emulator that is @patience times slower
+    than QEMU."""
 
-    def __init__(self, setup, checks, address):
+    def __init__(self, setup, checks, address, patience=1):
         self.mullctl, self.checks, self.address = setup.mullctl, checks, address
+        self.patience = patience
 
     def run(self, *words, status=0, seconds=60):
         """Output and messages; checks the exit status."""
         done = subprocess.run(
             [self.mullctl, *map(str, words), "--connect", self.address],
-            capture_output=True, text=True, check=False, timeout=seconds)
+            capture_output=True, text=True, check=False,
+            timeout=seconds * self.patience)
         self.checks.note("$ mullctl %s\n%s%s" % (" ".join(map(str, words)),
                                                  done.stdout, done.stderr))
         self.checks.check(done.returncode == status, "mullctl %s ends with %d"
@@ -45,7 +48,7 @@ class Tool:
         return {vm["name"]: vm["state"] for vm in self.json("list")["vms"]}
 
     def wait_for_states(self, **states):
-        end = time.monotonic() + machines.SECONDS
+        end = time.monotonic() + machines.SECONDS * self.patience
         while (seen := self.states()) != states and time.monotonic() < end:
             time.sleep(0.5)
         self.checks.check(seen == states, "the VMs are %s" % seen)

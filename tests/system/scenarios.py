@@ -372,7 +372,7 @@ SCENARIOS = (
                "cmdline: 'console=ttyS0,115200'"),
         expect=(r"Memtest86\+ v6", r"CLK/Temp: +\d+MHz",
                 r"#\d+ +\[\w+", r"Time: +0:00:0[2-9]"),
-        status=None, backends=("svm",)),
+        status=None),
     # All interrupts of devices by the 8259A, through the local APIC.
     Scenario(
         name="linux-8259",
@@ -384,28 +384,24 @@ SCENARIOS = (
                 r"rtc_cmos .*setting system clock to 20",
                 r"ACPI: Using PIC for interrupt routing",
                 r"^PASS the wall clock is right", r"^DONE \d+ 0"),
-        expect_log=(r"linux: powered off",), seconds=LINUX,
-        backends=("svm",), long=True),
+        expect_log=(r"linux: powered off",), seconds=LINUX, long=True),
     Scenario(
         name="seabios",
         vms=pc("seabios", "firmware: /usr/share/seabios/bios-256k.bin, "
                "memory: 64MiB"),
-        expect=(r"SeaBIOS \(version 1", r"No bootable device"), status=None,
-        backends=("svm",)),
+        expect=(r"SeaBIOS \(version 1", r"No bootable device"), status=None),
     Scenario(
         name="u-boot",
         vms=pc("u-boot", "firmware: /usr/lib/u-boot/qemu-x86/u-boot.rom, "
                "memory: 64MiB"),
         typed=((r"Hit any key", "\n"), (r"=> ", "version\n")),
-        expect=(r"DRAM:  61.9 MiB", r"=> version"), status=None,
-        backends=("svm",)),
+        expect=(r"DRAM:  61.9 MiB", r"=> version"), status=None),
     Scenario(
         name="ovmf",
         vms=pc("ovmf", "firmware: /usr/share/ovmf/OVMF.fd, memory: 128MiB"),
         typed=((r"Shell> ", "reset -s\r"),),
         expect=(r"UEFI Interactive Shell",),
-        expect_log=(r"ovmf: powered off",), seconds=LINUX,
-        backends=("svm",), long=True),
+        expect_log=(r"ovmf: powered off",), seconds=LINUX, long=True),
     Scenario(
         name="firmware-without-pc",
         vms="  bios: {firmware: /usr/share/seabios/bios-256k.bin, "

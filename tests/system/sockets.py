@@ -32,12 +32,12 @@ def manifest():
         GUEST % ("alone", 2, "5", alone)
 
 
-def through(setup, checks, address, vm):
+def through(setup, checks, address, vm, seconds):
     """What mullctl sends to a guest comes back."""
     data = random.Random(1).randbytes(SOME)
     done = subprocess.run(
         [setup.mullctl, "vsock", vm, "1000", "--connect", address],
-        input=data, capture_output=True, check=False, timeout=SECONDS)
+        input=data, capture_output=True, check=False, timeout=seconds)
     checks.note("mullctl vsock %s: %d, %d bytes, %s" % (
         vm, done.returncode, len(done.stdout), done.stderr.decode()))
     checks.check(done.returncode == 0 and done.stdout == data,
@@ -54,7 +54,7 @@ def send_back(tool, checks):
     with os.fdopen(write, "wb", buffering=0) as to:
         while piece := os.read(listener.stdout.fileno(), 4096):
             to.write(piece)
-    checks.check(listener.wait(60) == 0, "mullctl ends with the connection")
+    checks.check(listener.wait(60 * tool.patience) == 0, "mullctl ends with the connection")
 
 
 def count(tool, checks):
@@ -88,7 +88,7 @@ def sockets(setup, back_end, checks):
     process = Process([setup.mullctl, "run", "-v", *back_end.words, "--listen",
                        address, path], checks.note,
                       environment=back_end.environment)
-    tool = Tool(setup, checks, address)
+    tool = Tool(setup, checks, address, back_end.patience)
 
     def says(words):
         checks.check(process.wait_for(words, patience), "seen: " + words)
@@ -104,8 +104,8 @@ def sockets(setup, back_end, checks):
         send_back(tool, checks)
         says(r"^use +\| PASS %d of %d bytes came back from 2" % (SOME, SOME))
         says(r"^use +\| PASS 2:2001 does not let it in")
-        through(setup, checks, address, "alone")
-        through(setup, checks, address, "serve")
+        through(setup, checks, address, "alone", patience)
+        through(setup, checks, address, "serve", patience)
         _, words = tool.run("vsock", "serve", "1001", status=4)
         checks.check("nothing listens" in words, "a closed port is told")
         says(r"^use +\| CONNECTED")
@@ -121,6 +121,6 @@ def sockets(setup, back_end, checks):
         began = time.monotonic()
         tool.run("shutdown")
         checks.note("the shutdown took %.1f s" % (time.monotonic() - began))
-        process.finish(60)
+        process.finish(60 * back_end.patience)
     finally:
         process.stop()

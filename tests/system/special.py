@@ -17,6 +17,7 @@ import debian
 import debugging
 import disks
 import foreign
+import grub
 import line
 import linux_kills
 import looks
@@ -207,6 +208,8 @@ TESTS = {
                                backends=("svm",), long=True),
     "linux-killed": Special(linux_kills.killed, backends=("svm",), long=True),
     "overlays": Special(overlays.overlays, backends=("svm",), long=True),
+    "grub-seabios": Special(grub.grub("seabios"), long=True),
+    "grub-ovmf": Special(grub.grub("ovmf"), long=True),
     "end-by-signal": Special(end_by_signal, skylake_too=True),
     # Debian's Bochs is its own debugger: gdb cannot talk to it.
     "debugger": Special(debugger, backends=("svm",)),
@@ -219,7 +222,7 @@ TESTS = {
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
     "agent": Special(agents.agent, backends=("svm", "vmx")),
-    "vsock": Special(sockets.sockets, backends=("svm",), long=True),
+    "vsock": Special(sockets.sockets, long=True),
     "images": Special(uploads.images),
     "balloon": Special(balloons.balloon, long=True),
     "silence": Special(silence.silence, backends=("vmx",)),

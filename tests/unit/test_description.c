@@ -425,6 +425,19 @@ static void shared_memory(void **state)
 		   "asks of shared memory what this version does not know");
 }
 
+/* Firmware chooses places for BARs, and the memory's cannot be moved. */
+static void shared_memory_beside_firmware(void **state)
+{
+	(void)state;
+	share(0, 0, "ring", KIB(64));
+	vms[0].kernel = 5;
+	vms[0].initrd = MULL_NO_IMAGE;
+	vms[0].flags |= MULL_VM_PLATFORM_PC;
+	expect_one(0, MULL_FIELD_SHARED,
+		   "has firmware, which would put other devices where shared "
+		   "memory lies");
+}
+
 static void networks(void **state)
 {
 	static const uint8_t given[] = { 2, 0, 0, 0, 0, 1 };
@@ -590,6 +603,7 @@ int main(void)
 		cmocka_unit_test_setup(sockets, fresh),
 		cmocka_unit_test_setup(elastic_memory_has_a_least, fresh),
 		cmocka_unit_test_setup(shared_memory, fresh),
+		cmocka_unit_test_setup(shared_memory_beside_firmware, fresh),
 		cmocka_unit_test_setup(networks, fresh),
 		cmocka_unit_test_setup(bad_ones_take_nothing, fresh),
 		cmocka_unit_test_setup(known_bad_ones_are_passed_over, fresh),

@@ -302,7 +302,9 @@ static void vmx_vcpu_reset(struct vcpu *vcpu)
 	vmx->event = 0;
 	vmx->nmi_waits = vmx->single_step = false;
 	guest_reset(vcpu);
+	/* Compared with, to see what was skipped: so this is written here. */
 	vmx->rip = vcpu->rip;
+	vmcs_write(VMCS_GUEST_RIP, vmx->rip);
 	/* Differ from what the VMCS holds, so that the entry writes it. */
 	vmx->rflags = vmx->rsp = ~0ull;
 }
