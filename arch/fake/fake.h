@@ -114,7 +114,8 @@ extern struct fake_virt fake_virt;
 extern const struct virt_ops fake_virt_ops;
 
 extern uint64_t fake_random;
-extern bool fake_apic_given;	    /* to the guest of this CPU */
+extern bool fake_apic_given; /* to the guest of this CPU */
+extern uint8_t fake_apic_spurious;
 extern uint8_t fake_apic_sent[256]; /* by arch_apic_send(): how often */
 
 #endif

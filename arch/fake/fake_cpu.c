@@ -69,6 +69,13 @@ FAKE void arch_apic_send(uint32_t cpu, uint8_t vector)
 	fake_apic_sent[vector]++;
 }
 
+uint8_t fake_apic_spurious;
+
+FAKE void arch_apic_set_spurious(uint8_t vector)
+{
+	fake_apic_spurious = vector;
+}
+
 FAKE void arch_apic_mask_timer(void)
 {
 }

@@ -44,21 +44,17 @@ static void empty(void)
 	write_msr(X2APIC_TIMER_DIVIDE, 0);
 	write_msr(MSR_TSC_DEADLINE, 0);
 	write_msr(X2APIC_TPR, 0);
-	write_msr(X2APIC_SVR, SVR_ENABLED | VECTOR_SPURIOUS);
+	/* One that nobody can request: Bochs never ends an interrupt that has
+	 * the vector of spurious ones. */
+	arch_apic_set_spurious(VECTOR_DISCARDED);
 	for (int i = 0; i < VECTORS && has_some(X2APIC_ISR); i++)
 		write_msr(X2APIC_EOI, 0);
 	for (int i = 0; i < VECTORS && has_some(X2APIC_IRR); i++)
 		interrupts_discard();
 	if (has_some(X2APIC_IRR) || has_some(X2APIC_ISR))
-		panic("CPU %u: its local APIC cannot be emptied: IRR "
-		      "%lx %lx %lx %lx %lx %lx %lx %lx, ISR %lx %lx %lx %lx "
-		      "%lx %lx %lx %lx, PPR %lx",
-		      cpu_self()->index, read_msr(0x820), read_msr(0x821),
-		      read_msr(0x822), read_msr(0x823), read_msr(0x824),
-		      read_msr(0x825), read_msr(0x826), read_msr(0x827),
-		      read_msr(0x810), read_msr(0x811), read_msr(0x812),
-		      read_msr(0x813), read_msr(0x814), read_msr(0x815),
-		      read_msr(0x816), read_msr(0x817), read_msr(0x80a));
+		panic("CPU %u: its local APIC cannot be emptied",
+		      cpu_self()->index);
+	arch_apic_set_spurious(VECTOR_SPURIOUS);
 }
 
 void arch_apic_give(void)
@@ -84,6 +80,11 @@ void arch_apic_take(void)
 void arch_apic_mask_timer(void)
 {
 	write_msr(X2APIC_LVT_TIMER, read_msr(X2APIC_LVT_TIMER) | LVT_MASKED);
+}
+
+void arch_apic_set_spurious(uint8_t vector)
+{
+	write_msr(X2APIC_SVR, SVR_ENABLED | vector);
 }
 
 uint8_t arch_apic_hold(void)

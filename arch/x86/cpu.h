@@ -101,6 +101,7 @@ extern uint32_t cpu_count;
 #define VECTOR_ISA 0x50	    /* + line */
 #define VECTOR_MESSAGE 0x60 /* + number */
 #define VECTOR_SPURIOUS 0xff
+#define VECTOR_DISCARDED 15 /* the lowest of interrupts_discard() */
 
 /* descriptors.c: make and load this CPU's tables. */
 void descriptors_start(struct cpu *cpu);

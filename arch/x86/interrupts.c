@@ -25,10 +25,10 @@ struct interrupt_frame {
 typedef uint64_t gate_table[256][2];
 static gate_table idt __attribute__((aligned(4096)));
 uint64_t idt_pointer[2];
-/* Whatever vector a guest has chosen: those of exceptions from 16 on, too. */
+/* Whatever vector a guest has chosen: those of exceptions from 16 on, too;
+ * and one below for what is spurious. */
 static gate_table discarding_idt __attribute__((aligned(4096)));
 static uint64_t discarding_pointer[2];
-#define VECTOR_FIRST_LEGAL 16 /* that a local APIC can request */
 
 extern const char interrupt_entries[], interrupt_discarded[];
 extern const char idle_look[], idle_end[], idle_kick_look[], idle_kick_end[];
@@ -81,7 +81,7 @@ void interrupts_start(void)
 	idt_pointer[1] = (uint64_t)idt;
 
 	memcpy(discarding_idt, idt, sizeof idt);
-	for (uint32_t vector = VECTOR_FIRST_LEGAL; vector < 256; vector++)
+	for (uint32_t vector = VECTOR_DISCARDED; vector < 256; vector++)
 		set_gate(discarding_idt, vector, interrupt_discarded, 0);
 	discarding_pointer[0] = (sizeof idt - 1ull) << 48;
 	discarding_pointer[1] = (uint64_t)discarding_idt;

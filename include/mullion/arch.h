@@ -63,6 +63,8 @@ void arch_apic_take(void);
 /* The rest is for one that is given.  @vector, 32 at least, for @cpu's guest
  * by an interprocessor interrupt, or by one to itself, where 16 is enough. */
 void arch_apic_send(uint32_t cpu, uint8_t vector);
+/* The vector of spurious interrupts, as the guest wants it. */
+void arch_apic_set_spurious(uint8_t vector);
 /* No timer of the guest's fires any more. */
 void arch_apic_mask_timer(void);
 /* Hold all interrupts until the release, unless the guest lets them in; the

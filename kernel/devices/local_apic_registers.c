@@ -77,6 +77,8 @@ static bool read_common(struct vcpu *vcpu, uint32_t number, uint32_t *value)
 static void write_svr(struct local_apic *apic, uint32_t value)
 {
 	local_apic_set(apic, REGISTER_SVR, value & SVR_WRITABLE);
+	if (apic->given)
+		arch_apic_set_spurious((uint8_t)value);
 	if (value & SVR_ENABLED)
 		return;
 	if (apic->given)

@@ -45,6 +45,15 @@ static void an_interrupt_is_sent_as_the_guest_sees_it(void **state)
 	assert_int_equal(kicks[1], 0);
 }
 
+static void spurious_interrupts_have_the_guests_vector(void **state)
+{
+	(void)state;
+	write_msr(SVR, 0x1ef);
+	assert_int_equal(fake_apic_spurious, 0xef);
+	write_msr(SVR, 0x0e1); /* switched off by software */
+	assert_int_equal(fake_apic_spurious, 0xe1);
+}
+
 /* An APIC that has just been taken back would take them as exceptions. */
 static void vectors_of_exceptions_go_by_its_own_cpu(void **state)
 {
@@ -174,6 +183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		GIVEN(it_begins_in_x2apic_mode),
 		GIVEN(an_interrupt_is_sent_as_the_guest_sees_it),
+		GIVEN(spurious_interrupts_have_the_guests_vector),
 		GIVEN(vectors_of_exceptions_go_by_its_own_cpu),
 		GIVEN(illegal_vectors_and_a_sleeping_apic_take_nothing),
 		GIVEN(nmi_init_and_sipi_are_requests_as_ever),
