@@ -361,6 +361,7 @@ enum mull_nic_flag {
 	MULL_NIC_OPEN = 1 << 1,	  /* it is an uplink */
 	MULL_NIC_DEAD = 1 << 2,	  /* it cannot be used */
 	MULL_NIC_POLLED = 1 << 3, /* it does not interrupt */
+	MULL_NIC_MUTE = 1 << 4,	  /* it receives, but sends nothing */
 };
 
 /* A network card of the machine; what it counts is 0 but for an uplink. */
@@ -373,7 +374,7 @@ struct mull_nic_status {
 	char network[MULL_LABEL_MAX]; /* its switch */
 	uint8_t mac[6];
 	uint16_t resets;
-	uint32_t reserved;
+	uint32_t link_changes;
 	uint64_t sent, sent_bytes;	   /* to the wire */
 	uint64_t received, received_bytes; /* from the wire */
 	uint64_t malformed;		   /* of those received: no packets */

@@ -7,6 +7,7 @@
 #define MULLION_FRAME_POOL_H
 
 #include <mullion/address.h>
+#include <mullion/bits.h>
 #include <mullion/boot_info.h>
 #include <mullion/error.h>
 #include <stdint.h>
@@ -50,6 +51,11 @@ void frame_give(frame_owner owner, uint32_t frame);
 /* Changes the owner of a frame that is known to be free (for what boot/ put
  * there), so that it is never handed out. */
 void frame_claim(frame_owner owner, uint32_t frame);
+
+/* Long work zeroes so much of a frame in one step. */
+#define FRAME_ZERO_PIECE KIB(64)
+/* Zeroes @length bytes from byte @at of it on. */
+void frame_zero(uint32_t frame, uint64_t at, uint64_t length);
 
 uint64_t frames_free(void);
 frame_owner frame_owner_of(uint32_t frame);

@@ -57,6 +57,7 @@ struct nic {
 	uint8_t mac[MAC_SIZE];
 	bool link;
 	bool ready; /* it sends and receives */
+	bool mute;  /* it sends nothing, resets or not, but receives */
 	bool dead;  /* and never will (again) */
 	/* It was told how to interrupt; one has come; and since fired = false. */
 	bool connected, interrupts, fired;
@@ -69,17 +70,21 @@ struct nic {
 	void (*receive)(struct nic *nic, const uint8_t *bytes, uint32_t length);
 
 	uint64_t sent, sent_bytes, received, received_bytes;
-	uint64_t malformed; /* received, and no packet */
-	uint32_t resets;
+	uint64_t malformed;	       /* received, and no packet */
+	uint32_t resets, link_changes; /* since it was opened */
 
 	/* kernel/net/nic.c's own */
 	uint32_t failures;    /* resets since it last sent or received */
+	uint32_t stuck;	      /* times that it hung, since it last sent */
 	uint64_t next_check;  /* arch_time() */
 	uint64_t done_before; /* packets that it had sent, and when it had */
 	uint64_t since;
+	uint32_t told, untold; /* lines in the log, and dropped ones */
+	uint64_t told_since;   /* the minute of these */
 };
 
 #define NIC_FAILURES_MAX 3
+#define NIC_LINES_A_MINUTE 8 /* of what a card may do without end */
 
 /* Finds all cards, by waiting.  Boot CPU. */
 void nics_start(void);
@@ -92,6 +97,12 @@ void nic_describe(struct nic *nic, struct mull_nic_status *status);
 const char *nic_open(struct nic *nic,
 		     void (*receive)(struct nic *nic, const uint8_t *bytes,
 				     uint32_t length));
+/* Whether packets can be given to it. */
+static inline bool nic_takes(const struct nic *nic)
+{
+	return nic->ready && nic->link && !nic->mute;
+}
+
 /* One bounded round with an open card; whether there is more at once. */
 bool nic_poll(struct nic *nic);
 /* When the next one must be, as far as time alone says it; @full: something

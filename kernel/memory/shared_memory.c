@@ -14,7 +14,6 @@
 #include <mullion/vm.h>
 #include <string.h>
 
-#define CLEAR_PIECE KIB(64) /* bytes zeroed in one step */
 #define PAGES ((sizeof(struct shared_memory) + PAGE_SIZE - 1) / PAGE_SIZE)
 
 static_assert(SHARED_COUNT_MAX <= UINT16_MAX - FRAME_SHARED, "owners");
@@ -101,6 +100,7 @@ struct shared_memory *shared_memory_join(const struct mull_shared *wanted,
 void shared_memory_leave(struct shared_memory *memory, uint32_t peer)
 {
 	atomic_store(&memory->peers[peer].home, 0);
+	atomic_store(&memory->peers[peer].rung, 0); /* nobody hears it now */
 	memory->members &= ~(1u << peer);
 	manage_notify();
 }
@@ -152,12 +152,11 @@ static bool is_dirty(struct shared_memory *memory)
 /* Nobody can begin to use it before it is told to be clean. */
 static void zero_piece(struct shared_memory *memory)
 {
-	uint64_t frame = memory->frames[memory->zeroed / FRAME_SIZE];
-	uint64_t piece = memory->size < CLEAR_PIECE ? memory->size :
-						      CLEAR_PIECE;
-	uint8_t *window = arch_window(hpa(frame << FRAME_SHIFT));
+	uint64_t piece = memory->size < FRAME_ZERO_PIECE ? memory->size :
+							   FRAME_ZERO_PIECE;
 
-	memset(window + memory->zeroed % FRAME_SIZE, 0, piece);
+	frame_zero(memory->frames[memory->zeroed / FRAME_SIZE],
+		   memory->zeroed % FRAME_SIZE, piece);
 	memory->zeroed += piece;
 	if (memory->zeroed < memory->size)
 		return;

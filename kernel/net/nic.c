@@ -16,6 +16,7 @@
 #define STUCK_MS 5000
 #define POLL_MS 1     /* without interrupts */
 #define WAITS_A_MS 10 /* while something waits for it */
+#define MINUTE_MS 60000
 
 static const struct nic_driver *const drivers[] = {
 	&virtio_nic_driver,
@@ -93,10 +94,13 @@ void nic_describe(struct nic *nic, struct mull_nic_status *status)
 		.flags = (nic->link && !nic->dead ? MULL_NIC_LINK : 0) |
 			 (nic->state ? MULL_NIC_OPEN : 0) |
 			 (nic->dead ? MULL_NIC_DEAD : 0) |
-			 (nic->state && !nic->connected ? MULL_NIC_POLLED : 0),
+			 (nic->state && !nic->connected ? MULL_NIC_POLLED : 0) |
+			 (nic->mute ? MULL_NIC_MUTE : 0),
 		.vendor = nic->pci->vendor,
 		.device = nic->pci->id,
-		.resets = (uint16_t)nic->resets,
+		.resets = nic->resets < UINT16_MAX ? (uint16_t)nic->resets :
+						     UINT16_MAX,
+		.link_changes = nic->link_changes,
 		.sent = nic->sent,
 		.sent_bytes = nic->sent_bytes,
 		.received = nic->received,
@@ -140,10 +144,38 @@ void nic_received(struct nic *nic, const uint8_t *bytes, uint32_t length)
 	nic->receive(nic, bytes, length);
 }
 
+/* ---- what a card may do without end -------------------------------------- */
+
+/* The minute is over: what was dropped of it is told. */
+static void end_minute(struct nic *nic)
+{
+	if (!arch_time_is_over(nic->told_since + arch_time_ms(MINUTE_MS)))
+		return;
+	if (nic->untold)
+		log_write(LOG_WARNING "nic %u: %u lines dropped", nic->number,
+			  nic->untold);
+	nic->told = nic->untold = 0;
+	nic->told_since = arch_time();
+}
+
+/* Whether there may be one more line about it. */
+static bool may_tell(struct nic *nic)
+{
+	end_minute(nic);
+	if (nic->told < NIC_LINES_A_MINUTE) {
+		nic->told++;
+		return true;
+	}
+	nic->untold++;
+	return false;
+}
+
 void nic_reset(struct nic *nic, const char *why)
 {
-	log_write(LOG_WARNING "nic %u: %s; it is reset", nic->number, why);
-	nic->ready = false;
+	if (may_tell(nic))
+		log_write(LOG_WARNING "nic %u: %s; it is reset", nic->number,
+			  why);
+	nic->ready = nic->mute = false;
 	nic->resets++;
 	/* What it had not sent is lost, which is no success. */
 	nic->waiting = 0;
@@ -166,9 +198,13 @@ void nic_give_up(struct nic *nic, const char *why)
 
 void nic_set_link(struct nic *nic, bool link)
 {
-	if (nic->link != link && nic->state)
-		log_write("nic %u: its link is %s", nic->number,
-			  link ? "up" : "down");
+	if (nic->link != link && nic->state) {
+		nic->link_changes++;
+		nic->mute = false; /* perhaps it was that */
+		if (may_tell(nic))
+			log_write("nic %u: its link is %s", nic->number,
+				  link ? "up" : "down");
+	}
 	nic->link = link;
 }
 
@@ -184,12 +220,37 @@ static bool is_stuck(struct nic *nic)
 {
 	uint64_t done = nic->sent - nic->waiting;
 
-	if (done != nic->done_before)
-		nic->failures = 0;
+	if (done != nic->done_before) {
+		nic->failures = nic->stuck = 0;
+		nic->mute = false;
+	}
 	if (done != nic->done_before || !nic->waiting || !nic->link)
 		nic->since = arch_time();
 	nic->done_before = done;
-	return arch_time_is_over(nic->since + arch_time_ms(STUCK_MS));
+	return !nic->mute &&
+	       arch_time_is_over(nic->since + arch_time_ms(STUCK_MS));
+}
+
+/*
+ * It hangs.  One that still receives is left in peace when resets did not help:
+ * each of them would lose what comes meanwhile.  What it was given stays with
+ * it: when it is sent after all, or the link comes again, so does the card.
+ * Words: it must be reset.
+ */
+static const char *on_stuck(struct nic *nic)
+{
+	if (nic->stuck < NIC_FAILURES_MAX) {
+		nic->stuck++;
+		return "it sends nothing any more";
+	}
+	if (nic->failures == NIC_FAILURES_MAX)
+		return "it neither sends nor receives";
+	nic->mute = true;
+	if (may_tell(nic))
+		log_write(LOG_WARNING "nic %u: it sends nothing, which a reset "
+				      "does not mend; it only receives",
+			  nic->number);
+	return NULL;
 }
 
 /* It is the time for it; @count packets were found. */
@@ -198,8 +259,9 @@ static void check(struct nic *nic, uint32_t count)
 	const char *words = nic->driver->check(nic);
 
 	nic->next_check = arch_time() + arch_time_ms(CHECK_MS);
+	end_minute(nic);
 	if (!words && is_stuck(nic))
-		words = "it sends nothing any more";
+		words = on_stuck(nic);
 	if (words)
 		nic_reset(nic, words);
 	else if (count && nic->connected && !nic->interrupts) {

@@ -66,7 +66,7 @@ static bool send(struct packet *packet)
 
 	if (!length) /* nothing came of it */
 		return true;
-	if (!nic->ready || !nic->link) {
+	if (!nic_takes(nic)) {
 		switch_drop(&port, MULL_DROP_CLOSED);
 		return true;
 	}
@@ -118,7 +118,7 @@ bool uplink_poll(void)
 	if (!nic)
 		return false;
 	more = nic_poll(nic);
-	atomic_store(&port.open, nic->ready && nic->link);
+	atomic_store(&port.open, nic_takes(nic));
 	return send_some() || more;
 }
 

@@ -15,7 +15,6 @@
 #include <mullion/vm.h>
 #include <string.h>
 
-#define PIECE KIB(64)	 /* bytes zeroed in one step */
 #define LOOKS_A_STEP 512 /* frames whose state is looked at */
 #define RETRY_MS 50	 /* until the pool is asked again */
 
@@ -43,13 +42,6 @@ static void map(struct vm *vm, uint32_t index, hpa_t to,
 static uint64_t retry_time(void)
 {
 	return arch_time() + arch_time_ms(RETRY_MS);
-}
-
-static void zero_piece(uint32_t frame, uint64_t at)
-{
-	uint8_t *window = arch_window(hpa((uint64_t)frame << FRAME_SHIFT));
-
-	memset(window + at, 0, PIECE);
 }
 
 /* The frame with number @index is as all others again. */
@@ -207,8 +199,8 @@ static bool erase_leaving(struct vm *vm)
 		return false;
 	index = balloon->leaving[balloon->leaving_count - 1];
 	frame = vm->frames[index] & ~GUEST_HOLE;
-	zero_piece(frame, balloon->erased);
-	balloon->erased += PIECE;
+	frame_zero(frame, balloon->erased, FRAME_ZERO_PIECE);
+	balloon->erased += FRAME_ZERO_PIECE;
 	if (balloon->erased < FRAME_SIZE)
 		return true;
 	balloon->erased = 0;
@@ -250,8 +242,8 @@ static bool fetch(struct vm *vm)
 
 	if (balloon->fetch_at != ARCH_NO_DEADLINE || !take_frame(vm))
 		return false;
-	zero_piece(balloon->frame, balloon->cleared);
-	balloon->cleared += PIECE;
+	frame_zero(balloon->frame, balloon->cleared, FRAME_ZERO_PIECE);
+	balloon->cleared += FRAME_ZERO_PIECE;
 	if (balloon->cleared < FRAME_SIZE)
 		return true;
 	hold(vm, balloon->wanted, balloon->frame);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "vm_memory.h"
-#include <mullion/arch.h>
 #include <mullion/balloon.h>
 #include <mullion/bits.h>
 #include <mullion/frame_pool.h>
@@ -8,9 +7,7 @@
 #include <mullion/log.h>
 #include <mullion/shared_port.h>
 #include <mullion/virtio_block.h>
-#include <string.h>
 
-#define CLEAR_PIECE KIB(64) /* bytes zeroed in one step */
 #define GIB_FRAMES 512
 
 static frame_owner owner_of(const struct vm *vm)
@@ -237,30 +234,27 @@ void vm_memory_give_room(struct vm *vm, struct virtio_block *disk)
 bool vm_memory_clear_room(struct virtio_block *disk, uint64_t *at)
 {
 	uint32_t frame = (uint32_t)(*at / FRAME_SIZE);
-	uint8_t *window;
 
 	if (frame == disk->room_frames)
 		return true;
-	window = arch_window(hpa((uint64_t)disk->room[frame] << FRAME_SHIFT));
-	memset(window + *at % FRAME_SIZE, 0, CLEAR_PIECE);
-	*at += CLEAR_PIECE;
+	frame_zero(disk->room[frame], *at % FRAME_SIZE, FRAME_ZERO_PIECE);
+	*at += FRAME_ZERO_PIECE;
 	return false;
 }
 
 bool vm_memory_clear_piece(struct vm *vm, bool disks)
 {
 	uint32_t count = disks ? all_frames(vm) : vm->frame_count;
-	uint8_t *frame;
+	uint32_t frame;
 
 	/* Asked for less than was done already: a restart after all. */
 	if (vm->phase_frame >= count)
 		return true;
-	if (*frame_number(vm, vm->phase_frame) == GUEST_HOLE)
+	frame = *frame_number(vm, vm->phase_frame);
+	if (frame == GUEST_HOLE)
 		return ++vm->phase_frame >= count;
-	frame = arch_window(hpa((uint64_t)*frame_number(vm, vm->phase_frame)
-				<< FRAME_SHIFT));
-	memset(frame + vm->phase_offset, 0, CLEAR_PIECE);
-	vm->phase_offset += CLEAR_PIECE;
+	frame_zero(frame, vm->phase_offset, FRAME_ZERO_PIECE);
+	vm->phase_offset += FRAME_ZERO_PIECE;
 	if (vm->phase_offset == FRAME_SIZE) {
 		vm->phase_offset = 0;
 		vm->phase_frame++;

@@ -4,15 +4,13 @@
  * outside the guest's memory and the disk's room is touched, the image never
  * changes, and after a reset a well-behaved driver reads what it wrote.
  */
+#include "fuzz_device.h"
 #include "fuzz_input.h"
 #include "tests/unit/virtio_registers.h"
 
-#include <arch/fake/fake.h>
 #include <mullion/arch.h>
 #include <mullion/guest.h>
-#include <mullion/log.h>
 #include <mullion/virtio_block.h>
-#include <stdlib.h>
 
 #define SIZE (KIB(80) + 1024) /* two pieces; the last block is short */
 #define SECTORS (SIZE / DISK_SECTOR)
@@ -27,17 +25,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct vcpu first;
 static struct virtio_block disks[2]; /* in slots 0 and 1 */
 static struct mull_image record = { .size = SIZE, .kind = MULL_IMAGE_DISK };
 static uint8_t image[SIZE], original[SIZE], model[SIZE], seen[SIZE];
 static uint8_t frames[FRAMES][FRAME_SIZE] __attribute__((aligned(4096)));
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 /* ---- the rest of the hypervisor ------------------------------------------- */
 
@@ -59,25 +50,6 @@ const void *arch_view(hpa_t frame)
 	return frame_at(frame);
 }
 
-bool vm_interrupt(struct vm *to, const struct apic_message *message)
-{
-	(void)message;
-	require(to == &vm);
-	return true;
-}
-
-uint32_t vm_home(const struct vm *of)
-{
-	require(of == &vm);
-	return 0;
-}
-
-void log_guest(struct vcpu *vcpu, const char *format, ...)
-{
-	(void)format;
-	require(vcpu == &first);
-}
-
 void log_write(const char *format, ...)
 {
 	(void)format;
@@ -86,12 +58,6 @@ void log_write(const char *format, ...)
 void block_send(struct block_request *request)
 {
 	(void)request;
-	abort();
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-	(void)format;
 	abort();
 }
 

@@ -156,11 +156,36 @@ uint32_t cpu_loop_service(void)
 	return 0;
 }
 
+/* A bit for each piece of a frame that somebody may have written since it was
+ * zeroed; others need not be zeroed again, which took most of a case's time. */
+static uint32_t touched[256];
+
+static void touch_frame(uint32_t frame)
+{
+	require(frame < ARRAY_COUNT(touched));
+	touched[frame] = ~0u;
+}
+
 /* Without the fake's mapping, which takes longer than all else here. */
 void *arch_window(hpa_t frame)
 {
 	require(frame.value % FRAME_SIZE == 0);
+	touch_frame((uint32_t)(frame.value >> FRAME_SHIFT));
 	return fake_memory(frame);
+}
+
+void frame_zero(uint32_t frame, uint64_t at, uint64_t length)
+{
+	uint32_t bit = 1u << at / FRAME_ZERO_PIECE;
+	bool whole = at % FRAME_ZERO_PIECE == 0 && length == FRAME_ZERO_PIECE;
+	uint8_t *bytes = fake_memory(hpa((uint64_t)frame << FRAME_SHIFT));
+
+	require(frame < ARRAY_COUNT(touched) && at + length <= FRAME_SIZE);
+	if (whole && !(touched[frame] & bit))
+		return;
+	memset(bytes + at, 0, length);
+	if (whole)
+		touched[frame] &= ~bit;
 }
 
 #endif

@@ -5,12 +5,9 @@
  * neighbour's ring has the device's own address and a header that fits, work
  * comes to an end, and behind a reset packets go both ways.
  */
+#include "fuzz_device.h"
 #include "fuzz_input.h"
 #include "tests/unit/net_driver.h"
-
-#include <arch/fake/fake.h>
-#include <mullion/log.h>
-#include <stdlib.h>
 
 #define STEPS_MAX 300
 #define WORK_MAX 3000
@@ -18,46 +15,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct vcpu first;
 static struct virtio_net net;
 static struct switch_port neighbour;
 static uint8_t memories[2][PACKET_RING_BYTES] __attribute__((aligned(64)));
 static const uint8_t mac[MAC_SIZE] = { 2, 0, 0, 0, 0, 1 };
 static const uint8_t other[MAC_SIZE] = { 2, 0, 0, 0, 0, 2 };
 static uint8_t bytes[PACKET_MAX];
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-/* ---- the rest of the hypervisor ------------------------------------------- */
-
-bool vm_interrupt(struct vm *to, const struct apic_message *message)
-{
-	(void)message;
-	require(to == &vm);
-	return true;
-}
-
-uint32_t vm_home(const struct vm *of)
-{
-	require(of == &vm);
-	return 0;
-}
-
-void log_guest(struct vcpu *vcpu, const char *format, ...)
-{
-	(void)format;
-	require(vcpu == &first);
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-	(void)format;
-	abort();
-}
 
 /* ---- the neighbour --------------------------------------------------------- */
 
@@ -181,7 +144,8 @@ static void step(void)
 
 	switch (what % 8) {
 	case 0:
-		net_set_up(any(3) & net.device.features);
+		net_set_up((any(3) & net.device.features) |
+			   (what & 16 ? PACKED : 0));
 		break;
 	case 1:
 		write_descriptor(queue);

@@ -100,8 +100,9 @@ static bool runs(uint32_t index)
 
 static uint8_t *bytes_of(const struct shared_port *port)
 {
-	return fake_memory(
-		hpa((uint64_t)port->memory->frames[0] << FRAME_SHIFT));
+	uint32_t frame = port->memory->frames[0];
+
+	return fake_memory(hpa((uint64_t)frame << FRAME_SHIFT));
 }
 
 /* A store of a running guest without an exit, if it may. */
@@ -111,9 +112,10 @@ static void store(uint32_t index)
 
 	if (port && runs(index)) {
 		require(port->held && !port->memory->clean);
-		if (port->writable)
-			bytes_of(port)[any(2) % port->memory->size] = (uint8_t)
-				any(1);
+		if (!port->writable)
+			return;
+		touch_frame(port->memory->frames[0]);
+		bytes_of(port)[any(2) % port->memory->size] = (uint8_t)any(1);
 	}
 }
 
@@ -219,6 +221,7 @@ static void step(void)
 
 static void check_port(struct shared_port *port)
 {
+	static const uint8_t zeros[KIB(4)];
 	struct shared_memory *memory = port->memory;
 
 	require(memory->members & 1u << port->peer);
@@ -228,8 +231,7 @@ static void check_port(struct shared_port *port)
 	require(frame_owner_of(memory->frames[0]) ==
 		FRAME_SHARED + memory->number);
 	require(!memory->clean || !memory->users);
-	for (uint32_t i = 0; memory->clean && i < KIB(4); i++)
-		require(!bytes_of(port)[i]);
+	require(!memory->clean || !memcmp(bytes_of(port), zeros, sizeof zeros));
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
 		require(memory->members & 1u << i || !memory->peers[i].rung);
 }

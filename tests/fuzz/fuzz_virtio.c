@@ -4,15 +4,13 @@
  * now and then: nothing outside the guest's memory is touched, messages are
  * such as an APIC takes, work comes to an end, and a reset heals everything.
  */
+#include "fuzz_device.h"
 #include "fuzz_input.h"
 #include "tests/unit/virtio_driver.h"
 
-#include <arch/fake/fake.h>
 #include <mullion/guest.h>
-#include <mullion/log.h>
 #include <mullion/virtio.h>
 #include <mullion/vm.h>
-#include <stdlib.h>
 
 #define SLOTS 2
 #define STEPS_MAX 200
@@ -20,44 +18,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct vm vm;
-static struct vcpu first;
 static struct virtio_device devices[SLOTS]; /* one echoes, one is entropy */
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 /* ---- the rest of the hypervisor ------------------------------------------- */
-
-bool vm_interrupt(struct vm *to, const struct apic_message *message)
-{
-	require(to == &vm);
-	require(message->delivery == APIC_FIXED ||
-		message->delivery == APIC_LOWEST ||
-		message->delivery == APIC_NMI);
-	return true;
-}
-
-uint32_t vm_home(const struct vm *of)
-{
-	require(of == &vm);
-	return 0;
-}
-
-void log_guest(struct vcpu *vcpu, const char *format, ...)
-{
-	(void)format;
-	require(vcpu == &first);
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-	(void)format;
-	abort();
-}
 
 static bool echo(struct vm *of, struct virtio_device *device, uint32_t queue)
 {

@@ -4,14 +4,11 @@
  * side: rings hold no more than they can, work comes to an end, and a driver
  * that starts anew is served.
  */
+#include "fuzz_device.h"
 #include "fuzz_input.h"
 #include "tests/unit/virtio_guest.h"
 
-#include <arch/fake/fake.h>
-#include <mullion/log.h>
-#include <mullion/manage.h>
 #include <mullion/virtio_console.h>
-#include <stdlib.h>
 
 #define QUEUES 6
 #define STEPS_MAX 200
@@ -21,46 +18,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct virtio_console console;
 static uint8_t ring[512];
 static uint64_t position;
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
-bool vm_interrupt(struct vm *to, const struct apic_message *message)
-{
-	require(to == &vm && message);
-	return true;
-}
-
-void io_apic_set_line(struct vm *to, uint32_t pin, bool high)
-{
-	(void)to;
-	(void)pin;
-	(void)high;
-}
-
-uint32_t vm_home(const struct vm *of)
-{
-	require(of == &vm);
-	return 0;
-}
-
-void log_guest(struct vcpu *vcpu, const char *format, ...)
-{
-	require(vcpu == &first && format);
-}
-
-void manage_notify(void)
-{
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-	(void)format;
-	abort();
-}
 
 /* ---- the guest's side ------------------------------------------------------ */
 

@@ -6,14 +6,11 @@
  * and a length that fits, no place in a table is lost or made, work comes to an
  * end, and behind a reset packets go both ways.
  */
+#include "fuzz_device.h"
 #include "fuzz_input.h"
 #include "tests/unit/net_driver.h"
 
-#include <arch/fake/fake.h>
-#include <mullion/log.h>
-#include <mullion/manage.h>
 #include <mullion/virtio_vsock.h>
-#include <stdlib.h>
 
 #define STEPS_MAX 300
 #define WORK_MAX 5000
@@ -24,55 +21,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct vcpu first;
 static struct virtio_vsock vsock;
 static struct vsock_port peer;
 static uint8_t memories[2][PACKET_RING_BYTES] __attribute__((aligned(64)));
 static uint32_t streams[4];
 
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
-
 /* ---- the rest of the hypervisor ------------------------------------------- */
-
-bool vm_interrupt(struct vm *to, const struct apic_message *message)
-{
-	(void)message;
-	require(to == &vm);
-	return true;
-}
-
-uint32_t vm_home(const struct vm *of)
-{
-	require(of == &vm);
-	return 0;
-}
-
-void log_guest(struct vcpu *vcpu, const char *format, ...)
-{
-	(void)format;
-	require(vcpu == &first);
-}
-
-void manage_notify(void)
-{
-}
-
-void io_apic_set_line(struct vm *to, uint32_t pin, bool high)
-{
-	(void)pin;
-	(void)high;
-	require(to == &vm);
-}
-
-_Noreturn void panic(const char *format, ...)
-{
-	(void)format;
-	abort();
-}
 
 static void on_notice(struct vsock_port *port, enum vsock_notice notice)
 {
@@ -229,7 +183,7 @@ static void step(void)
 
 	switch (what % 16) {
 	case 0:
-		net_set_up(0);
+		net_set_up(what & 16 ? PACKED : 0);
 		break;
 	case 1:
 	case 2:

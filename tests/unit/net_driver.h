@@ -17,7 +17,13 @@
 #define TRANSMIT 1
 #define HEADER 12
 
+#define PACKED (1ull << 34) /* a feature */
+#define PACKED_AVAILABLE 0x80
+#define PACKED_USED 0x8000
+
 static struct vm vm;
+static bool net_is_packed;
+static uint16_t net_places[2]; /* where a packed ring is offered next */
 
 /* Three pages for each queue: descriptors, the driver's and the device's. */
 static inline uint64_t net_queue(uint32_t queue)
@@ -28,7 +34,26 @@ static inline uint64_t net_queue(uint32_t queue)
 static inline void net_describe(uint32_t queue, uint32_t index, uint64_t at,
 				uint32_t length, uint16_t flags, uint16_t next)
 {
-	describe_at(net_queue(queue), index, at, length, flags, next);
+	if (net_is_packed) /* an id, and then flags */
+		describe_at(net_queue(queue), index, at, length, next, flags);
+	else
+		describe_at(net_queue(queue), index, at, length, flags, next);
+}
+
+/* The chain at the next place of a packed ring, whatever it is. */
+static inline void net_offer_packed(uint32_t queue)
+{
+	uint16_t bits, flags = NEXT;
+
+	for (int i = 0; i < QUEUE_SIZE && flags & NEXT; i++) {
+		uint64_t at = net_queue(queue) +
+			      net_places[queue] % QUEUE_SIZE * 16 + 14;
+
+		bits = net_places[queue]++ / QUEUE_SIZE % 2 ? PACKED_USED :
+							      PACKED_AVAILABLE;
+		flags = get_16(at);
+		put_16(at, (flags & ~(PACKED_USED | PACKED_AVAILABLE)) | bits);
+	}
 }
 
 static inline void net_offer(uint32_t queue, uint16_t head)
@@ -36,6 +61,10 @@ static inline void net_offer(uint32_t queue, uint16_t head)
 	uint64_t ring = net_queue(queue) + 0x1000;
 	uint16_t index = get_16(ring + 2);
 
+	if (net_is_packed) {
+		net_offer_packed(queue);
+		return;
+	}
 	put_16(ring + 4 + index % QUEUE_SIZE * 2, head);
 	put_16(ring + 2, index + 1);
 }
@@ -80,12 +109,14 @@ static inline void net_notify(uint32_t queue)
 /* Resets it and starts it with @features beside VERSION_1. */
 static inline void net_set_up(uint64_t features)
 {
+	net_is_packed = features & PACKED;
+	memset(net_places, 0, sizeof net_places);
 	guest_pci_write(&vm, gpa(MULL_GUEST_ECAM + (NET_SLOT << 15) + 4), 2, 2);
 	net_set(0x14, 1, 0);
 	net_set(0x08, 4, 0);
 	net_set(0x0c, 4, (uint32_t)features);
 	net_set(0x08, 4, 1);
-	net_set(0x0c, 4, 1);
+	net_set(0x0c, 4, 1 | features >> 32);
 	net_set(0x14, 1, 11);
 	for (uint32_t queue = 0; queue < 2; queue++) {
 		memset(ram + net_queue(queue), 0, 0x3000);

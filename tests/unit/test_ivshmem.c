@@ -111,7 +111,9 @@ static void a_peer_that_goes_is_rung_no_more(void **state)
 	(void)state;
 	start_vm(WRITER);
 	assert_int_equal(shared_memory_peers(port(WRITER)->memory), 3);
+	shared_memory_ring(port(WRITER)->memory, 1 << 16);
 	vm_destroy(vms[READER]);
+	assert_int_equal(port(WRITER)->memory->peers[1].rung, 0);
 	assert_int_equal(shared_memory_peers(port(WRITER)->memory), 1);
 	assert_int_equal(shared_memory_ring(port(WRITER)->memory, 1 << 16),
 			 ERR_NOT_FOUND);

@@ -492,6 +492,81 @@ static void one_that_sends_nothing_is_reset_and_given_up(void **state)
 	assert_int_equal(nic->resets, NIC_FAILURES_MAX + 1);
 }
 
+/* Packets come and should go, for so many rounds. */
+static void traffic(uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		model.sent = 0;
+		if (nic_takes(nic) && send_one(0, 60))
+			nic->driver->flush(nic);
+		if (nic->ready)
+			deliver(0, 60, 72);
+		rounds(1);
+	}
+}
+
+static void one_that_only_receives_is_left_in_peace(void **state)
+{
+	struct mull_nic_status status;
+	uint32_t before;
+
+	(void)state;
+	bring_it_up();
+	model.holds = true;
+	traffic(30000);
+	assert_true(nic->ready && nic->mute && !nic_takes(nic));
+	assert_int_equal(nic->resets, NIC_FAILURES_MAX);
+	nic_describe(nic, &status);
+	assert_int_equal(status.flags & MULL_NIC_MUTE, MULL_NIC_MUTE);
+	before = received.count;
+	traffic(30000);
+	assert_int_equal(received.count, before + 30000);
+	assert_int_equal(nic->resets, NIC_FAILURES_MAX);
+	/* It sends after all. */
+	while (model.held_count)
+		give(TRANSMIT, model.held[--model.held_count], 0);
+	model.holds = false;
+	traffic(3000);
+	assert_true(nic_takes(nic));
+	assert_int_equal(nic->waiting, 0);
+	assert_int_equal(nic->resets, NIC_FAILURES_MAX);
+}
+
+static void a_new_link_is_a_new_chance(void **state)
+{
+	(void)state;
+	bring_it_up();
+	model.holds = true;
+	traffic(30000);
+	assert_true(nic->mute);
+	model.link = 0;
+	traffic(2000);
+	model.link = 1;
+	traffic(2000);
+	assert_true(nic_takes(nic));
+	traffic(10000);
+	assert_true(nic->mute); /* and no more */
+	assert_int_equal(nic->resets, NIC_FAILURES_MAX);
+}
+
+static void a_link_that_flaps_floods_no_log(void **state)
+{
+	(void)state;
+	bring_it_up();
+	for (uint32_t i = 0; i < 100; i++) {
+		model.link = !model.link;
+		nic->driver->check(nic);
+	}
+	assert_int_equal(nic->link_changes, 100);
+	assert_int_equal(nic->told, NIC_LINES_A_MINUTE);
+	assert_int_equal(nic->untold, 100 - NIC_LINES_A_MINUTE);
+	rounds(70000); /* behind the minute it is told how many */
+	assert_int_equal(nic->untold, 0);
+	model.link = 0;
+	rounds(2000);
+	assert_int_equal(nic->told, 1);
+}
+
 static void with_its_link_down_it_is_not_stuck(void **state)
 {
 	(void)state;
@@ -597,6 +672,9 @@ int main(void)
 		TEST(one_that_vanishes_is_given_up),
 		TEST(one_that_never_resets_loses_the_bus),
 		TEST(one_that_sends_nothing_is_reset_and_given_up),
+		TEST(one_that_only_receives_is_left_in_peace),
+		TEST(a_new_link_is_a_new_chance),
+		TEST(a_link_that_flaps_floods_no_log),
 		TEST(with_its_link_down_it_is_not_stuck),
 		TEST(without_interrupts_it_is_polled),
 		TEST(who_does_not_start_is_no_card),

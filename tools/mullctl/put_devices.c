@@ -148,9 +148,10 @@ static void put_nic(struct output *output, const struct mull_nic_status *nic)
 	output_text(output, "pci", nic->pci);
 	put_mac(output, nic->mac);
 	output_text(output, "state",
-		    nic->flags & MULL_NIC_DEAD ? "unusable" :
-		    nic->flags & MULL_NIC_LINK ? "up" :
-						 "down");
+		    nic->flags & MULL_NIC_DEAD	  ? "unusable" :
+		    !(nic->flags & MULL_NIC_LINK) ? "down" :
+		    nic->flags & MULL_NIC_MUTE	  ? "sends nothing" :
+						    "up");
 	output_text(output, "uplink_of", nic->network);
 	output_number(output, "sent", nic->sent);
 	output_number(output, "sent_bytes", nic->sent_bytes);
@@ -158,6 +159,7 @@ static void put_nic(struct output *output, const struct mull_nic_status *nic)
 	output_number(output, "received_bytes", nic->received_bytes);
 	output_number(output, "dropped", dropped);
 	output_number(output, "resets", nic->resets);
+	output_number(output, "link_changes", nic->link_changes);
 	output_row_end(output);
 }
 
