@@ -225,18 +225,22 @@ test-all: setup ## the same, and what takes longer
 # ---- measuring -------------------------------------------------------------
 bench: setup ## count instructions: exits and requests on both back ends, a boot of Linux
 	@$(again) all $(B)/demo.cpio.gz
-	@rm -f $(B)/bench.json
 	@tests/bench/exits.py
 	@tests/bench/packets.py
 	@tests/bench/disk_requests.py
 	@tests/bench/boot_cost.py
+	@tests/bench/figures.py compare
+bench-peers: setup ## the same guests under Mullion and under KVM, side by side (half an hour)
+	@$(again) all $(B)/demo.cpio.gz
+	@tests/bench/peers.py
+	@tests/bench/figures.py compare
 
 # ---- lint ------------------------------------------------------------------
 c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
 	guests/* include/* kernel kernel/* tests/* tools/*))
 shell_files := $(wildcard .ci/run tools/*.sh guests/*.sh guests/*/*.sh) \
-	$(addprefix guests/linux/,init network processors selftest)
-lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget lint-tour ## look for what the tests do not see
+	$(addprefix guests/linux/,init network processors selftest) tests/bench/kvm_host_init.sh
+lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget lint-tour lint-figures ## look for what the tests do not see
 lint-format:
 	@clang-format --dry-run -Werror $(c_files)
 lint-layers: $(B)/gen/guest_acpi.h $(B)/gen/font.h
@@ -258,6 +262,8 @@ lint-budget:
 	@tools/budget.py
 lint-tour: # what the documents name must be there
 	@tools/check_tour.sh
+lint-figures: # the tables of performance.md are those of docs/bench.json
+	@tests/bench/figures.py check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -265,9 +271,9 @@ help: ## this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all install guests unit fuzz-long help clean setup test-files run gdb test test-all bench \
+.PHONY: all install guests unit fuzz-long help clean setup test-files run gdb test test-all bench bench-peers \
 	lint lint-format lint-layers lint-clang lint-cppcheck lint-shell \
-	lint-budget lint-tour
+	lint-budget lint-tour lint-figures
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

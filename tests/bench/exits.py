@@ -61,9 +61,13 @@ def run(back_end, text):
     if done.returncode:
         sys.exit(f"exits.py: {back_end}: mullctl ended with "
                  f"{done.returncode}:\n{done.stdout}{done.stderr}")
+    return said(done.stdout)
+
+
+def said(text):
     return {name: (int(low), int(median), int(high))
             for name, low, median, high
-            in re.findall(r"BENCH (\S+) (\d+) (\d+) (\d+)", done.stdout)}
+            in re.findall(r"BENCH (\S+) (\d+) (\d+) (\d+)", text)}
 
 
 def measure(back_end, mitigations, cpus):

@@ -4,42 +4,15 @@
  * first execution of address start= to the first of stop=.  With sum=1 it
  * adds up each pass from start to stop instead (an exit's cost: start is the
  * instruction behind VMRUN, stop is VMRUN).  One processor only.
- *
- * Debian ships no header for plugins; these few declarations are what is
- * needed of QEMU 7.2's interface, version 1 ("QEMU TCG Plugins", "API").
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#include "qemu_plugin.h"
 
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-enum { CALLBACK_NO_REGISTERS };
-enum { INLINE_ADD_U64 };
-
-typedef void tb_callback(qemu_plugin_id_t, struct qemu_plugin_tb *);
-typedef void exec_callback(unsigned int cpu, void *data);
-typedef void exit_callback(qemu_plugin_id_t, void *data);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, tb_callback *);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *,
-						 size_t);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *,
-					    exec_callback *, int flags,
-					    void *data);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *,
-						int operation, void *counter,
-						uint64_t value);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, exit_callback *, void *);
-void qemu_plugin_outs(const char *);
-
-EXPORT int qemu_plugin_version = 1;
+int qemu_plugin_version = 1;
 
 static uint64_t start, stop, executed;
 static uint64_t started_at, span, passes, total, least = UINT64_MAX, most;
@@ -109,9 +82,6 @@ static void on_end(qemu_plugin_id_t id, void *data)
 	(void)data;
 	say("end");
 }
-
-EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int count,
-			       char **arguments);
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int count,
 			       char **arguments)

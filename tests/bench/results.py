@@ -2,6 +2,7 @@
 """build/bench.json: a JSON array, one object a line."""
 import json
 import os
+import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
@@ -9,15 +10,27 @@ BUILD = os.path.join(TOP, "build")
 PATH = os.path.join(BUILD, "bench.json")
 
 
-def add(objects):
-    """Adds @objects; those of the same op and back end are replaced."""
+_begun = set()
+
+
+def read(path=PATH):
     try:
-        with open(PATH, encoding="ascii") as file:
-            old = json.load(file)
+        with open(path, encoding="ascii") as file:
+            return json.load(file)
     except (OSError, ValueError):
-        old = []
-    new = {(o["op"], o["backend"]) for o in objects}
-    lines = [o for o in old if (o["op"], o["backend"]) not in new] + objects
-    with open(PATH + ".tmp", "w", encoding="ascii") as file:
+        return []
+
+
+def write(lines, path=PATH):
+    with open(path + ".tmp", "w", encoding="ascii") as file:
         file.write("[\n" + ",\n".join(json.dumps(o) for o in lines) + "\n]\n")
-    os.replace(PATH + ".tmp", PATH)
+    os.replace(path + ".tmp", path)
+
+
+def add(objects, part=None):
+    """Adds @objects.  What the same script (or part of it) has added in an
+    earlier run is replaced as a whole."""
+    by = " ".join([os.path.basename(sys.argv[0])] + ([part] if part else []))
+    old = [o for o in read() if by in _begun or o.get("by") != by]
+    _begun.add(by)
+    write(old + [o | {"by": by} for o in objects])
