@@ -23,7 +23,7 @@
 
 static struct vm vm;
 static bool net_is_packed;
-static uint16_t net_places[2]; /* where a packed ring is offered next */
+static uint16_t net_places[3]; /* where a packed ring is offered next */
 
 /* Three pages for each queue: descriptors, the driver's and the device's. */
 static inline uint64_t net_queue(uint32_t queue)
