@@ -19,7 +19,7 @@ from slow_line import RATE, SlowLine
 
 SIZE = 128 << 10
 SHARE = 0.85
-TRIES = 3
+TRIES = 6
 LISTS = 50
 AGAIN = 1.2 # seconds until it is asked again
 SECONDS = 0.2

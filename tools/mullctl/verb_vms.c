@@ -27,7 +27,6 @@ static void put_vm(struct output *output, const struct mull_vm_status *vm)
 	output_size(output, "memory", vm->memory_size);
 	output_number(output, "restarts", vm->restarts);
 	output_number(output, "exits", vm->exits);
-	output_text(output, "reason", vm->words);
 }
 
 static enum status show_list(struct mull *mull, const struct mull_vm_status *vm,
@@ -47,6 +46,8 @@ static enum status show_list(struct mull *mull, const struct mull_vm_status *vm,
 		output_number(output, "disks",
 			      MULL_STATUS_DISKS(list[i].flags));
 		output_number(output, "nics", MULL_STATUS_NICS(list[i].flags));
+		/* Last, since it can be long. */
+		output_text(output, "reason", list[i].words);
 		output_row_end(output);
 	}
 	output_list_end(output);
@@ -163,6 +164,7 @@ static enum status show_vm(struct mull *mull, const struct mull_vm_status *vm,
 	if (error)
 		return remote_status(mull, error);
 	put_vm(output, vm);
+	output_text(output, "reason", vm->words);
 	if (description.flags & MULL_VM_ELASTIC) {
 		output_size(output, "least_memory",
 			    description.memory_least * FRAME_SIZE);
