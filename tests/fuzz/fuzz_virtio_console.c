@@ -77,6 +77,8 @@ static void use_channel(uint8_t what)
 		virtio_console_agent_changed(&vm);
 		break;
 	case 4:
+		/* As update_ring(): a reader begins with what is there. */
+		vm.serial.output.tail = vm.serial.output.head;
 		vm.serial.output.detached = room & 1;
 		virtio_console_drained(&vm);
 		break;
