@@ -16,6 +16,7 @@
 #define APIC_EOI 0xb0
 #define APIC_SVR 0xf0
 #define APIC_SVR_ENABLE BIT(8)
+#define APIC_ISR 0x100 /* 8 registers */
 #define APIC_ICR_LOW 0x300
 #define APIC_ICR_HIGH 0x310
 #define APIC_LVT_CMCI 0x2f0
@@ -132,6 +133,11 @@ bool apic_can_be_given(void)
 uint32_t apic_id(void)
 {
 	return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
+}
+
+bool apic_in_service(uint8_t vector)
+{
+	return apic_read(APIC_ISR + vector / 32 * 16) & BIT(vector % 32);
 }
 
 void apic_end_of_interrupt(void)

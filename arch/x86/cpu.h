@@ -136,6 +136,7 @@ void processors_start_boot(void);
 void apic_start(uint64_t physical_address);
 void apic_enable(void);
 uint32_t apic_id(void);
+bool apic_in_service(uint8_t vector);
 void apic_end_of_interrupt(void);
 void apic_send_init(uint32_t apic_id);
 void apic_send_startup(uint32_t apic_id, uint8_t page);

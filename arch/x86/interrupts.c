@@ -180,7 +180,10 @@ void interrupt_handle(struct interrupt_frame *frame)
 	}
 	if (frame->vector < VECTOR_FIRST_INTERRUPT)
 		die(frame);
-	if (frame->vector == VECTOR_SPURIOUS)
+	/* Not spurious if it must be ended: one for a guest that has just lost
+	 * its local APIC, and which would hold all others back. */
+	if (frame->vector == VECTOR_SPURIOUS &&
+	    !apic_in_service(VECTOR_SPURIOUS))
 		return;
 	if (frame->vector == VECTOR_TIMER)
 		apic_timer_fired();
