@@ -96,6 +96,7 @@ struct fake_virt {
 	bool want_window;
 	unsigned int flushes; /* of a TLB */
 	bool delivers; /* the local APIC's interrupts, without injection */
+	uint32_t asked_to_deliver; /* how often it was asked that */
 
 	/* The one MSR that the fake switches; others are ERR_NOT_FOUND. */
 	uint32_t msr;
@@ -114,7 +115,8 @@ extern struct fake_virt fake_virt;
 extern const struct virt_ops fake_virt_ops;
 
 extern uint64_t fake_random;
-extern bool fake_apic_given; /* to the guest of this CPU */
+extern bool fake_apic_given;	   /* to the guest of this CPU */
+extern uint8_t fake_apic_priority; /* of its task */
 extern uint8_t fake_apic_spurious;
 extern uint8_t fake_apic_sent[256]; /* by arch_apic_send(): how often */
 

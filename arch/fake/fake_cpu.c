@@ -80,14 +80,20 @@ FAKE void arch_apic_mask_timer(void)
 {
 }
 
+uint8_t fake_apic_priority;
+
 FAKE uint8_t arch_apic_hold(void)
 {
-	return 0;
+	uint8_t before = fake_apic_priority;
+
+	fake_apic_priority = 0xff;
+	return before;
 }
 
 FAKE void arch_apic_release(uint8_t before)
 {
-	(void)before;
+	if (fake_apic_priority == 0xff)
+		fake_apic_priority = before;
 }
 
 FAKE enum error arch_connect_interrupt(uint32_t isa_line, void (*handler)(void))

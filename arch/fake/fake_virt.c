@@ -114,6 +114,7 @@ static void fake_flush_tlb(struct vcpu *vcpu)
 static bool fake_delivers(struct vcpu *vcpu)
 {
 	(void)vcpu;
+	fake_virt.asked_to_deliver++;
 	return fake_virt.delivers;
 }
 

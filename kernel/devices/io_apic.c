@@ -57,9 +57,8 @@ static void refuse_level(struct vm *vm, uint32_t pin)
 	*entry |= ENTRY_MASKED;
 	log_guest(vm->vcpus[0],
 		  "I/O APIC pin %u: a level-triggered interrupt is refused, "
-		  "since "
-		  "the guest has its CPUs' own local APICs; \"local-apic: "
-		  "emulated\" in the manifest has them",
+		  "since the guest has its CPUs' own local APICs; "
+		  "\"local-apic: emulated\" in the manifest has them",
 		  pin);
 }
 

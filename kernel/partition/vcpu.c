@@ -366,18 +366,20 @@ static void want_window(struct vcpu *vcpu, bool want)
 static void prepare_interrupt(struct vcpu *vcpu)
 {
 	struct guest_event event = { .kind = EVENT_INTERRUPT };
+	/* First: a step that lost its local APIC must not enter with it. */
+	bool delivers = virt->delivers && virt->delivers(vcpu);
 	int vector = -1;
 
 	if (vcpu->stepping)
 		return;
+	if (vcpu->apic.given) {
+		local_apic_pass_posted(&vcpu->apic);
+		return;
+	}
 	guest_eoi_settle(vcpu);
-	if (virt->delivers && virt->delivers(vcpu)) {
-		if (vcpu->apic.given) {
-			local_apic_pass_posted(&vcpu->apic);
-			return;
-		}
+	if (delivers)
 		local_apic_take_posted(&vcpu->apic);
-	} else
+	else
 		vector = local_apic_pending(&vcpu->apic);
 	/* Another waits, for which the end of this one must exit. */
 	if (vcpu->eoi.offered && local_apic_requested(&vcpu->apic))

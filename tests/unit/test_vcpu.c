@@ -357,6 +357,36 @@ static void a_processor_that_delivers_needs_no_injection(void **state)
 	assert_true(vcpu_wakes(first));
 }
 
+static void its_own_apic_gets_what_is_posted(void **state)
+{
+	(void)state;
+	first->apic.given = true;
+	memset(fake_apic_sent, 0, sizeof fake_apic_sent);
+	local_apic_raise(&first->apic, 0x12, false);
+	vcpu_prepare(first);
+	assert_int_equal(fake_apic_sent[0x12], 1);
+	assert_int_equal(fake_virt.injected, 0);
+	assert_false(fake_virt.want_window);
+	first->apic.given = false;
+}
+
+/* But the vendor follows its mode: a step may have left it. */
+static void a_step_holds_the_interrupts_of_its_own_apic(void **state)
+{
+	(void)state;
+	first->apic.given = true;
+	fake_apic_priority = 0x20;
+	ask(first, VCPU_PAUSE);
+	ask(first, VCPU_STEP);
+	assert_int_equal(fake_apic_priority, 0xff);
+	fake_virt.asked_to_deliver = 0;
+	vcpu_prepare(first);
+	assert_int_equal(fake_virt.asked_to_deliver, 1);
+	ask(first, VCPU_PAUSE);
+	assert_int_equal(fake_apic_priority, 0x20);
+	first->apic.given = false;
+}
+
 /* STI; HLT: the processor would halt and wake. */
 static void in_the_shadow_of_sti_a_halt_is_done(void **state)
 {
@@ -590,6 +620,8 @@ int main(void)
 		TEST(an_interrupt_goes_from_request_to_service),
 		TEST(a_window_is_asked_for_and_given_up),
 		TEST(a_processor_that_delivers_needs_no_injection),
+		TEST(its_own_apic_gets_what_is_posted),
+		TEST(a_step_holds_the_interrupts_of_its_own_apic),
 		TEST(in_the_shadow_of_sti_a_halt_is_done),
 		TEST(in_the_shadow_anything_else_runs_first),
 		TEST(in_user_mode_a_halt_is_not_done),
