@@ -4,7 +4,7 @@
 #ifndef TESTS_UNIT_KEPT_FIXTURE_H
 #define TESTS_UNIT_KEPT_FIXTURE_H
 
-#include "block_fixture.h"
+#include "block_driver.h"
 
 #include <arch/fake/fake.h>
 #include <cmocka.h>
@@ -20,16 +20,9 @@
 
 #define SECTORS (BASE_SIZE / SECTOR)
 #define PLACES_AT ((1 + MAP_BLOCKS) * OVERLAY_BLOCK)
-#define HEADER 0x5000
-#define STATUS_AT 0x6000
-#define DATA 0x8000
-#define DATA_SIZE KIB(20)
 #define LEGAL_MAX 64 /* contents of a sector */
 #define HOT_BLOCKS 6 /* at either end of the disk, that are written */
 #define HOT_SECTORS (2 * HOT_BLOCKS * 8)
-
-enum { IN = 0, OUT = 1, FLUSH = 4 };
-enum { OK = 0, IO_ERROR = 1, NONE = 0xee };
 
 static struct virtio_block block;
 static struct block_flight flights[BLOCK_FLIGHTS];
@@ -148,30 +141,6 @@ static inline int fresh(void **state)
 	start_guest();
 	sent_count = flush_count = base_reads = 0;
 	return 0;
-}
-
-static inline void work(void)
-{
-	for (int i = 0; i < 100; i++)
-		if (!guest_pci_work(&vm))
-			return;
-	fail_msg("the work does not end");
-}
-
-static inline void offer(uint32_t type, uint64_t sector, uint32_t length)
-{
-	put_32(HEADER, type);
-	put_64(HEADER + 8, sector);
-	ram[STATUS_AT] = NONE;
-	describe(0, HEADER, 16, NEXT, 1);
-	/* In two parts, which need not be of whole sectors. */
-	describe(1, DATA, length / 3, NEXT | (type == OUT ? 0 : WRITE), 2);
-	describe(2, DATA + length / 3, length - length / 3,
-		 NEXT | (type == OUT ? 0 : WRITE), 3);
-	describe(3, STATUS_AT, 1, WRITE, 0);
-	make_available(0);
-	notify();
-	work();
 }
 
 /* With the machine's disks at its side. */

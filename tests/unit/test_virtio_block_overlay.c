@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "block_fixture.h"
+#include "block_driver.h"
 
 #include <arch/fake/fake.h>
 #include <cmocka.h>
@@ -16,14 +16,7 @@
 
 #define SIZE (KIB(40) + 1024) /* the last block is short */
 #define SECTORS (SIZE / DISK_SECTOR)
-#define HEADER 0x5000
-#define STATUS_AT 0x6000
-#define DATA 0x8000
-#define DATA_SIZE KIB(20)
 #define ROUNDS 4000
-
-enum { IN = 0, OUT = 1, FLUSH = 4 };
-enum { OK = 0, IO_ERROR = 1, NONE = 0xee };
 
 static struct virtio_block block;
 static struct block_flight flights[BLOCK_FLIGHTS];
@@ -113,30 +106,6 @@ static int fresh(void **state)
 {
 	(void)state;
 	return make(2);
-}
-
-static void work(void)
-{
-	for (int i = 0; i < 100; i++)
-		if (!guest_pci_work(&vm))
-			return;
-	fail_msg("the work does not end");
-}
-
-static void offer(uint32_t type, uint64_t sector, uint32_t length)
-{
-	put_32(HEADER, type);
-	put_64(HEADER + 8, sector);
-	ram[STATUS_AT] = NONE;
-	describe(0, HEADER, 16, NEXT, 1);
-	/* In two parts, which need not be of whole sectors. */
-	describe(1, DATA, length / 3, NEXT | (type == OUT ? 0 : WRITE), 2);
-	describe(2, DATA + length / 3, length - length / 3,
-		 NEXT | (type == OUT ? 0 : WRITE), 3);
-	describe(3, STATUS_AT, 1, WRITE, 0);
-	make_available(0);
-	notify();
-	work();
 }
 
 /* The same, with the machine's disk at its side. */
