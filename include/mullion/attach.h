@@ -70,7 +70,8 @@ void vm_detach(struct vm *vm, bool nic, uint32_t index, bool pull);
  * it is beyond that. */
 bool vm_detach_again(struct vm *vm, bool pull);
 
-/* Does the service CPU's steps, in its round. */
+/* The rest is the service CPU's: it does that in its round. */
+void attach_hand_over(struct vm *vm);
 void attach_settle(void);
 
 /* The next piece of the home CPU's; whether there is more to do at once. */

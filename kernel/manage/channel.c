@@ -149,6 +149,7 @@ static size_t make_console(struct channel *channel, uint32_t stream,
 size_t channel_next(enum manage_line line, uint8_t *wire)
 {
 	struct channel *channel = &channels[line];
+	uint32_t source = channel->last_source;
 	struct mull_event event;
 	uint16_t stream;
 
@@ -162,12 +163,13 @@ size_t channel_next(enum manage_line line, uint8_t *wire)
 	if (event_take(line, &stream, &event))
 		return make_frame(channel, MULL_FRAME_EVENT, stream, &event,
 				  sizeof event, wire);
-	for (uint32_t i = 1; i <= SOURCES; i++) {
-		uint32_t source = (channel->last_source + i) % SOURCES;
-		size_t length = source == SOURCE_LOG ?
-					make_log(channel, wire) :
-					make_console(channel, source, wire);
+	for (uint32_t i = source_count(); i; i--) {
+		size_t length;
 
+		source = source_behind(source);
+		length = source == SOURCE_LOG ?
+				 make_log(channel, wire) :
+				 make_console(channel, source, wire);
 		if (length) {
 			channel->last_source = source;
 			return length;

@@ -10,6 +10,7 @@
 #define PATIENCE 2
 
 static struct console consoles[MULL_VM_MAX];
+static uint32_t end; /* the last one's index and 1: each round asks all */
 
 /* Where a new one is attached. */
 static bool attached_first[LINES];
@@ -48,11 +49,27 @@ void console_add(struct vm *vm)
 	for (uint32_t i = 0; i < LINES; i++)
 		console->readers[i].attached = attached_first[i];
 	update_ring(console);
+	if (end <= vm->index)
+		end = vm->index + 1;
 }
 
 void console_remove(const struct vm *vm)
 {
 	consoles[vm->index].vm = NULL;
+	while (end && !consoles[end - 1].vm)
+		end--;
+}
+
+uint32_t source_count(void)
+{
+	return end + 1;
+}
+
+uint32_t source_behind(uint32_t source)
+{
+	if (source == SOURCE_LOG)
+		return 0;
+	return source + 1 < end ? source + 1 : SOURCE_LOG;
 }
 
 struct console *console_of(uint32_t stream)
@@ -71,7 +88,7 @@ uint32_t console_count(void)
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+	for (uint32_t i = 0; i < end; i++)
 		count += console_prints(i);
 	return count;
 }
@@ -163,7 +180,7 @@ uint64_t console_attach(enum manage_line line, uint32_t stream, bool attached)
 {
 	uint64_t position = 0;
 
-	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
+	for (uint32_t i = 0; i < end; i++) {
 		if (!consoles[i].vm || (stream != i && stream != MULL_ALL_VMS))
 			continue;
 		attach(&consoles[i], line, attached);
@@ -191,7 +208,7 @@ size_t console_history(struct vm *vm, uint64_t *position, uint8_t *to,
 
 bool consoles_print(enum manage_line line)
 {
-	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+	for (uint32_t i = 0; i < end; i++)
 		if (consoles[i].vm && held(&consoles[i], line))
 			return true;
 	return false;
@@ -262,7 +279,7 @@ static void offer(struct console *console)
 
 void consoles_offer_input(void)
 {
-	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
+	for (uint32_t i = 0; i < end; i++) {
 		struct console *console = &consoles[i];
 
 		if (!console->vm || !console->input_count)
@@ -276,7 +293,7 @@ void consoles_offer_input(void)
 
 bool consoles_type(void)
 {
-	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
+	for (uint32_t i = 0; i < end; i++)
 		if (consoles[i].vm && consoles[i].input_count &&
 		    runs(&consoles[i]))
 			return true;

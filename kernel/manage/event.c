@@ -30,6 +30,7 @@ static struct {
 	uint64_t count; /* ever */
 	/* VMs of which one was not sent before it went. */
 	uint32_t missed[LINES];
+	uint64_t sent_before[LINES]; /* all entries before that number */
 	struct entry entries[EVENTS_KEPT];
 } queue;
 
@@ -157,7 +158,14 @@ static uint64_t oldest_kept(void)
 static bool take_queued(struct entry *entry, enum manage_line line,
 			uint32_t *held_back)
 {
-	for (uint64_t i = oldest_kept(); i < queue.count; i++) {
+	uint64_t *first = &queue.sent_before[line];
+
+	if (*first < oldest_kept())
+		*first = oldest_kept();
+	while (*first < queue.count &&
+	       queue.entries[*first % EVENTS_KEPT].sent[line])
+		++*first;
+	for (uint64_t i = *first; i < queue.count; i++) {
 		struct entry *queued = &queue.entries[i % EVENTS_KEPT];
 		uint32_t bit = 1u << queued->stream;
 
@@ -175,7 +183,7 @@ static bool take_queued(struct entry *entry, enum manage_line line,
 
 static bool take_missed(struct entry *entry, enum manage_line line)
 {
-	for (uint32_t i = 0; i < MULL_VM_MAX; i++) {
+	for (uint32_t i = 0; queue.missed[line] && i < MULL_VM_MAX; i++) {
 		uint32_t bit = 1u << i;
 
 		if (!(queue.missed[line] & bit) || !console_of(i))

@@ -228,6 +228,7 @@ void channel_forget(enum manage_line line);
 
 /* What is sent in turn: the consoles, by their VMs' numbers, and the log. */
 #define SOURCE_LOG MULL_VM_MAX
-#define SOURCES (MULL_VM_MAX + 1)
+uint32_t source_count(void);
+uint32_t source_behind(uint32_t source); /* in a circle */
 
 #endif

@@ -113,12 +113,14 @@ static size_t speak(uint32_t source, uint8_t *to)
 size_t text_next(enum manage_line serial, uint8_t *to)
 {
 	static uint32_t last_source;
+	uint32_t source = last_source;
 
 	(void)serial;
-	for (uint32_t i = 1; i <= SOURCES; i++) {
-		uint32_t source = (last_source + i) % SOURCES;
-		size_t length = may_speak(source) ? speak(source, to) : 0;
+	for (uint32_t i = source_count(); i; i--) {
+		size_t length;
 
+		source = source_behind(source);
+		length = may_speak(source) ? speak(source, to) : 0;
 		if (length) {
 			last_source = source;
 			return length;

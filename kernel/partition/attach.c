@@ -111,6 +111,15 @@ bool vm_detach_again(struct vm *vm, bool pull)
 
 /* ---- the end of it -------------------------------------------------------- */
 
+static _Atomic bool handed_over; /* one or more */
+
+void attach_hand_over(struct vm *vm)
+{
+	atomic_store(&vm->attachment.step, ATTACH_SETTLE);
+	atomic_store(&handed_over, true);
+	manage_notify();
+}
+
 static void on_flushed(struct block_request *request)
 {
 	struct vm *vm = request->context;
@@ -122,8 +131,7 @@ static void on_flushed(struct block_request *request)
 			  FLUSH_WORDS, error_text(request->error));
 	}
 	vm->attachment.flushed = true;
-	atomic_store(&vm->attachment.step, ATTACH_SETTLE);
-	manage_notify();
+	attach_hand_over(vm);
 }
 
 /* What a partition's next user reads must outlive a loss of power, too. */
@@ -165,6 +173,9 @@ static void settle(struct vm *vm)
 
 void attach_settle(void)
 {
+	if (!atomic_load(&handed_over))
+		return;
+	atomic_store(&handed_over, false);
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
 		if (vms[i] &&
 		    atomic_load(&vms[i]->attachment.step) == ATTACH_SETTLE)

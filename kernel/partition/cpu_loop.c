@@ -120,30 +120,44 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 }
 
 /* Of its timer, and of what its home CPU does for its VM. */
-static uint64_t deadline_of(const struct vcpu *vcpu)
+static uint64_t deadline_of(const struct vcpu *vcpu, bool at_home)
 {
 	uint64_t timer = vcpu->apic.timer_deadline;
 
-	return vcpu->index ? timer : earlier(timer, vm_deadline(vcpu->vm));
+	return at_home ? earlier(timer, vm_deadline(vcpu->vm)) : timer;
 }
 
-/* When something is due on this CPU, by time alone. */
-static uint64_t next_deadline(const struct cpu_queue *queue, uint64_t limit)
+/* Of the management channel, the disks and the uplink. */
+static uint64_t service_deadline(void)
 {
-	const struct vcpu *vcpu = queue->vcpus;
+	uint64_t limit = earlier(block_deadline(), uplink_deadline());
 
-	if (vcpu) {
-		do {
-			if (vcpu->state != VCPU_PAUSED)
-				limit = earlier(limit, deadline_of(vcpu));
-			vcpu = vcpu->next;
-		} while (vcpu != queue->vcpus);
-	}
-	if (arch_cpu_index() != service_cpu)
-		return limit;
 	if (manage_needs_polling())
 		limit = earlier(limit, arch_time() + arch_time_khz());
-	return earlier(limit, earlier(block_deadline(), uplink_deadline()));
+	return limit;
+}
+
+/*
+ * When something is due on this CPU by time alone, @running's own left out.
+ * Whoever changes that afterwards kicks this CPU, which then comes around and
+ * asks again; only what @running does moves its own without a kick.
+ */
+static uint64_t next_deadline(const struct cpu_queue *queue,
+			      const struct vcpu *running)
+{
+	const struct vcpu *vcpu = queue->vcpus;
+	uint64_t limit = arch_cpu_index() == service_cpu ? service_deadline() :
+							   ARCH_NO_DEADLINE;
+
+	if (!vcpu)
+		return limit;
+	do {
+		if (vcpu != running && vcpu->state != VCPU_PAUSED)
+			limit = earlier(limit,
+					deadline_of(vcpu, vcpu->index == 0));
+		vcpu = vcpu->next;
+	} while (vcpu != queue->vcpus);
+	return limit;
 }
 
 /* Requests, timers and wake-ups of every vCPU here; which one runs next. */
@@ -178,27 +192,27 @@ static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
 
 /* An NMI that had to let something else go first waits for the next exit,
  * which must be soon. */
-static uint64_t entry_deadline(const struct cpu_queue *queue, struct vcpu *vcpu,
-			       uint64_t limit)
+static uint64_t entry_deadline(struct vcpu *vcpu, bool at_home, uint64_t limit)
 {
 	if (atomic_load(&vcpu->requests) & VCPU_NMI && !vcpu->stepping)
 		return arch_time();
-	return next_deadline(queue, limit);
+	return earlier(limit, deadline_of(vcpu, at_home));
 }
 
 /*
  * Enters @vcpu's guest again and again, until this CPU must look around.  That
- * is after a slot, even if nobody waits for it and so nothing ends the slot:
- * each exit moves the deadline of what is polled, and an interrupt that came
- * during an exit may be seen by no entry (Bochs ends none for it while the
- * guest's RFLAGS.IF is 0).
+ * is after a slot, even if nobody waits for it and so nothing ends the slot: an
+ * interrupt that came during an exit may be seen by no entry (Bochs ends none
+ * for it while the guest's RFLAGS.IF is 0).
  */
 static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared,
 		uint64_t slot_us)
 {
 	uint64_t now = arch_time();
 	uint64_t slot_end = now + arch_time_khz() * slot_us / 1000;
-	uint64_t limit = shared ? slot_end : ARCH_NO_DEADLINE;
+	uint64_t others = next_deadline(queue, vcpu);
+	uint64_t limit = shared ? earlier(slot_end, others) : others;
+	bool at_home = vm_home(vcpu->vm) == vcpu->cpu;
 	struct vm_exit exit;
 
 	if (queue->current && queue->current->vm != vcpu->vm)
@@ -210,7 +224,7 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared,
 	do {
 		local_apic_timer(vcpu, now);
 		vcpu_prepare(vcpu);
-		arch_set_deadline(entry_deadline(queue, vcpu, limit));
+		arch_set_deadline(entry_deadline(vcpu, at_home, limit));
 		now = arch_time();
 		stopwatch_stop(&vcpu->work, now);
 		stopwatch_start(&vcpu->guest, now);
@@ -295,8 +309,7 @@ _Noreturn void cpu_loop(void)
 						       SLOT_US);
 		} else if (!more) {
 			panic_running(NULL);
-			arch_set_deadline(
-				next_deadline(queue, ARCH_NO_DEADLINE));
+			arch_set_deadline(next_deadline(queue, NULL));
 			stopwatch_start(&queue->idle, arch_time());
 			arch_idle();
 			stopwatch_stop(&queue->idle, arch_time());

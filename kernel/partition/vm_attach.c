@@ -41,13 +41,6 @@ static void finish(struct vm *vm)
 	manage_event(vm);
 }
 
-/* The rest is the service CPU's. */
-static void hand_over(struct vm *vm)
-{
-	atomic_store(&vm->attachment.step, ATTACH_SETTLE);
-	manage_notify();
-}
-
 static void fail(struct vm *vm, const char *words)
 {
 	struct attachment *it = &vm->attachment;
@@ -55,7 +48,7 @@ static void fail(struct vm *vm, const char *words)
 	it->words = words;
 	it->flushed = true; /* nothing was written */
 	log_write("%s: disk %u: %s", vm->description.name, it->index, words);
-	hand_over(vm);
+	attach_hand_over(vm);
 }
 
 /* With the disk's frames. */
@@ -154,7 +147,7 @@ static void take_away(struct vm *vm)
 {
 	vm->pci.functions[function_of(&vm->attachment)->slot] = NULL;
 	put(vm, false);
-	hand_over(vm);
+	attach_hand_over(vm);
 }
 
 static void unplug(struct vm *vm)
@@ -184,7 +177,7 @@ static bool eject(struct vm *vm)
 		put(vm, false);
 	lock_give(&vm->device_lock);
 	if (gone && it->net)
-		hand_over(vm);
+		attach_hand_over(vm);
 	else if (gone)
 		atomic_store(&it->step, ATTACH_ERASE);
 	return gone;
@@ -197,7 +190,7 @@ static void erase(struct vm *vm)
 	if (!vm_memory_clear_room(it->disk, &it->at))
 		return;
 	vm_memory_give_room(vm, it->disk);
-	hand_over(vm);
+	attach_hand_over(vm);
 }
 
 /* ---- all of it ----------------------------------------------------------- */

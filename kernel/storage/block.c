@@ -378,6 +378,8 @@ static void look_for_timeouts(struct block_device *device)
 {
 	uint64_t now = arch_time();
 
+	if (!device->running)
+		return;
 	for (uint32_t slot = 0; slot < device->slots && device->ready; slot++) {
 		if (!device->slot[slot].request ||
 		    now - device->slot[slot].since < arch_time_ms(TIMEOUT_MS))

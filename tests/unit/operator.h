@@ -173,4 +173,12 @@ static inline const struct heard *last_event(uint16_t vm)
 
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
 
+static uint32_t flooder; /* VM */
+
+static inline void flood(void)
+{
+	while (print(flooder, "spam and ham and eggs and so on\n"))
+		;
+}
+
 #endif

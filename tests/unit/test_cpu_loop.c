@@ -1,103 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop never ends, so each test leaves it from the guest or from idling. */
-#include "vm_fixture.h"
-
-#define RFLAGS_IF BIT(9)
-#define SLOT 2000000 /* ticks of a nanosecond */
-#define MS 1000000
-
-static jmp_buf outside;
-static uint32_t home; /* CPU of the VM's first vCPU; each test has new CPUs */
-static uint32_t polls, idles;
-static bool more_to_poll, needs_polling;
-static void (*on_idle)(void), (*on_poll)(void);
-static struct vcpu *ran[1000];
-static uint64_t deadlines[1000];
-static uint32_t runs;
-static struct vcpu *for_panic;
-
-bool manage_poll(void)
-{
-	polls++;
-	if (on_poll)
-		on_poll();
-	return more_to_poll;
-}
-
-void manage_end(void)
-{
-}
-
-bool manage_needs_polling(void)
-{
-	return needs_polling;
-}
-
-void panic_running(struct vcpu *vcpu)
-{
-	for_panic = vcpu;
-}
-
-void arch_idle(void)
-{
-	assert_null(for_panic);
-	if (fake_kicks[fake_cpu])
-		return;
-	idles++;
-	if (!on_idle)
-		longjmp(outside, 1);
-	on_idle();
-}
-
-static void leave(void)
-{
-	longjmp(outside, 1);
-}
-
-static void note_run(struct vcpu *vcpu)
-{
-	assert_true(runs < ARRAY_COUNT(ran));
-	assert_ptr_equal(for_panic, vcpu);
-	assert_ptr_equal(cpu_loop_current(), vcpu);
-	assert_int_equal(vcpu->cpu, fake_cpu);
-	deadlines[runs] = fake_deadline;
-	ran[runs++] = vcpu;
-}
-
-/* Runs CPU @cpu until somebody leaves. */
-static void loop_on(uint32_t cpu)
-{
-	fake_cpu = cpu;
-	if (!setjmp(outside))
-		cpu_loop();
-}
-
-/* One VM of @vcpus vCPUs on its own CPUs, or all on one. */
-static void make_vm(uint32_t index, uint32_t vcpus, bool one_cpu)
-{
-	struct mull_vm *description = describe(index, vcpus);
-
-	for (uint32_t i = 0; i < vcpus; i++)
-		description->cpus[i] = (uint16_t)(home + (one_cpu ? 0 : i));
-	vm = vm_create(&boot_package.vms[index], index, NULL);
-	assert_non_null(vm);
-}
-
-static int new_cpus(void **state)
-{
-	static uint32_t used = 1; /* fresh() puts a VM on 0 and 1 */
-
-	if (fresh(state))
-		return -1;
-	vms[0] = NULL;
-	home = used += 4;
-	fake_cpu_count = MULL_CPU_MAX;
-	cpu_loop_set_service(MULL_CPU_MAX - 1);
-	polls = idles = runs = fake_leaves = 0;
-	more_to_poll = needs_polling = false;
-	on_idle = on_poll = NULL;
-	return 0;
-}
+#include "cpu_loop_fixture.h"
 
 /* ---- without guests ------------------------------------------------------- */
 
@@ -267,6 +169,48 @@ static void who_exits_all_the_time_does_not_keep_it_from_looking(void **state)
 	fake_interrupts = NULL;
 	assert_int_equal(looked, 3); /* at first, and after each two */
 	assert_true(deadlines[0] == ARCH_NO_DEADLINE);
+}
+
+/* Exits do not move when that is, and do not cost the question. */
+static void what_is_polled_is_asked_once_a_round(void **state)
+{
+	static const enum exit_kind script[] = { EXIT_CPUID, EXIT_CPUID,
+						 EXIT_CPUID, EXIT_NMI,
+						 EXIT_KIND_COUNT };
+	uint64_t began = fake_time;
+
+	(void)state;
+	make_vm(0, 1, false);
+	start();
+	cpu_loop_set_service(home);
+	needs_polling = true;
+	run_from(home, script);
+	assert_int_equal(runs, 5);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(deadlines[i], began + MS);
+	assert_int_equal(deadlines[4], began + 40 + MS);
+	assert_int_equal(asked, 2);
+}
+
+static void set_deadline(struct vcpu *vcpu, struct vm_exit *exit)
+{
+	note_run(vcpu);
+	if (runs > 2)
+		leave();
+	atomic_store(&vcpu->vm->deadline, fake_time + 77);
+	*exit = (struct vm_exit){ .kind = EXIT_CPUID, .length = 1 };
+}
+
+/* What a guest does at an exit may concern its VM, whose home this is. */
+static void what_the_guest_changes_counts_at_once(void **state)
+{
+	(void)state;
+	make_vm(0, 1, false);
+	start();
+	fake_virt.run = set_deadline;
+	loop_on(home);
+	assert_true(deadlines[0] == ARCH_NO_DEADLINE);
+	assert_int_equal(deadlines[1], fake_time + 77);
 }
 
 static void a_guest_that_ended_runs_no_more(void **state)
@@ -552,95 +496,6 @@ static void an_nmi_behind_an_exception_is_soon(void **state)
 	assert_int_equal(runs, 3);
 }
 
-/* ---- sharing -------------------------------------------------------------- */
-
-static void spin(struct vcpu *vcpu, struct vm_exit *exit)
-{
-	note_run(vcpu);
-	if (runs == 400)
-		leave();
-	*exit = (struct vm_exit){ .kind = EXIT_CACHE, .length = 2 };
-	fake_time += SLOT / 10;
-	if (fake_time >= fake_deadline)
-		exit->kind = EXIT_INTERRUPT;
-}
-
-static void neighbours_take_turns(void **state)
-{
-	uint32_t first = 0, turns = 0;
-	struct vm *other;
-
-	(void)state;
-	make_vm(0, 1, true);
-	start();
-	other = vm;
-	make_vm(1, 1, true);
-	start();
-	fake_virt.run = spin;
-	loop_on(home);
-	for (uint32_t i = 0; i < runs; i++) {
-		first += ran[i] == vm->vcpus[0];
-		turns += i > 0 && ran[i] != ran[i - 1];
-	}
-	assert_in_range(first, 190, 210);
-	assert_in_range(turns, 36, 44);
-	assert_int_equal(fake_leaves, turns);
-	vm_end(other, MULL_END_POWEROFF, 0, "off");
-	for (uint32_t i = 0; i < 50 && !vm_state_rests(other->state); i++) {
-		runs = 300;
-		loop_on(home); /* its memory is cleared, piece by piece */
-	}
-	assert_true(vm_state_rests(other->state));
-	runs = 300;
-	loop_on(home);
-	for (uint32_t i = 300; i < 400; i++)
-		assert_ptr_equal(ran[i], vm->vcpus[0]);
-	assert_true(deadlines[399] == ARCH_NO_DEADLINE);
-}
-
-/* What one has trained, the other may use: they are one VM's. */
-static void siblings_take_turns_without_a_guard(void **state)
-{
-	(void)state;
-	make_vm(0, 2, true);
-	start();
-	vm->vcpus[1]->state = VCPU_RUNNABLE;
-	fake_virt.run = spin;
-	loop_on(home);
-	assert_ptr_equal(ran[0]->vm, vm);
-	assert_int_equal(runs, 400);
-	assert_int_equal(fake_leaves, 0);
-}
-
-/* Exits of one's own do not make a slot longer. */
-static void spin_without_a_timer(struct vcpu *vcpu, struct vm_exit *exit)
-{
-	note_run(vcpu);
-	if (runs == 400)
-		leave();
-	*exit = (struct vm_exit){ .kind = EXIT_CACHE, .length = 2 };
-	fake_time += SLOT / 10;
-}
-
-static void a_slot_ends_at_its_end(void **state)
-{
-	uint32_t first = 0;
-
-	(void)state;
-	make_vm(0, 1, true);
-	start();
-	make_vm(1, 1, true);
-	start();
-	fake_virt.run = spin_without_a_timer;
-	loop_on(home);
-	for (uint32_t i = 0; i < runs; i++)
-		first += ran[i] == vm->vcpus[0];
-	assert_in_range(first, 190, 210);
-}
-
-#undef TEST
-#define TEST(name) cmocka_unit_test_setup_teardown(name, new_cpus, stop_all)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -652,6 +507,8 @@ int main(void)
 		TEST(exits_are_counted_and_the_guest_goes_on),
 		TEST(after_an_interrupt_it_looks_around),
 		TEST(who_exits_all_the_time_does_not_keep_it_from_looking),
+		TEST(what_is_polled_is_asked_once_a_round),
+		TEST(what_the_guest_changes_counts_at_once),
 		TEST(a_guest_that_ended_runs_no_more),
 		TEST(a_restart_that_waits_is_a_deadline),
 		TEST(so_is_the_work_of_a_device_by_time),
@@ -663,9 +520,6 @@ int main(void)
 		TEST(who_goes_leaves_the_others_where_they_are),
 		TEST(a_paused_guest_runs_on_no_clock),
 		TEST(an_nmi_behind_an_exception_is_soon),
-		TEST(neighbours_take_turns),
-		TEST(siblings_take_turns_without_a_guard),
-		TEST(a_slot_ends_at_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, start_memory, NULL);
