@@ -112,11 +112,36 @@ static uint8_t *show(const struct guest_memory *memory, gpa_t at, size_t length,
 	return window + offset;
 }
 
+/* @length bytes from @at on, in the window, by one look; NULL: it is not RAM,
+ * not all of one frame, or nothing. */
+static uint8_t *show_whole(const struct guest_memory *memory, gpa_t at,
+			   size_t length)
+{
+	uint64_t offset;
+	const struct guest_region *region = find_region(memory, at, &offset);
+	uint32_t entry;
+
+	if (!region || !length || length > region->size - offset ||
+	    length > FRAME_SIZE - offset % FRAME_SIZE)
+		return NULL;
+	entry = entry_at(region, offset);
+	if (memory->elastic && entry & GUEST_HOLE)
+		return NULL;
+	return (uint8_t *)arch_window(
+		       hpa((entry & ~GUEST_HOLE) * (uint64_t)FRAME_SIZE)) +
+	       offset % FRAME_SIZE;
+}
+
 enum error guest_read(const struct guest_memory *memory, gpa_t from, void *to,
 		      size_t length)
 {
+	const uint8_t *whole = show_whole(memory, from, length);
 	uint8_t *bytes = to;
 
+	if (whole) {
+		memcpy(to, whole, length);
+		return ERR_NONE;
+	}
 	if (!guest_is_ram(memory, from, length))
 		return ERR_BAD_ADDRESS;
 	while (length) {
@@ -134,8 +159,13 @@ enum error guest_read(const struct guest_memory *memory, gpa_t from, void *to,
 enum error guest_write(const struct guest_memory *memory, gpa_t to,
 		       const void *from, size_t length)
 {
+	uint8_t *whole = show_whole(memory, to, length);
 	const uint8_t *bytes = from;
 
+	if (whole) {
+		memcpy(whole, from, length);
+		return ERR_NONE;
+	}
 	if (!guest_is_ram(memory, to, length))
 		return ERR_BAD_ADDRESS;
 	while (length) {
@@ -153,42 +183,31 @@ enum error guest_write(const struct guest_memory *memory, gpa_t to,
 enum error guest_load_16(const struct guest_memory *memory, gpa_t at,
 			 uint16_t *value)
 {
-	size_t piece;
+	const volatile uint8_t *word = at.value % 2 ? NULL :
+						      show_whole(memory, at, 2);
 
-	if (at.value % 2 || !guest_is_ram(memory, at, 2))
+	if (!word)
 		return ERR_BAD_ADDRESS;
-	*value = *(volatile uint16_t *)show(memory, at, 2, &piece);
+	*value = *(const volatile uint16_t *)word;
 	return ERR_NONE;
 }
 
 enum error guest_store_16(const struct guest_memory *memory, gpa_t at,
 			  uint16_t value)
 {
-	size_t piece;
+	volatile uint8_t *word = at.value % 2 ? NULL :
+						show_whole(memory, at, 2);
 
-	if (at.value % 2 || !guest_is_ram(memory, at, 2))
+	if (!word)
 		return ERR_BAD_ADDRESS;
-	*(volatile uint16_t *)show(memory, at, 2, &piece) = value;
+	*(volatile uint16_t *)word = value;
 	return ERR_NONE;
-}
-
-/* The byte at @at, in the window; NULL: it is not RAM. */
-static volatile uint8_t *show_8(const struct guest_memory *memory, gpa_t at)
-{
-	uint64_t offset;
-	const struct guest_region *region = find(memory, at, &offset);
-
-	if (!region)
-		return NULL;
-	return (uint8_t *)arch_window(
-		       hpa(frame_at(region, offset) * FRAME_SIZE)) +
-	       offset % FRAME_SIZE;
 }
 
 enum error guest_load_8(const struct guest_memory *memory, gpa_t at,
 			uint8_t *value)
 {
-	const volatile uint8_t *byte = show_8(memory, at);
+	const volatile uint8_t *byte = show_whole(memory, at, 1);
 
 	if (!byte)
 		return ERR_BAD_ADDRESS;
@@ -199,7 +218,7 @@ enum error guest_load_8(const struct guest_memory *memory, gpa_t at,
 enum error guest_store_8(const struct guest_memory *memory, gpa_t at,
 			 uint8_t value)
 {
-	volatile uint8_t *byte = show_8(memory, at);
+	volatile uint8_t *byte = show_whole(memory, at, 1);
 
 	if (!byte)
 		return ERR_BAD_ADDRESS;
@@ -210,7 +229,7 @@ enum error guest_store_8(const struct guest_memory *memory, gpa_t at,
 enum error guest_exchange_8(const struct guest_memory *memory, gpa_t at,
 			    uint8_t desired, uint8_t *old)
 {
-	volatile uint8_t *byte = show_8(memory, at);
+	volatile uint8_t *byte = show_whole(memory, at, 1);
 
 	if (!byte)
 		return ERR_BAD_ADDRESS;
@@ -262,13 +281,12 @@ enum error guest_compare_swap(const struct guest_memory *memory, gpa_t at,
 {
 	uint32_t expected32 = (uint32_t)expected;
 	uint8_t *guest;
-	size_t piece;
 
 	if ((size != 4 && size != 8) || at.value % size)
 		return ERR_BAD_REQUEST;
-	if (!guest_is_ram(memory, at, size))
+	guest = show_whole(memory, at, size);
+	if (!guest)
 		return ERR_BAD_ADDRESS;
-	guest = show(memory, at, size, &piece);
 	if (size == 8)
 		*swapped = __atomic_compare_exchange_n(
 			(uint64_t *)guest, &expected, desired, false,

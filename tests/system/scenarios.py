@@ -6,6 +6,7 @@ $build, $guests, $kernels, $demo and $kexec are replaced.  Patterns are regular
 expressions; an empty status means that the test ends the run when it has seen
 all."""
 import dataclasses
+import re
 
 LINUX = 240 # seconds that a loaded machine may need to boot it
 GUEST = 120
@@ -121,10 +122,19 @@ def of(name, words):
     return r"^%s +\| %s" % (name, words)
 
 
+def cut_of(name, text):
+    """The same of a text that takes its guest long: when others print meanwhile,
+    its line is cut and goes on behind theirs."""
+    cut = r"(?:\r?\n(?:(?!%s ).*\n)*%s +\| )?" % (name, name)
+    return of(name, cut.join(map(re.escape, text)))
+
+
 def endings(name, cases, status, words, **more):
     vms = vm("neighbour", 0, "counter", "count=30 period=100")
+    # On its own APIC a halt for ever is not seen (own-local-apic.md).
     for cpu, case in enumerate(cases, 1):
-        vms += vm(case, cpu, "hostile", "case=" + case)
+        vms += vm(case, cpu, "hostile", "case=" + case,
+                  ", local-apic: emulated" if case == "halt-forever" else "")
     return Scenario(
         name=name, vms=vms, options="--no-reboot", status=status,
         expect=tuple(of(case, "CASE " + case) for case in cases) +
@@ -312,10 +322,11 @@ SCENARIOS = (
                      for words in (
                          r"\(XEN\) Xen version 4\.17",
                          r"\(XEN\) Bootloader: Mullion",
-                         r"\(XEN\) Command line: console=com1",
                          r"\(XEN\) ACPI: RSDP 000E0000",
                          r"\(XEN\) Unable to find usable platform timer")) +
-        (of("mach", r"GNU Mach 1\.8"),
+        (cut_of("xen-1", "(XEN) Command line: console=com1"),
+         cut_of("xen-2", "(XEN) Command line: console=com1"),
+         of("mach", r"GNU Mach 1\.8"),
          of("mach", r"biosmem: 0*100000:0*4000000, available")),
         status=None),
     # ---- networks ----------------------------------------------------------

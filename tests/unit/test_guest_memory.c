@@ -144,6 +144,51 @@ static void adjoining_regions_are_one_range(void **state)
 	assert_int_equal(*host(2, 0), 'q');
 }
 
+static void a_region_may_end_within_a_frame(void **state)
+{
+	const struct guest_memory small = {
+		.region_count = 1,
+		.regions = { { .size = 4096, .frames = low_frames } },
+	};
+	char in[8];
+
+	(void)state;
+	assert_int_equal(guest_read(&small, gpa(4088), in, 8), ERR_NONE);
+	assert_int_equal(guest_read(&small, gpa(4089), in, 8), ERR_BAD_ADDRESS);
+	assert_int_equal(guest_write(&small, gpa(4095), in, 2),
+			 ERR_BAD_ADDRESS);
+	assert_int_equal(guest_store_8(&small, gpa(4096), 1), ERR_BAD_ADDRESS);
+}
+
+static void what_a_balloon_took_is_no_memory(void **state)
+{
+	static const uint32_t frames[] = { 7, GUEST_HOLE | 3, 5 };
+	const struct guest_memory elastic = {
+		.elastic = true,
+		.region_count = 1,
+		.regions = { { .size = 3 * FRAME_SIZE, .frames = frames } },
+	};
+	const gpa_t hole = gpa(FRAME_SIZE + 8), edge = gpa(FRAME_SIZE - 1);
+	uint16_t word;
+	uint8_t byte;
+	bool swapped;
+
+	(void)state;
+	assert_int_equal(guest_read(&elastic, hole, &word, 2), ERR_BAD_ADDRESS);
+	assert_int_equal(guest_write(&elastic, hole, "ab", 2), ERR_BAD_ADDRESS);
+	assert_int_equal(guest_write(&elastic, edge, "ab", 2), ERR_BAD_ADDRESS);
+	assert_int_equal(guest_load_16(&elastic, hole, &word), ERR_BAD_ADDRESS);
+	assert_int_equal(guest_store_16(&elastic, hole, 1), ERR_BAD_ADDRESS);
+	assert_int_equal(guest_load_8(&elastic, hole, &byte), ERR_BAD_ADDRESS);
+	assert_int_equal(guest_compare_swap(&elastic, hole, 4, 0, 1, &swapped),
+			 ERR_BAD_ADDRESS);
+	assert_int_equal(*host(3, 8), 0);
+	assert_int_equal(guest_write(&elastic, edge, "a", 1), ERR_NONE);
+	assert_int_equal(guest_write(&elastic, gpa(2 * FRAME_SIZE), "z", 1),
+			 ERR_NONE);
+	assert_int_equal(*host(5, 0), 'z');
+}
+
 static void nothing_is_copied_where_no_length_is(void **state)
 {
 	(void)state;
@@ -237,6 +282,8 @@ int main(void)
 		TEST(bad_ranges_copy_nothing),
 		TEST(last_address_does_not_lead_to_the_first),
 		TEST(adjoining_regions_are_one_range),
+		TEST(a_region_may_end_within_a_frame),
+		TEST(what_a_balloon_took_is_no_memory),
 		TEST(nothing_is_copied_where_no_length_is),
 		TEST(zero_stays_in_its_range),
 		TEST(compare_swap_swaps_what_is_expected),
