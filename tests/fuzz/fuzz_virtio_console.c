@@ -36,9 +36,16 @@ static void offer_any(uint32_t q)
 static void spoil_descriptor(uint32_t q)
 {
 	uint64_t address = any(1) % 2 ? any(4) : RAM_SIZE - any(1);
+	uint32_t index = any(1) % QUEUE_SIZE, length = (uint32_t)any(4);
+	uint16_t flags = (uint16_t)(any(1) % 8), next = (uint16_t)(any(1) % 10);
 
-	describe_at(RING(q), any(1) % QUEUE_SIZE, address, (uint32_t)any(4),
-		    (uint16_t)(any(1) % 4), (uint16_t)(any(1) % 10));
+	if (!is_packed)
+		describe_at(RING(q), index, address, length, flags, next);
+	else if (index % 2)
+		offer_place(q, address, length, flags, next);
+	else /* an id comes first, and flags are more */
+		describe_at(RING(q), index, address, length, next,
+			    flags | (uint16_t)(any(1) << 8));
 }
 
 static void control(void)
@@ -99,7 +106,8 @@ static void step(void)
 
 	switch (what % 8) {
 	case 0:
-		start_driver(QUEUES, what & 8 ? 2 : 0);
+		start_driver(QUEUES,
+			     (what & 8 ? 2 : 0) | (what & 16 ? PACKED : 0));
 		break;
 	case 1:
 	case 2:
@@ -131,14 +139,14 @@ static void step(void)
 	}
 }
 
-static void require_health(void)
+static void require_health(uint64_t features)
 {
 	uint8_t got[sizeof ring];
 
 	vm.serial.output.detached = false;
 	vm.serial.output.tail = vm.serial.output.head;
 	memset(ram, 0, sizeof ram);
-	start_driver(QUEUES, 2);
+	start_driver(QUEUES, 2 | features);
 	offer_chain(1, "Mullion", 7, 0);
 	require(work_all() && chains_used(1) == 1);
 	require(console_take(&vm.serial.output, got, sizeof got) == 7 &&
@@ -161,6 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	guest_pci_reset(&vm);
 	for (int i = 0; i < STEPS_MAX && input.size; i++)
 		step();
-	require_health();
+	require_health(0);
+	require_health(PACKED);
 	return 0;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs many cases of each virtio device's fuzzer, in pieces that take turns.
+"""Runs many cases of each device's fuzzer, in pieces that take turns.
 
 A folder keeps what was done: each fuzzer's corpus, and a line for each piece.
 So it can be ended at any time, and goes on where it was when started again.
@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 
-DEVICES = ("virtio", "block", "net", "vsock", "virtio_console", "balloon")
+DEVICES = ("virtio", "block", "net", "vsock", "virtio_console", "balloon",
+           "nic")
 PIECE = 250_000
 MAX_LENGTH = 512 # bytes of a case: about a hundred steps
 

@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_NET_DRIVER_H
 #define TESTS_UNIT_NET_DRIVER_H
 
+#include "packed_ring.h"
 #include "virtio_driver.h"
 
 #include <mullion/guest.h>
@@ -16,10 +17,6 @@
 #define RECEIVE 0
 #define TRANSMIT 1
 #define HEADER 12
-
-#define PACKED (1ull << 34) /* a feature */
-#define PACKED_AVAILABLE 0x80
-#define PACKED_USED 0x8000
 
 static struct vm vm;
 static bool net_is_packed;
@@ -43,16 +40,15 @@ static inline void net_describe(uint32_t queue, uint32_t index, uint64_t at,
 /* The chain at the next place of a packed ring, whatever it is. */
 static inline void net_offer_packed(uint32_t queue)
 {
-	uint16_t bits, flags = NEXT;
+	uint16_t flags = NEXT;
 
 	for (int i = 0; i < QUEUE_SIZE && flags & NEXT; i++) {
-		uint64_t at = net_queue(queue) +
-			      net_places[queue] % QUEUE_SIZE * 16 + 14;
+		uint16_t place = net_places[queue]++;
+		uint64_t at = net_queue(queue) + place % QUEUE_SIZE * 16 + 14;
 
-		bits = net_places[queue]++ / QUEUE_SIZE % 2 ? PACKED_USED :
-							      PACKED_AVAILABLE;
 		flags = get_16(at);
-		put_16(at, (flags & ~(PACKED_USED | PACKED_AVAILABLE)) | bits);
+		put_16(at, (flags & ~PACKED_BITS) |
+				   packed_offer_bits(place, QUEUE_SIZE));
 	}
 }
 

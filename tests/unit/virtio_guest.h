@@ -7,6 +7,7 @@
 #ifndef TESTS_UNIT_VIRTIO_GUEST_H
 #define TESTS_UNIT_VIRTIO_GUEST_H
 
+#include "packed_ring.h"
 #include "virtio_driver.h"
 
 #include <mullion/guest.h>
@@ -25,7 +26,9 @@
 
 static struct vm vm;
 static struct vcpu first;
+static bool is_packed;
 static uint16_t offered[VIRTIO_QUEUES_MAX]; /* chains */
+static uint16_t places[VIRTIO_QUEUES_MAX];  /* of a packed ring, so far */
 
 static inline uint64_t bar_at(uint32_t offset)
 {
@@ -48,7 +51,9 @@ static inline void start_driver(uint32_t queues, uint64_t features)
 	guest_pci_write(&vm, gpa(MULL_GUEST_ECAM + (DRIVEN_SLOT << 15) + 4), 2,
 			2);
 	set_register(0x14, 1, 0);
+	is_packed = features & PACKED;
 	memset(offered, 0, sizeof offered);
+	memset(places, 0, sizeof places);
 	memset(ram + RING(0), 0, 0x1000 * VIRTIO_QUEUES_MAX);
 	set_register(0x08, 4, 0);
 	set_register(0x0c, 4, (uint32_t)features);
@@ -66,8 +71,7 @@ static inline void start_driver(uint32_t queues, uint64_t features)
 	set_register(0x14, 1, 15);
 }
 
-/* The home CPU's work; false: it does not end. */
-/* Whether it ends within so many steps. */
+/* Does the home CPU's work.  Whether it ends within so many steps. */
 static inline bool work_within(uint32_t steps)
 {
 	for (uint32_t i = 0; i < steps; i++)
@@ -81,6 +85,27 @@ static inline bool work_all(void)
 	return work_within(1000);
 }
 
+/* Offers the next place of a packed ring. */
+static inline void offer_place(uint32_t q, uint64_t address, uint32_t length,
+			       uint16_t flags, uint16_t id)
+{
+	uint16_t place = places[q]++;
+
+	describe_at(RING(q), place % QUEUE_SIZE, address, length, id,
+		    flags | packed_offer_bits(place, QUEUE_SIZE));
+}
+
+/* One piece of a chain, with another behind it or not. */
+static inline void offer_piece(uint32_t q, uint32_t index, uint64_t address,
+			       uint32_t length, uint16_t flags)
+{
+	if (is_packed)
+		offer_place(q, address, length, flags, (uint16_t)(index & ~1u));
+	else
+		describe_at(RING(q), index, address, length, flags,
+			    flags & NEXT ? (uint16_t)(index + 1) : 0);
+}
+
 /* Offers @out bytes to be read, and room for @in; then notifies. */
 static inline void offer_chain(uint32_t q, const void *bytes, uint32_t out,
 			       uint32_t in)
@@ -88,24 +113,31 @@ static inline void offer_chain(uint32_t q, const void *bytes, uint32_t out,
 	uint32_t slot = offered[q] % (QUEUE_SIZE / 2), head = slot * 2;
 
 	memcpy(ram + OUT_BYTES(q, slot), bytes, out);
-	if (out && in) {
-		describe_at(RING(q), head, OUT_BYTES(q, slot), out, NEXT,
-			    (uint16_t)(head + 1));
-		describe_at(RING(q), head + 1, IN_BYTES(q, slot), in, WRITE, 0);
-	} else if (out) {
-		describe_at(RING(q), head, OUT_BYTES(q, slot), out, 0, 0);
-	} else {
-		describe_at(RING(q), head, IN_BYTES(q, slot), in, WRITE, 0);
+	if (out)
+		offer_piece(q, head, OUT_BYTES(q, slot), out, in ? NEXT : 0);
+	if (in || !out)
+		offer_piece(q, out ? head + 1 : head, IN_BYTES(q, slot), in,
+			    WRITE);
+	if (!is_packed) {
+		put_16(RING(q) + RING_DRIVER + 4 + offered[q] % QUEUE_SIZE * 2,
+		       (uint16_t)head);
+		put_16(RING(q) + RING_DRIVER + 2, offered[q] + 1);
 	}
-	put_16(RING(q) + RING_DRIVER + 4 + offered[q] % QUEUE_SIZE * 2,
-	       (uint16_t)head);
-	put_16(RING(q) + RING_DRIVER + 2, ++offered[q]);
+	offered[q]++;
 	set_register(0x3000 + q * 4, 2, q);
 }
 
+/* Of a packed ring: in its first round, and chains of one piece. */
 static inline uint16_t chains_used(uint32_t q)
 {
-	return get_16(RING(q) + RING_DEVICE + 2);
+	uint16_t count = 0;
+
+	if (!is_packed)
+		return get_16(RING(q) + RING_DEVICE + 2);
+	for (uint32_t i = 0; i < QUEUE_SIZE; i++)
+		count += (get_16(RING(q) + i * 16 + 14) & PACKED_BITS) ==
+			 PACKED_BITS;
+	return count;
 }
 
 /* What the device wrote to the chain that it gave back as number @index. */
