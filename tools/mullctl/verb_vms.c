@@ -4,6 +4,7 @@
 #include <mullion/description.h>
 #include <string.h>
 
+#include "beginning.h"
 #include "remote.h"
 #include "texts.h"
 #include "work.h"
@@ -12,9 +13,6 @@
 #define END_SECONDS 10	/* for a VM that is ended */
 #define START_SECONDS 60
 #define LOOK_MILLISECONDS 100
-
-#define IN(state) (1u << (state))
-#define ENDED (IN(MULL_VM_STOPPED) | IN(MULL_VM_CRASHED) | IN(MULL_VM_REFUSED))
 
 /* ---- list and show ------------------------------------------------------ */
 
@@ -202,24 +200,6 @@ static int act(const struct options *options,
 	return status;
 }
 
-/* What the events say of a VM that was told to start. */
-struct beginning {
-	uint32_t vm;
-	bool runs, ended;
-	char words[sizeof((struct mull_event *)0)->words];
-};
-
-static void on_event(void *context, uint32_t vm, const struct mull_event *event)
-{
-	struct beginning *beginning = context;
-
-	if (vm != beginning->vm)
-		return;
-	beginning->runs |= event->state == MULL_VM_RUNNING;
-	beginning->ended |= event->state < 32 && IN(event->state) & ENDED;
-	strcpy(beginning->words, event->words);
-}
-
 /* The VM may have done its work before it is looked at: its events tell. */
 static enum status wait_for_start(struct mull *mull, struct mull_vm_status *vm,
 				  struct beginning *beginning, double seconds)
@@ -251,8 +231,9 @@ int verb_start(const struct options *options)
 {
 	struct beginning beginning = { .vm = UINT32_MAX };
 	struct mull_handlers handlers = { .context = &beginning,
-					  .event = on_event };
+					  .event = beginning_hear };
 	struct mull_vm_status vm;
+	struct mull_info info;
 	enum status status;
 	struct mull *mull;
 	double seconds;
@@ -262,8 +243,12 @@ int verb_start(const struct options *options)
 	mull = remote_open_vm(options, &handlers, &vm, &status);
 	if (!mull)
 		return status;
-	beginning.vm = vm.number;
-	status = remote_status(mull, mull_start(mull, vm.number));
+	status = remote_status(mull, mull_info(mull, &info));
+	if (status == STATUS_OK) {
+		beginning.vm = vm.number;
+		beginning.since_ns = info.time_ns;
+		status = remote_status(mull, mull_start(mull, vm.number));
+	}
 	if (status == STATUS_OK && options->text[OPTION_WAIT])
 		status = wait_for_start(mull, &vm, &beginning, seconds);
 	mull_close(mull);
