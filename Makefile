@@ -178,7 +178,7 @@ $(B)/fuzz/fuzz_%: $(B)/obj/fuzz/tests/fuzz/fuzz_%.o $(B)/fuzz/libfuzz.a
 		-lbearssl -llz4 -o $@
 
 CASES ?= 10000000
-fuzz-long: $(addprefix $(B)/fuzz/,$(fuzz_tests)) ## so many CASES of each virtio device's fuzzer (hours)
+fuzz-long: $(addprefix $(B)/fuzz/,$(fuzz_tests)) ## so many CASES of each device's fuzzer (hours)
 	@tests/fuzz/long.py --build $(B) --cases $(CASES)
 
 # ---- what run and test need first ------------------------------------------

@@ -7,6 +7,7 @@
  */
 #include "fuzz_input.h"
 #include "fuzz_machine.h"
+#include "tests/unit/packed_ring.h"
 
 #include <mullion/balloon.h>
 #include <mullion/guest.h>
@@ -25,6 +26,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint64_t free_frames, used_pages;
+static bool is_packed;
 static uint16_t offered[QUEUES];
 
 static void work(void)
@@ -52,18 +54,22 @@ static void set_register(uint32_t offset, uint32_t size, uint64_t value)
 	lock_give(&vm->device_lock);
 }
 
-static void start_driver(void)
+static void start_driver(bool packed)
 {
+	is_packed = packed;
 	memset(offered, 0, sizeof offered);
 	guest_zero(&vm->memory, gpa(RING(0)), QUEUES * 0x1000);
 	lock_take(&vm->device_lock);
 	guest_pci_write(vm, gpa(MULL_GUEST_ECAM + (SLOT << 15) + 4), 2, 2);
 	lock_give(&vm->device_lock);
 	set_register(0x14, 1, 0);
+	/* A reset takes until the home CPU has emptied the balloon; what is
+	 * written to the device before is not heard. */
+	work();
 	set_register(0x08, 4, 0);
 	set_register(0x0c, 4, any(1) & 3);
 	set_register(0x08, 4, 1);
-	set_register(0x0c, 4, 1);
+	set_register(0x0c, 4, 1 | (is_packed ? PACKED >> 32 : 0));
 	set_register(0x14, 1, 11);
 	for (uint32_t q = 0; q < QUEUES; q++) {
 		set_register(0x16, 2, q);
@@ -80,41 +86,81 @@ static void start_driver(void)
 static uint32_t write_list(void)
 {
 	uint32_t first = (uint32_t)any(2) % (FRAMES * BALLOON_PAGES + 8);
-	uint32_t count = (uint32_t)any(2) % (2 * BALLOON_PAGES), number;
+	uint32_t count = (uint32_t)any(2) % (2 * BALLOON_PAGES);
+	static uint32_t numbers[2 * BALLOON_PAGES];
 
 	if (any(1) & 1) {
 		first = first / BALLOON_PAGES * BALLOON_PAGES;
 		count = BALLOON_PAGES;
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		number = first + i;
-		guest_write(&vm->memory, gpa(LIST + 4 * i), &number, 4);
-	}
-	if (any(1) == 0) {
-		number = (uint32_t)any(4);
-		guest_write(&vm->memory, gpa(LIST), &number, 4);
-	}
+	for (uint32_t i = 0; i < count; i++)
+		numbers[i] = first + i;
+	if (any(1) == 0)
+		numbers[0] = (uint32_t)any(4);
+	guest_write(&vm->memory, gpa(LIST), numbers, count * 4);
 	return count * 4;
+}
+
+struct descriptor {
+	uint64_t at;
+	uint32_t length;
+	uint16_t words[2]; /* flags and next, or an id and flags */
+};
+
+static void offer_split(uint32_t q, struct descriptor descriptor)
+{
+	uint16_t head = offered[q] % QUEUE_SIZE, index = ++offered[q];
+
+	guest_write(&vm->memory, gpa(RING(q) + 16u * head), &descriptor,
+		    sizeof descriptor);
+	guest_store_16(&vm->memory, gpa(RING(q) + 0x204 + 2u * head), head);
+	guest_store_16(&vm->memory, gpa(RING(q) + 0x202), index);
+}
+
+static void offer_packed(uint32_t q, struct descriptor descriptor)
+{
+	uint16_t place = offered[q]++;
+
+	descriptor.words[1] = descriptor.words[0] |
+			      packed_offer_bits(place, QUEUE_SIZE);
+	descriptor.words[0] = place;
+	guest_write(&vm->memory, gpa(RING(q) + 16u * (place % QUEUE_SIZE)),
+		    &descriptor, sizeof descriptor);
+}
+
+static void offer_descriptor(uint32_t q, struct descriptor descriptor)
+{
+	if (is_packed)
+		offer_packed(q, descriptor);
+	else
+		offer_split(q, descriptor);
+	set_register(0x3000 + 4 * q, 2, q);
 }
 
 static void offer(uint32_t q)
 {
-	uint32_t length = write_list();
-	struct {
-		uint64_t at;
-		uint32_t length;
-		uint16_t flags, next;
-	} descriptor = { LIST, length, any(1) ? 0 : 2, 0 };
-	uint16_t head = offered[q] % QUEUE_SIZE, index;
+	struct descriptor descriptor = { LIST, write_list(), { 0, 0 } };
 
+	descriptor.words[0] = any(1) ? 0 : 2;
 	if (any(1) == 0)
 		descriptor.length = (uint32_t)any(4);
-	guest_write(&vm->memory, gpa(RING(q) + 16u * head), &descriptor,
-		    sizeof descriptor);
-	guest_store_16(&vm->memory, gpa(RING(q) + 0x204 + 2u * head), head);
-	index = ++offered[q];
-	guest_store_16(&vm->memory, gpa(RING(q) + 0x202), index);
-	set_register(0x3000 + 4 * q, 2, q);
+	offer_descriptor(q, descriptor);
+}
+
+/* Whether the device gave back all that was offered, @count chains. */
+static bool is_used(uint32_t q, uint16_t count)
+{
+	uint16_t place = (uint16_t)(count - 1), got, wanted;
+
+	if (!is_packed)
+		return guest_load_16(&vm->memory, gpa(RING(q) + 0x402), &got) ==
+			       ERR_NONE &&
+		       got == count;
+	wanted = place / QUEUE_SIZE % 2 ? 0 : PACKED_BITS;
+	return guest_load_16(&vm->memory,
+			     gpa(RING(q) + 16u * (place % QUEUE_SIZE) + 14),
+			     &got) == ERR_NONE &&
+	       (got & PACKED_BITS) == wanted;
 }
 
 static void other_takes(void)
@@ -137,7 +183,7 @@ static void step(void)
 {
 	switch (any(1) % 12) {
 	case 0:
-		start_driver();
+		start_driver(any(1) & 1);
 		break;
 	case 1:
 	case 2:
@@ -201,10 +247,32 @@ static void check(void)
 	require(atomic_load(&vm->balloon->lent) <= FRAMES * BALLOON_PAGES);
 }
 
-static void end(void)
+/* A driver that starts anew is served, through its ring more than twice. */
+static void require_health(bool packed)
 {
+	uint32_t page = 16; /* behind the list; the guest has it */
+
 	for (uint32_t i = 0; i < POOL_FRAMES; i++)
 		other_gives();
+	for (int i = 0; i < FRAMES; i++) {
+		fake_time += 1000 * arch_time_khz(); /* it looks again */
+		work();
+	}
+	start_driver(packed);
+	if (vm->state != MULL_VM_RUNNING)
+		return;
+	guest_write(&vm->memory, gpa(LIST), &page, sizeof page);
+	for (uint16_t i = 1; i <= 2 * QUEUE_SIZE + 1; i++) {
+		offer_descriptor(1, (struct descriptor){ LIST, 4, { 0, 0 } });
+		work();
+		if (vm->state != MULL_VM_RUNNING)
+			return;
+		require(is_used(1, i));
+	}
+}
+
+static void end(void)
+{
 	vm_command(vm, MULL_COMMAND_STOP);
 	for (int i = 0; i < 3; i++)
 		work();
@@ -253,12 +321,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input.data = data;
 	input.size = size;
 	make();
-	start_driver();
+	start_driver(any(1) & 1);
 	for (int i = 0; i < STEPS_MAX && input.size; i++) {
 		fake_virt.mapping_count = 0;
 		step();
 		check();
 	}
+	require_health(!is_packed);
 	end();
 	return 0;
 }

@@ -147,10 +147,13 @@ static void require_health(uint64_t features)
 	vm.serial.output.tail = vm.serial.output.head;
 	memset(ram, 0, sizeof ram);
 	start_driver(QUEUES, 2 | features);
-	offer_chain(1, "Mullion", 7, 0);
-	require(work_all() && chains_used(1) == 1);
-	require(console_take(&vm.serial.output, got, sizeof got) == 7 &&
-		!memcmp(got, "Mullion", 7));
+	/* Through the ring more than twice. */
+	for (int i = 0; i <= 2 * QUEUE_SIZE; i++) {
+		offer_chain(1, "Mullion", 7, 0);
+		require(work_all() && (i || chains_used(1) == 1));
+		require(console_take(&vm.serial.output, got, sizeof got) == 7 &&
+			!memcmp(got, "Mullion", 7));
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
