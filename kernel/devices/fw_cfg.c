@@ -5,6 +5,7 @@
  */
 #include "pc_parts.h"
 
+#include <mullion/guest_acpi.h>
 #include <string.h>
 
 #define ITEM_SIGNATURE 0x00
@@ -30,26 +31,51 @@ struct directory_entry {
 	char name[56];
 };
 
-/* "etc/table-loader": where firmware copies a file to. */
-struct loader_allocate {
+/* "etc/table-loader": where firmware copies files to, and what it mends there. */
+struct __attribute__((packed)) loader_command {
 	uint32_t command;
 	char file[56];
-	uint32_t align;
-	uint8_t zone;
-	uint8_t zero[128 - 65];
+	union {
+		struct {
+			uint32_t align;
+			uint8_t zone;
+		} allocate;
+		struct __attribute__((packed)) {
+			char to[56];
+			uint32_t at;
+			uint8_t size;
+		} pointer;
+		struct {
+			uint32_t at, start, length;
+		} sum;
+		uint8_t all[128 - 60];
+	};
 };
 #define LOADER_ALLOCATE 1
+#define LOADER_ADD_POINTER 2
+#define LOADER_ADD_CHECKSUM 3
+#define ZONE_HIGH 1
 #define ZONE_LOW 2 /* where an RSDP is looked for */
 
-#define ITEM_MAX 1024
+#define FILE_RSDP "etc/acpi/rsdp"
+#define FILE_TABLES "etc/acpi/tables"
+
+#define ITEM_MAX 2048
 
 _Static_assert(sizeof(struct range) == 20, "fw_cfg");
 _Static_assert(sizeof(struct directory_entry) == 64, "fw_cfg");
-_Static_assert(sizeof(struct loader_allocate) == 128, "fw_cfg");
+_Static_assert(sizeof(struct loader_command) == 128, "fw_cfg");
+_Static_assert((2 + ACPI_MENDS_MAX + 2) * 128 <= ITEM_MAX, "fw_cfg");
+
+/* The tables lie where the loader has put them. */
+static uint64_t tables_at(const struct vm *vm)
+{
+	return vm->memory_low - MULL_GUEST_ACPI_SIZE;
+}
 
 static uint32_t make_map(struct vm *vm, void *to)
 {
-	uint64_t low = vm->memory_low - MULL_GUEST_ACPI_SIZE;
+	uint64_t low = tables_at(vm);
 	const struct range map[] = {
 		{ 0, low, RANGE_RAM },
 		{ low, MULL_GUEST_ACPI_SIZE, RANGE_RESERVED },
@@ -61,27 +87,57 @@ static uint32_t make_map(struct vm *vm, void *to)
 	return size;
 }
 
-/* The tables lie where the loader has put them. */
 static uint32_t make_rsdp(struct vm *vm, void *to)
 {
-	uint64_t at = vm->memory_low - MULL_GUEST_ACPI_SIZE;
-
-	guest_read(&vm->memory, gpa(at), to, MULL_GUEST_RSDP_SIZE);
+	guest_read(&vm->memory, gpa(tables_at(vm)), to, MULL_GUEST_RSDP_SIZE);
 	return MULL_GUEST_RSDP_SIZE;
+}
+
+static struct loader_command allocate(const char *file, uint32_t align,
+				      uint8_t zone)
+{
+	struct loader_command command = {
+		.command = LOADER_ALLOCATE,
+		.allocate = { .align = align, .zone = zone },
+	};
+
+	memcpy(command.file, file, strlen(file));
+	return command;
+}
+
+/* All pointers lead into the tables. */
+static struct loader_command mend(const char *file,
+				  const struct acpi_mend *what)
+{
+	struct loader_command command = { .command = LOADER_ADD_CHECKSUM };
+
+	memcpy(command.file, file, strlen(file));
+	if (what->size) {
+		command.command = LOADER_ADD_POINTER;
+		memcpy(command.pointer.to, FILE_TABLES, strlen(FILE_TABLES));
+		command.pointer.at = what->at;
+		command.pointer.size = (uint8_t)what->size;
+	} else {
+		command.sum.at = what->at;
+		command.sum.start = what->start;
+		command.sum.length = what->length;
+	}
+	return command;
 }
 
 static uint32_t make_table_loader(struct vm *vm, void *to)
 {
-	const struct loader_allocate allocate = {
-		.command = LOADER_ALLOCATE,
-		.file = "etc/acpi/rsdp",
-		.align = 16,
-		.zone = ZONE_LOW,
-	};
+	struct acpi_mend mends[ACPI_MENDS_MAX];
+	uint32_t count = guest_acpi_mends(&vm->description, mends);
+	struct loader_command *next = to;
 
-	(void)vm;
-	memcpy(to, &allocate, sizeof allocate);
-	return sizeof allocate;
+	*next++ = allocate(FILE_RSDP, 16, ZONE_LOW);
+	*next++ = allocate(FILE_TABLES, 64, ZONE_HIGH);
+	for (uint32_t i = 0; i < count; i++)
+		*next++ = mend(FILE_TABLES, &mends[i]);
+	for (uint32_t i = 0; i < ARRAY_COUNT(guest_acpi_rsdp_mends); i++)
+		*next++ = mend(FILE_RSDP, &guest_acpi_rsdp_mends[i]);
+	return (uint32_t)((uint8_t *)next - (uint8_t *)to);
 }
 
 /* The screen's text on the serial line. */
@@ -99,21 +155,30 @@ static const struct file {
 	uint32_t (*make)(struct vm *vm, void *to);
 } files[] = {
 	{ "etc/e820", make_map },
-	{ "etc/acpi/rsdp", make_rsdp },
+	{ FILE_RSDP, make_rsdp },
 	{ "etc/table-loader", make_table_loader },
 	{ "etc/sercon-port", make_serial_console },
+	{ FILE_TABLES, NULL }, /* last, and not made but read */
 };
+#define ITEM_TABLES (ITEM_FILES + ARRAY_COUNT(files) - 1)
+
+static uint32_t file_size(struct vm *vm, uint32_t file)
+{
+	uint8_t unused[ITEM_MAX];
+
+	return files[file].make ? files[file].make(vm, unused) :
+				  guest_acpi_size(&vm->description);
+}
 
 static uint32_t make_directory(struct vm *vm, uint8_t *to)
 {
 	uint32_t count = __builtin_bswap32(ARRAY_COUNT(files));
-	uint8_t unused[ITEM_MAX];
 
 	memcpy(to, &count, sizeof count);
 	to += sizeof count;
 	for (uint32_t i = 0; i < ARRAY_COUNT(files); i++) {
 		struct directory_entry entry = {
-			.size = __builtin_bswap32(files[i].make(vm, unused)),
+			.size = __builtin_bswap32(file_size(vm, i)),
 			.item = __builtin_bswap16((uint16_t)(ITEM_FILES + i)),
 		};
 
@@ -148,7 +213,7 @@ static uint32_t make(struct vm *vm, uint16_t item, uint8_t *to)
 	case ITEM_DIRECTORY:
 		return make_directory(vm, to);
 	}
-	if (item >= ITEM_FILES && item < ITEM_FILES + ARRAY_COUNT(files))
+	if (item >= ITEM_FILES && item < ITEM_TABLES)
 		return files[item - ITEM_FILES].make(vm, to);
 	return 0;
 }
@@ -158,11 +223,24 @@ void fw_cfg_select(struct vm *vm, uint16_t item)
 	vm->pc->fw_cfg = (struct fw_cfg){ .item = item };
 }
 
+/* The guest's own memory: what it has written there is what it gets. */
+static uint8_t next_of_tables(struct vm *vm, struct fw_cfg *fw_cfg)
+{
+	uint8_t byte = 0;
+
+	if (fw_cfg->offset < guest_acpi_size(&vm->description))
+		guest_load_8(&vm->memory, gpa(tables_at(vm) + fw_cfg->offset++),
+			     &byte);
+	return byte;
+}
+
 uint8_t fw_cfg_next(struct vm *vm)
 {
 	struct fw_cfg *fw_cfg = &vm->pc->fw_cfg;
 	uint8_t bytes[ITEM_MAX];
 
+	if (fw_cfg->item == ITEM_TABLES)
+		return next_of_tables(vm, fw_cfg);
 	/* Until it is chosen again it stays at its end. */
 	if (fw_cfg->offset >= make(vm, fw_cfg->item, bytes))
 		return 0;

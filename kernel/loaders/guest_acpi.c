@@ -10,6 +10,7 @@
 #include <guest_acpi.h>
 #include <mullion/bits.h>
 #include <mullion/guest.h>
+#include <mullion/guest_acpi.h>
 #include <string.h>
 
 struct __attribute__((packed)) acpi_header {
@@ -176,10 +177,10 @@ _Static_assert(MADT_AT + sizeof(struct madt) <= MULL_GUEST_ACPI_SIZE &&
 			       RESET_VECTOR,
 	       "the tables' area");
 
-/* Where they go. */
+/* Where they go, and what pointers to them are counted from. */
 struct area {
 	const struct guest_memory *memory;
-	uint64_t at;
+	uint64_t at, base;
 	bool pc;
 };
 
@@ -225,7 +226,7 @@ static enum error write_rsdp(const struct area *area)
 {
 	struct rsdp rsdp = { .revision = 2,
 			     .length = sizeof rsdp,
-			     .xsdt = area->at + XSDT_AT };
+			     .xsdt = area->base + XSDT_AT };
 
 	memcpy(rsdp.signature, "RSD PTR ", sizeof rsdp.signature);
 	memcpy(rsdp.oem_id, "MULLIO", sizeof rsdp.oem_id);
@@ -235,12 +236,18 @@ static enum error write_rsdp(const struct area *area)
 			   sizeof rsdp);
 }
 
+static uint32_t xsdt_length(bool has_wdat)
+{
+	return sizeof(struct xsdt) - (has_wdat ? 0 : sizeof(uint64_t));
+}
+
 static enum error write_xsdt(const struct area *area, bool has_wdat)
 {
-	struct xsdt xsdt = { .tables = { area->at + FADT_AT, area->at + MADT_AT,
-					 area->at + MCFG_AT,
-					 area->at + WDAT_AT } };
-	uint32_t length = sizeof xsdt - (has_wdat ? 0 : sizeof *xsdt.tables);
+	struct xsdt xsdt = {
+		.tables = { area->base + FADT_AT, area->base + MADT_AT,
+			    area->base + MCFG_AT, area->base + WDAT_AT }
+	};
+	uint32_t length = xsdt_length(has_wdat);
 
 	xsdt.header = make_header("XSDT", 1, length);
 	return write_table(area, XSDT_AT, &xsdt, length);
@@ -257,9 +264,9 @@ static enum error write_facs(const struct area *area)
 
 static enum error write_fadt(const struct area *area)
 {
-	const uint64_t x_dsdt = area->at + DSDT_AT;
+	const uint64_t x_dsdt = area->base + DSDT_AT;
 	const uint32_t dsdt = (uint32_t)x_dsdt;
-	const uint32_t facs = (uint32_t)(area->at + FACS_AT);
+	const uint32_t facs = (uint32_t)(area->base + FACS_AT);
 	uint8_t fadt[sizeof guest_fadt];
 
 	memcpy(fadt, area->pc ? guest_fadt_pc : guest_fadt, sizeof fadt);
@@ -419,11 +426,74 @@ static enum error write_wdat(const struct area *area, uint32_t seconds)
 	return write_table(area, WDAT_AT, &wdat, sizeof wdat);
 }
 
+/* ---- where firmware copies them ------------------------------------------- */
+
+#define SUM_OF(table_at, size) \
+	{ \
+		.at = (table_at) + offsetof(struct acpi_header, checksum), \
+		.start = (table_at), .length = (size) \
+	}
+
+const struct acpi_mend guest_acpi_rsdp_mends[2] = {
+	{ .at = offsetof(struct rsdp, xsdt), .size = 8 },
+	{ .at = offsetof(struct rsdp, extended_checksum),
+	  .length = sizeof(struct rsdp) },
+};
+
+/* A PC's alone: no other VM has firmware. */
+uint32_t guest_acpi_mends(const struct mull_vm *vm,
+			  struct acpi_mend mends[ACPI_MENDS_MAX])
+{
+	const struct acpi_mend fadt[] = {
+		{ .at = FADT_AT + FADT_FACS, .size = 4 },
+		{ .at = FADT_AT + FADT_DSDT, .size = 4 },
+		{ .at = FADT_AT + FADT_X_DSDT, .size = 8 },
+		SUM_OF(FADT_AT, sizeof guest_fadt_pc),
+	};
+	const uint32_t length = xsdt_length(vm->watchdog);
+	uint32_t count = ARRAY_COUNT(fadt);
+
+	_Static_assert(ARRAY_COUNT(fadt) + 4 + 1 == ACPI_MENDS_MAX, "all");
+	memcpy(mends, fadt, sizeof fadt);
+	for (uint32_t at = offsetof(struct xsdt, tables); at < length; at += 8)
+		mends[count++] = (struct acpi_mend){ .at = XSDT_AT + at,
+						     .size = 8 };
+	mends[count++] = (struct acpi_mend)SUM_OF(XSDT_AT, length);
+	return count;
+}
+
+uint32_t guest_acpi_size(const struct mull_vm *vm)
+{
+	return (uint32_t)(MADT_AT + offsetof(struct madt, more) +
+			  vm->vcpu_count * sizeof(struct madt_local_apic) +
+			  sizeof overrides);
+}
+
+/* Some firmware adds the old sum to the new one. */
+static enum error clear_sums(const struct area *area, const struct mull_vm *vm)
+{
+	struct acpi_mend mends[ACPI_MENDS_MAX];
+	uint32_t count = guest_acpi_mends(vm, mends);
+	enum error error = ERR_NONE;
+
+	for (uint32_t i = 0; !error && i < count; i++)
+		if (!mends[i].size)
+			error = guest_store_8(area->memory,
+					      gpa(area->at + mends[i].at), 0);
+	if (error)
+		return error;
+	return guest_store_8(area->memory,
+			     gpa(area->at + guest_acpi_rsdp_mends[1].at), 0);
+}
+
+/* ---- the whole ------------------------------------------------------------ */
+
 enum error guest_acpi_write(const struct guest_memory *memory, uint64_t at,
 			    const struct mull_vm *vm)
 {
 	const bool pc = vm->flags & MULL_VM_PLATFORM_PC;
-	const struct area area = { memory, at, pc };
+	const bool copied = at != MULL_GUEST_ACPI_AREA; /* by firmware */
+	const struct area area = { memory, at, copied ? 0 : at, pc };
 	uint32_t vcpu_count = vm->vcpu_count;
 	enum error error = ERR_NONE;
 
@@ -448,5 +518,7 @@ enum error guest_acpi_write(const struct guest_memory *memory, uint64_t at,
 		error = write_rsdp(&area);
 	if (!error)
 		error = write_reset_vector(&area);
+	if (!error && copied)
+		error = clear_sums(&area, vm);
 	return error;
 }

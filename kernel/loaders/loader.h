@@ -154,7 +154,8 @@ enum error protected_mode_write(const struct guest_memory *memory,
 /*
  * guest_acpi_write - RSDP at @at, and the tables that it leads to behind it
  * @at: MULL_GUEST_ACPI_AREA, with code that resets the VM where a PC's firmware
- *	begins; or where a VM with firmware has them, a multiple of 64
+ *	begins; or where a VM with firmware has them, a multiple of 64, to be copied
+ *	from there (mullion/guest_acpi.h)
  * @vm: whose vCPUs, watchdog and platform they tell of
  *
  * Fewer than MULL_GUEST_ACPI_SIZE bytes are written.

@@ -22,9 +22,8 @@ COMMON = ("part_msdos", "fat", "linux", "serial", "terminal", "configfile",
 KINDS = {
     "seabios": ("/usr/share/seabios/bios-256k.bin", "i386-pc", ("biosdisk",),
                 r"grub: powered off"),
-    # OVMF has no ACPI tables for Linux, so nothing that switches power off.
     "ovmf": ("/usr/share/ovmf/OVMF.fd", "x86_64-efi", (),
-             r"grub: halted for ever"),
+             r"grub: powered off"),
 }
 EARLY = """\
 serial --unit=0 --speed=115200
@@ -38,7 +37,7 @@ set timeout=0
 echo "GRUB is started by $grub_platform"
 menuentry "Linux from the disk" {
 	linux /vmlinuz console=ttyS0 cryptomgr.notests mullion.run=selftest \
-mullion.cpus=1
+mullion.cpus=2
 	initrd /initrd.gz
 }
 """
@@ -47,7 +46,7 @@ vms:
   grub:
     platform: pc
     memory: 512MiB
-    cpus: [0]
+    cpus: [0, 1]
     firmware: %s
     disks: [%s]
 """

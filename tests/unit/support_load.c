@@ -249,13 +249,18 @@ static void check_fadt(const struct load_guest *guest, uint64_t at)
 {
 	uint8_t fadt[2048], dsdt[2048];
 	uint64_t x_dsdt;
-	uint32_t dsdt32;
+	uint32_t dsdt32, facs;
 
 	assert_int_equal(read_table(guest, at, "FACP", fadt), 276);
 	memcpy(&dsdt32, fadt + 40, 4);
 	memcpy(&x_dsdt, fadt + 140, 8);
 	assert_int_equal(dsdt32, x_dsdt);
 	read_table(guest, x_dsdt, "DSDT", dsdt);
+	if (!(guest->vm.flags & MULL_VM_PLATFORM_PC))
+		return;
+	memcpy(&facs, fadt + 36, 4);
+	load_guest_read(guest, facs, dsdt, 4);
+	assert_memory_equal(dsdt, "FACS", 4);
 }
 
 /* The interrupt controllers; returns the number of local APICs. */
@@ -265,9 +270,11 @@ static uint32_t check_madt(const struct load_guest *guest, uint64_t at)
 	uint8_t madt[2048], local[8] = { 0, 8, 0, 0, 1, 0, 0, 0 };
 	uint8_t io[12] = { 1, 12, 0, 0, 0, 0, 0xc0, 0xfe };
 	uint32_t length = read_table(guest, at, "APIC", madt);
-	uint32_t count = 0, io_count = 0, nmi_count = 0;
+	uint32_t count = 0, io_count = 0, nmi_count = 0, overrides = 0;
+	const uint8_t pc = guest->vm.flags & MULL_VM_PLATFORM_PC ? 1 : 0;
 
-	assert_memory_equal(madt + 36, "\0\0\xe0\xfe\0\0\0\0", 8);
+	assert_memory_equal(madt + 36, "\0\0\xe0\xfe", 4);
+	assert_int_equal(madt[40], pc); /* has a PIC */
 	for (uint32_t i = 44; i < length; i += madt[i + 1]) {
 		assert_true(madt[i + 1] && madt[i + 1] <= length - i);
 		if (madt[i] == 0) {
@@ -277,6 +284,8 @@ static uint32_t check_madt(const struct load_guest *guest, uint64_t at)
 			io[2] = (uint8_t)guest->vm.vcpu_count;
 			assert_memory_equal(madt + i, io, sizeof io);
 			io_count++;
+		} else if (madt[i] == 2) {
+			overrides++;
 		} else {
 			assert_memory_equal(madt + i, nmi, sizeof nmi);
 			nmi_count++;
@@ -284,6 +293,7 @@ static uint32_t check_madt(const struct load_guest *guest, uint64_t at)
 	}
 	assert_int_equal(io_count, 1);
 	assert_int_equal(nmi_count, 1);
+	assert_int_equal(overrides, 2 * pc);
 	return count;
 }
 

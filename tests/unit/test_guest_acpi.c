@@ -11,6 +11,7 @@
 #include <kernel/loaders/loader.h>
 #include <mullion/bits.h>
 #include <mullion/guest.h>
+#include <mullion/guest_acpi.h>
 #include <string.h>
 
 static struct load_guest guest;
@@ -132,6 +133,70 @@ static void missing_memory_is_an_error(void **state)
 
 #define TEST(test) cmocka_unit_test_setup(test, make)
 
+/* ---- as firmware copies them ---------------------------------------------- */
+
+#define COPIED_FROM (MIB(2) - MULL_GUEST_ACPI_SIZE)
+#define COPIED_TO (MULL_GUEST_ACPI_AREA + 0x2040)
+
+/* SeaBIOS takes the sum off what is there, OVMF puts it there. */
+static void do_mends(uint8_t *file, const struct acpi_mend *mends,
+		     uint32_t count, bool takes_off)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct acpi_mend *it = &mends[i];
+		uint64_t pointer = 0;
+		uint8_t sum = 0;
+
+		if (it->size) {
+			memcpy(&pointer, file + it->at, it->size);
+			assert_in_range(pointer, 1, 0x2000);
+			pointer += COPIED_TO;
+			memcpy(file + it->at, &pointer, it->size);
+			continue;
+		}
+		for (uint32_t j = 0; j < it->length; j++)
+			sum += file[it->start + j];
+		file[it->at] = (uint8_t)((takes_off ? file[it->at] : 0) - sum);
+	}
+}
+
+static void copy_as_firmware(bool takes_off)
+{
+	uint8_t file[MULL_GUEST_ACPI_SIZE], rsdp[MULL_GUEST_RSDP_SIZE];
+	uint32_t size = guest_acpi_size(&guest.vm);
+	struct acpi_mend mends[ACPI_MENDS_MAX];
+
+	load_guest_read(&guest, COPIED_FROM, file, sizeof file);
+	memcpy(rsdp, file, sizeof rsdp);
+	do_mends(file, mends, guest_acpi_mends(&guest.vm, mends), takes_off);
+	do_mends(rsdp, guest_acpi_rsdp_mends, 2, takes_off);
+	assert_in_range(size, 1, sizeof file);
+	assert_int_equal(guest_zero(&guest.memory, gpa(COPIED_FROM),
+				    MULL_GUEST_ACPI_SIZE),
+			 ERR_NONE);
+	assert_int_equal(guest_write(&guest.memory, gpa(COPIED_TO), file, size),
+			 ERR_NONE);
+	assert_int_equal(guest_write(&guest.memory, gpa(MULL_GUEST_ACPI_AREA),
+				     rsdp, sizeof rsdp),
+			 ERR_NONE);
+}
+
+static void firmware_can_have_them_elsewhere(void **state)
+{
+	(void)state;
+	guest.vm.flags |= MULL_VM_PLATFORM_PC;
+	for (uint32_t i = 0; i < 8; i++) {
+		guest.vm.vcpu_count = i & 4 ? MULL_VCPU_MAX : 1;
+		guest.vm.watchdog = i & 2 ? 9 : 0;
+		assert_int_equal(
+			guest_acpi_write(&guest.memory, COPIED_FROM, &guest.vm),
+			ERR_NONE);
+		copy_as_firmware(i & 1);
+		assert_int_equal(load_guest_check_acpi(&guest),
+				 guest.vm.vcpu_count);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +207,7 @@ int main(void)
 		TEST(the_firmware_entry_resets),
 		TEST(absurd_vcpu_counts_are_refused),
 		TEST(missing_memory_is_an_error),
+		TEST(firmware_can_have_them_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -345,26 +345,39 @@ static uint32_t item(uint16_t number, uint8_t *bytes, uint32_t count)
 
 static void firmware_is_told(void **state)
 {
+	const uint64_t tables = vm->memory_low - MULL_GUEST_ACPI_SIZE;
 	uint8_t bytes[1200];
 	uint32_t files;
 
 	(void)state;
+	assert_int_equal(guest_store_8(&vm->memory, gpa(tables + 5), 0x5a),
+			 ERR_NONE);
 	item(0, bytes, 5);
 	assert_memory_equal(bytes, "QEMU", 5);
 	assert_int_equal(item(1, bytes, 4), 1);
 	assert_int_equal(item(5, bytes, 2), 2);
 	item(0x19, bytes, sizeof bytes);
 	files = bytes[3];
-	assert_int_equal(files, 4);
+	assert_int_equal(files, 5);
 	for (uint32_t i = 0; i < files; i++) {
 		const uint8_t *entry = bytes + 4 + 64 * i;
-		uint8_t file[1024];
+		uint8_t file[8192];
 		uint32_t size = (uint32_t)entry[2] << 8 | entry[3];
 
 		item((uint16_t)(entry[4] << 8 | entry[5]), file, size + 1);
 		assert_int_equal(file[size], 0);
 		if (!strcmp((const char *)entry + 8, "etc/e820"))
 			assert_int_equal(size, 40);
+		if (!strcmp((const char *)entry + 8, "etc/acpi/tables"))
+			assert_int_equal(file[5], 0x5a);
+		if (!strcmp((const char *)entry + 8, "etc/table-loader")) {
+			assert_int_equal(size, (2 + 8 + 2) * 128);
+			assert_string_equal(file + 4, "etc/acpi/rsdp");
+			assert_int_equal(file[128 + 4 + 56], 64);
+			assert_int_equal(file[2 * 128], 2);
+			assert_string_equal(file + 2 * 128 + 4 + 56,
+					    "etc/acpi/tables");
+		}
 		if (!strcmp((const char *)entry + 8, "etc/sercon-port"))
 			assert_int_equal(file[0] | file[1] << 8, 0x3f8);
 	}
