@@ -14,12 +14,14 @@ import machines
 from control import Tool
 from process import Process
 
+FIRMWARE = "/usr/share/seabios/bios-256k.bin"
 MANIFEST = """\
 machine: {share-cpus: true, serial: {mode: channel}}
 vms:
   guest: {memory: 16MiB, cpus: [0, 1], kernel: $guests/counter.elf, \
 cmdline: 'period=50'}
-"""
+  pc: {memory: 16MiB, cpus: [2], platform: pc, firmware: %s}
+""" % FIRMWARE
 
 
 class Connection:
@@ -128,6 +130,23 @@ def dump(tool, operator, setup, folder, checks):
     headers_are_right(core, checks)
     tool.run("resume", "guest")
     wait_for(tool, "running")
+
+
+def dump_pc(tool, folder, checks):
+    """Its firmware is there, below 4 GiB, as part of its memory."""
+    core = folder / "pc.core"
+    _, words = tool.run("dump", "pc", "-o", core)
+    told = subprocess.run(["readelf", "-lW", core], capture_output=True,
+                          text=True, check=True).stdout
+    checks.note(told)
+    firmware = re.search(r"LOAD +0x([0-9a-f]+) 0x\w+ 0x0*ffe00000 0x200000",
+                         told)
+    checks.check(firmware and "1 vCPU" in words, "the firmware's memory is there")
+    with open(core, "rb") as data, open(FIRMWARE, "rb") as image:
+        data.seek(int(firmware.group(1), 16) + (2 << 20) - 16)
+        image.seek(-16, os.SEEK_END)
+        checks.check(data.read(16) == image.read(),
+                     "it begins where a processor does")
 
 
 def dumped_stopped(tool, checks):
@@ -410,6 +429,7 @@ def debugging(setup, back_end, checks):
         checks.check(process.wait_for("counter: 2$", seconds), "it runs")
         operator = looks.Operator(Connection(path), checks, seconds)
         dump(tool, operator, setup, folder, checks)
+        dump_pc(tool, folder, checks)
         by_pipe(tool, operator, setup, checks)
         by_port(tool, operator, setup, checks)
         refused(tool, checks)

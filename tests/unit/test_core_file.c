@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <mullion/bits.h>
+#include <mullion/guest.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -185,19 +186,19 @@ static void tables_that_name_each_other_end(void **state)
 
 /* ---- the core ----------------------------------------------------------- */
 
-static Elf64_Phdr headers[CORE_MAPPINGS_MAX + 3];
+static Elf64_Phdr headers[CORE_HEADERS_MAX];
 
 /* Writes a core of a guest of 4 GiB with the memory as its beginning, and
  * reads its headers; how many are for memory. */
 static size_t make_core(const struct mull_registers *registers,
-			size_t *left_out)
+			uint64_t firmware, size_t *left_out)
 {
 	char name[] = "/tmp/mullctl-test-XXXXXX";
 	struct new_file file = { .new_name = name, .fd = mkstemp(name) };
 	struct core_file core;
 	Elf64_Ehdr header;
 
-	assert_true(core_begin(&core, &file, GIB(4)));
+	assert_true(core_begin(&core, &file, GIB(4), firmware));
 	assert_true(core_put(&core, 0, memory, SIZE));
 	assert_true(core_finish(&core, registers, 1));
 	assert_int_equal(pread(file.fd, &header, sizeof header, 0),
@@ -231,6 +232,20 @@ static void assert_load(size_t number, uint64_t linear, uint64_t physical,
 	assert_int_equal(header->p_align, 0);
 }
 
+/* It ends where a processor begins, and is of the guest's 4 GiB. */
+static void firmware_lies_below_4_gib(void **state)
+{
+	const struct mull_registers registers = { .vcpu = 0 };
+	size_t left_out;
+
+	(void)state;
+	/* What adjoins it is one piece with it. */
+	assert_int_equal(make_core(&registers, MIB(4), &left_out), 2);
+	assert_load(0, 0, 0, MULL_GUEST_PC_ECAM, MIB(1));
+	assert_load(1, GIB(4) - MIB(4), GIB(4) - MIB(4),
+		    GIB(4) - MULL_GUEST_PC_ECAM, MULL_GUEST_PC_ECAM + MIB(1));
+}
+
 static void a_core_has_what_is_mapped_and_memory(void **state)
 {
 	size_t left_out;
@@ -247,7 +262,7 @@ static void a_core_has_what_is_mapped_and_memory(void **state)
 	put(0x3000, 1, GIB(3) | 0x83);
 	put(0x3000, 2, GIB(4) | 0x83);
 	put(0x3000, 3, GIB(5) | 0x83); /* nothing there */
-	assert_int_equal(make_core(&long_mode, &left_out), 7);
+	assert_int_equal(make_core(&long_mode, 0, &left_out), 7);
 	assert_load(0, CORE_PHYSICAL, 0, GIB(3), MIB(1));
 	assert_load(1, CORE_PHYSICAL + GIB(4), GIB(4), GIB(1), GIB(3) + MIB(1));
 	assert_load(2, MIB(2), MIB(4), MIB(4), MIB(5));
@@ -264,7 +279,7 @@ static void a_core_without_paging_is_physical(void **state)
 	size_t left_out;
 
 	(void)state;
-	assert_int_equal(make_core(&registers, &left_out), 2);
+	assert_int_equal(make_core(&registers, 0, &left_out), 2);
 	assert_load(0, 0, 0, GIB(3), MIB(1));
 	assert_load(1, GIB(4), GIB(4), GIB(1), GIB(3) + MIB(1));
 }
@@ -282,7 +297,7 @@ static void a_core_has_so_many_mappings(void **state)
 		for (unsigned i = 0; i < 512; i += 2)
 			put(0x100000 + table * 0x1000, i, 0x5003);
 	}
-	assert_int_equal(make_core(&long_mode, &left_out),
+	assert_int_equal(make_core(&long_mode, 0, &left_out),
 			 CORE_MAPPINGS_MAX + 2);
 	assert_int_equal(left_out, 64 * 256 - CORE_MAPPINGS_MAX);
 }
@@ -301,6 +316,7 @@ int main(void)
 		cmocka_unit_test_setup(a_core_without_paging_is_physical,
 				       clear),
 		cmocka_unit_test_setup(a_core_has_so_many_mappings, clear),
+		cmocka_unit_test_setup(firmware_lies_below_4_gib, clear),
 	};
 	int failed;
 

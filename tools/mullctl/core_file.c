@@ -49,8 +49,7 @@ struct qemu_note {
 	struct qemu_state data;
 } __attribute__((packed));
 
-static_assert(sizeof(Elf64_Ehdr) +
-			      (CORE_MAPPINGS_MAX + 3) * sizeof(Elf64_Phdr) +
+static_assert(sizeof(Elf64_Ehdr) + CORE_HEADERS_MAX * sizeof(Elf64_Phdr) +
 			      MULL_VCPU_MAX * (sizeof(struct prstatus_note) +
 					       sizeof(struct qemu_note)) <=
 		      CORE_HEADER_AREA,
@@ -61,23 +60,31 @@ enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 }; /* gpr */
 
 /* ---- memory ------------------------------------------------------------- */
 
-bool core_begin(struct core_file *core, const struct new_file *file,
-		uint64_t memory_size)
+static void add_region(struct core_file *core, uint64_t start, uint64_t size)
 {
-	uint64_t low = memory_size < MULL_GUEST_MMIO_START ?
-			       memory_size :
-			       MULL_GUEST_MMIO_START;
-
-	*core = (struct core_file){
-		.file = file,
-		.regions = { { 0, low, CORE_HEADER_AREA },
-			     { GIB(4), memory_size - low,
-			       CORE_HEADER_AREA + low } },
-		.region_count = memory_size > low ? 2 : 1,
-		.file_size = CORE_HEADER_AREA + memory_size,
+	if (!size)
+		return;
+	core->regions[core->region_count++] = (struct core_region){
+		start, size, core->file_size
 	};
-	core->headers = memory_get(NULL, (CORE_MAPPINGS_MAX + 3) *
-						 sizeof *core->headers);
+	core->file_size += size;
+}
+
+/* By their addresses, as the hypervisor lays them out. */
+bool core_begin(struct core_file *core, const struct new_file *file,
+		uint64_t memory_size, uint64_t firmware)
+{
+	uint64_t end = firmware ? MULL_GUEST_PC_ECAM : MULL_GUEST_MMIO_START;
+	uint64_t rest = memory_size - firmware;
+	uint64_t low = rest < end ? rest : end;
+
+	*core = (struct core_file){ .file = file,
+				    .file_size = CORE_HEADER_AREA };
+	add_region(core, 0, low);
+	add_region(core, GIB(4) - firmware, firmware);
+	add_region(core, GIB(4), rest - low);
+	core->headers = memory_get(NULL,
+				   CORE_HEADERS_MAX * sizeof *core->headers);
 	return !ftruncate(file->fd, (off_t)core->file_size) ||
 	       new_file_failed(file);
 }

@@ -2,6 +2,8 @@
 /* A guest's memory and registers as a file for gdb and crash. */
 #include <stdlib.h>
 #include <string.h>
+#include <mullion/bits.h>
+#include <mullion/package.h>
 #include <sys/stat.h>
 
 #include "core_file.h"
@@ -12,7 +14,8 @@
 struct dump {
 	struct mull *mull;
 	const struct mull_vm_status *vm;
-	uint64_t size; /* of its memory, with what is others' now */
+	uint64_t size;	   /* of its memory, with what is others' now */
+	uint64_t firmware; /* of that, below 4 GiB */
 	struct core_file core;
 	uint64_t done, stored; /* bytes; those that are not zero */
 	double told;	       /* when progress was */
@@ -83,18 +86,36 @@ static enum status copy_all(struct dump *dump)
 	return status;
 }
 
-/* All of its memory, with what others have now. */
-static enum status ask_size(struct mull *mull, const struct mull_vm_status *vm,
-			    uint64_t *size)
+/* Whole frames, if @kernel is firmware. */
+static int ask_firmware(struct mull *mull, uint32_t kernel, uint64_t *size)
 {
-	struct mull_vm_status whole = *vm;
-	struct mull_vm description;
-	enum status status = remote_status(
-		mull, mull_show(mull, vm->number, &description));
+	static struct mull_image_status images[MULL_IMAGE_MAX];
+	size_t count = 0;
+	int error = mull_images(mull, images, &count);
 
-	if (status != STATUS_OK)
-		return status;
-	*size = whole.memory_size = description.memory_size;
+	for (size_t i = 0; !error && i < count; i++)
+		if (images[i].number == kernel &&
+		    images[i].kind == MULL_IMAGE_FIRMWARE &&
+		    images[i].size <= MULL_FIRMWARE_MAX)
+			*size = round_up(images[i].size, FRAME_SIZE);
+	return error;
+}
+
+/* All of its memory, with what others have now. */
+static enum status ask_size(struct dump *dump)
+{
+	struct mull_vm_status whole = *dump->vm;
+	struct mull_vm description;
+	int error = mull_show(dump->mull, whole.number, &description);
+
+	if (!error)
+		error = ask_firmware(dump->mull, description.kernel,
+				     &dump->firmware);
+	if (error)
+		return remote_status(dump->mull, error);
+	dump->size = whole.memory_size = description.memory_size;
+	if (dump->firmware >= dump->size)
+		dump->firmware = 0;
 	return remote_sane(&whole) ? STATUS_OK : STATUS_FAILED;
 }
 
@@ -125,7 +146,7 @@ static enum status write_core(struct mull *mull,
 			      const struct mull_vm_status *vm, const char *name)
 {
 	struct dump dump = { .mull = mull, .vm = vm };
-	enum status status = ask_size(mull, vm, &dump.size);
+	enum status status = ask_size(&dump);
 	struct new_file file;
 
 	if (status != STATUS_OK)
@@ -135,7 +156,7 @@ static enum status write_core(struct mull *mull,
 		return STATUS_FAILED;
 	/* The guest's secrets are in it. */
 	fchmod(file.fd, 0600);
-	if (core_begin(&dump.core, &file, dump.size))
+	if (core_begin(&dump.core, &file, dump.size, dump.firmware))
 		status = copy_all(&dump);
 	if (!new_file_close(&file, status == STATUS_OK))
 		status = STATUS_FAILED;
