@@ -12,6 +12,7 @@ import balloons
 import buttons
 import channel
 import control
+import costs
 import damages
 import debian
 import debugging
@@ -192,6 +193,7 @@ TESTS = {
     "pack-fat": Special(disks.pack_form("fat")),
     "pack-gpt": Special(disks.pack_form("gpt")),
     "deterministic": Special(deterministic),
+    "costs": Special(costs.costs),
     "serial-file": Special(serial_file),
     "uplink-virtio": Special(uplink.uplink("virtio"), backends=("svm",)),
     "uplink-e1000e": Special(uplink.uplink("e1000e", outside=True),
