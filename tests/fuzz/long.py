@@ -44,7 +44,8 @@ class Fuzzer:
             [self.program, self.corpus, "-max_len=%d" % MAX_LENGTH,
              "-timeout=60", "-rss_limit_mb=4096", "-print_final_stats=1",
              "-artifact_prefix=%s-" % self.corpus,
-             "-runs=%d" % (cases + len(list(self.corpus.iterdir())))],
+             # It begins with the corpus and with a case of no bytes.
+             "-runs=%d" % (cases + 1 + len(list(self.corpus.iterdir())))],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         text = done.stdout.decode("utf-8", "replace")
         ran = int(re.findall(r"number_of_executed_units:\s*(\d+)", text)[-1])

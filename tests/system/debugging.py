@@ -135,7 +135,7 @@ def dump(tool, operator, setup, folder, checks):
 def dump_pc(tool, folder, checks):
     """Its firmware is there, below 4 GiB, as part of its memory."""
     core = folder / "pc.core"
-    _, words = tool.run("dump", "pc", "-o", core)
+    _, words = tool.run("dump", "pc", "-o", core, seconds=600)
     told = subprocess.run(["readelf", "-lW", core], capture_output=True,
                           text=True, check=True).stdout
     checks.note(told)
