@@ -67,9 +67,9 @@ uint32_t source_count(void)
 
 uint32_t source_behind(uint32_t source)
 {
-	if (source == SOURCE_LOG)
-		return 0;
-	return source + 1 < end ? source + 1 : SOURCE_LOG;
+	uint32_t next = source == SOURCE_LOG ? 0 : source + 1;
+
+	return next < end ? next : SOURCE_LOG;
 }
 
 struct console *console_of(uint32_t stream)

@@ -66,6 +66,23 @@ static void who_has_gone_does_not_hold_up_the_rest(void **unused)
 	assert_non_null(strstr(printed[1], "back\n"));
 }
 
+static void without_vms_the_log_still_comes(void **unused)
+{
+	(void)unused;
+	begin(MULL_SERIAL_CHANNEL, 2);
+	console_remove(&guests[1]);
+	console_remove(&guests[0]);
+	serve(20);
+	for (int i = 0; i < 3; i++) {
+		char words[] = "line 0";
+
+		words[5] += (char)i;
+		log_write("%s", words);
+		serve(20);
+		assert_non_null(strstr(logged, words));
+	}
+}
+
 /* ---- typed input --------------------------------------------------------- */
 
 static void type(uint16_t vm, const void *bytes, size_t length)
@@ -166,6 +183,7 @@ int main(void)
 		TEST(single_bytes_travel_together),
 		TEST(a_flood_starves_nobody),
 		TEST(who_has_gone_does_not_hold_up_the_rest),
+		TEST(without_vms_the_log_still_comes),
 		TEST(typed_bytes_reach_the_guest_in_order),
 		TEST(bytes_that_come_while_it_sends_are_not_missed),
 		TEST(what_a_guest_does_not_read_is_bounded),
