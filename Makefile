@@ -239,7 +239,7 @@ bench-peers: setup ## the same guests under Mullion and under KVM, side by side 
 c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
 	guests/* include/* kernel kernel/* tests/* tools/*))
 shell_files := $(wildcard .ci/run tools/*.sh guests/*.sh guests/*/*.sh) \
-	$(addprefix guests/linux/,init network processors selftest) tests/bench/kvm_host_init.sh
+	$(addprefix guests/linux/,init network processors selftest suspend) tests/bench/kvm_host_init.sh
 lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget lint-tour lint-figures ## look for what the tests do not see
 lint-format:
 	@clang-format --dry-run -Werror $(c_files)

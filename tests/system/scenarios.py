@@ -161,7 +161,7 @@ SCENARIOS = (
     # CPUs off and on again, ticks that stop; the same where CPUs are shared,
     # and in a kernel that another one has started.
     linux_does("linux-processors", "processors", 2,
-               (r"^PASS CPU 1 goes and comes back, round 2",
+               (r"^PASS CPU 1 goes, comes back and works, round 3",
                 r"^PASS \d+ timer interrupts in 4 s of rest")),
     Scenario(
         name="linux-shared", machine="share-cpus: true",
@@ -174,7 +174,7 @@ SCENARIOS = (
                 of("linux", r".*PV spinlocks enabled"),
                 of("linux", r".*setup PV IPIs"),
                 # Stolen time among them; lines of two VMs may be broken.
-                of("linux", r"DONE 11 0")),
+                of("linux", r"DONE 13 0")),
         expect_log=(r"linux: stopped: powered off",), status=None,
         seconds=LINUX),
     linux_does("linux-kexec-1", "kexec mullion.then=processors", 1, (),

@@ -38,6 +38,7 @@ import screens
 import session
 import silence
 import sockets
+import suspend
 import uplink
 import uploads
 import versions
@@ -223,6 +224,8 @@ TESTS = {
     # A minute for the root, and Bochs would need an hour.
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
+    "linux-suspend": Special(suspend.linux_suspend, backends=("svm",),
+                             long=True),
     "agent": Special(agents.agent, backends=("svm", "vmx")),
     "vsock": Special(sockets.sockets, long=True),
     "images": Special(uploads.images),
