@@ -5,6 +5,7 @@
 #include <mullion/block.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/cpuid.h>
+#include <mullion/description.h>
 #include <mullion/frame_pool.h>
 #include <mullion/framebuffer.h>
 #include <mullion/guest_clock.h>
@@ -13,6 +14,7 @@
 #include <mullion/manage.h>
 #include <mullion/package_reader.h>
 #include <mullion/page.h>
+#include <mullion/schedule.h>
 #include <mullion/uplink.h>
 #include <mullion/vm.h>
 #include <stdatomic.h>
@@ -103,6 +105,17 @@ static void read_package(const struct mull_boot_info *boot)
 	}
 }
 
+static void start_schedules(void)
+{
+	const struct mull_machine *machine = &boot_package.machine;
+	uint32_t count = mull_schedule_count(machine);
+
+	schedule_start(machine, arch_time());
+	if (count)
+		log_write("schedule %s is in force, of %u",
+			  machine->schedules[0].name, count);
+}
+
 static uint32_t make_vms(void)
 {
 	uint32_t made = 0;
@@ -158,6 +171,7 @@ _Noreturn void kernel_main(const struct mull_boot_info *boot)
 	log_write("%lu MiB free for guests, %lu KiB used by the hypervisor",
 		  frames_free() * FRAME_SIZE / MIB(1),
 		  pages_in_use() * PAGE_SIZE / KIB(1));
+	start_schedules();
 	storage_start();
 	uplink_start(&boot_package.machine);
 	if (make_vms() == 0)

@@ -138,7 +138,15 @@ enum mull_command {
 				     or 0 */
 
 	/* the machine */
-	MULL_COMMAND_MACHINE = 64, /* argument: enum mull_machine_end */
+	MULL_COMMAND_MACHINE = 64,  /* argument: enum mull_machine_end */
+	MULL_COMMAND_SCHEDULE = 65, /* data: struct mull_schedule_status */
+	MULL_COMMAND_SCHEDULE_SWITCH = 66, /* argument: number of the schedule
+					      that is to be in force from the
+					      end of a frame on */
+	MULL_COMMAND_SLOT_STATS = 67, /* argument: first CPU to look at; data:
+					 struct mull_slot_stats[] of those that
+					 follow a schedule; value: where to go
+					 on, or 0 */
 };
 
 enum mull_unplug {
@@ -236,7 +244,7 @@ struct mull_vsock_state {
 };
 
 /* Commands and records that this build knows; grows with each addition. */
-#define MULL_INTERFACE 6
+#define MULL_INTERFACE 7
 
 #define MULL_BALLOON_STATS 16
 
@@ -323,6 +331,33 @@ struct mull_cpu_stats {
 	uint64_t idle_ns;
 	uint64_t kicks;
 	uint64_t worst_step_ns; /* of the work on VMs and channel */
+};
+
+/* The schedules of the machine. */
+struct mull_schedule_status {
+	uint32_t count;
+	uint32_t in_force;
+	uint32_t next;	   /* the same, unless a switch is under way */
+	uint32_t reserved; /* 0 */
+	uint64_t frames;   /* that are over since it is in force */
+	struct mull_schedule schedules[MULL_SCHEDULE_MAX];
+};
+
+#define MULL_OVERRUN_US 50
+
+/* How a CPU has kept to them.  Late is how long after its time a slot's VM was
+ * entered, where it was ready to run; a switch is from leaving one VM to entering
+ * the next. */
+struct mull_slot_stats {
+	uint32_t cpu;
+	uint32_t reserved; /* 0 */
+	uint64_t slots;	   /* that began */
+	uint64_t missed;   /* that were over before this CPU came to them */
+	uint64_t overruns; /* late by more than MULL_OVERRUN_US */
+	uint64_t entries;  /* of slots' VMs that were ready */
+	uint64_t late_ns, late_worst_ns; /* of these, in all and at worst */
+	uint64_t switches;
+	uint64_t switch_ns, switch_worst_ns;
 };
 
 /* Why a packet did not arrive; counted at the port that has to do with it. */
@@ -519,6 +554,8 @@ static_assert(sizeof(struct mull_phase) == 64, "wire format");
 static_assert(sizeof(struct mull_vm_status) == 272, "wire format");
 static_assert(sizeof(struct mull_vm_stats) == 512, "wire format");
 static_assert(sizeof(struct mull_cpu_stats) == 48, "wire format");
+static_assert(sizeof(struct mull_schedule_status) == 376, "wire format");
+static_assert(sizeof(struct mull_slot_stats) == 80, "wire format");
 static_assert(sizeof(struct mull_device_stats) == 168, "wire format");
 static_assert(sizeof(struct mull_nic_status) == 168, "wire format");
 static_assert(sizeof(struct mull_machine_disk) == 144, "wire format");

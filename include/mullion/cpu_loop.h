@@ -4,6 +4,7 @@
 #define MULLION_CPU_LOOP_H
 
 #include <mullion/control.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vcpu;
@@ -22,6 +23,10 @@ struct vcpu *cpu_loop_current(void);
 /* All but the number of vCPUs; @time_ns: since the start. */
 void cpu_loop_stats(uint32_t cpu, uint64_t time_ns,
 		    struct mull_cpu_stats *stats);
+
+/* Whether it follows the machine's schedule, and how it has kept to it. */
+bool cpu_loop_has_slots(uint32_t cpu);
+void cpu_loop_slot_stats(uint32_t cpu, struct mull_slot_stats *stats);
 
 _Noreturn void cpu_loop(void);
 

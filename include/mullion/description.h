@@ -36,7 +36,8 @@ enum mull_field {
 	MULL_FIELD_SHARED,
 	MULL_FIELD_VSOCK,
 	MULL_FIELD_WATCHDOG,
-	MULL_FIELD_CHANNEL, /* of the machine */
+	MULL_FIELD_CHANNEL,   /* of the machine */
+	MULL_FIELD_SCHEDULES, /* of the machine, and a VM's part in them */
 };
 
 #define MULL_COMPLAINT_MAX 160 /* bytes of words, with the final zero */
@@ -70,6 +71,10 @@ typedef void mull_complain(void *context, int vm, enum mull_field field,
  * or one that is made from the VM's name and the device's number. */
 uint32_t mull_nic_count(const struct mull_vm *vm);
 void mull_nic_mac(const struct mull_vm *vm, uint32_t index, uint8_t mac[6]);
+
+/* How many schedules the machine has, and whether @vm has a part in one. */
+uint32_t mull_schedule_count(const struct mull_machine *machine);
+bool mull_is_scheduled(const struct mull_vm *vm);
 
 /* Of a VM whose devices have come and gone: as the checker wants them, without
  * holes.  A network device keeps its address. */

@@ -20,7 +20,7 @@
 #define MULL_PACKAGE_PATH "\\EFI\\MULLION\\PACKAGE.MPK" /* on the ESP */
 
 #define MULL_PACKAGE_MAGIC 0x0147504b4c4c554dull /* "MULLPKG\1" */
-#define MULL_PACKAGE_VERSION 2
+#define MULL_PACKAGE_VERSION 3
 
 #define MULL_NAME_MAX 32	   /* bytes with the final zero; [a-z0-9-]+ */
 #define MULL_VM_MAX 32		   /* VMs in a package */
@@ -40,10 +40,14 @@
 #define MULL_MODULE_MAX 4	       /* Multiboot modules of a VM */
 #define MULL_SHARED_SIZE_MAX 0x4000000 /* bytes of one: 64 MiB */
 #define MULL_LABEL_MAX \
-	16		      /* bytes of a switch's, shared memory's or
+	16		     /* bytes of a switch's, shared memory's or
 				      group's name, with the final zero */
-#define MULL_KEY_SIZE 32      /* bytes of the channel's key on the network */
-#define MULL_PARTITION_MAX 40 /* bytes of a GPT partition's name, ASCII */
+#define MULL_KEY_SIZE 32     /* bytes of the channel's key on the network */
+#define MULL_SCHEDULE_MAX 4  /* schedules of the machine */
+#define MULL_SLOT_MAX 16     /* slots of one */
+#define MULL_SLOT_US_MIN 100 /* microseconds of a slot */
+#define MULL_FRAME_US_MAX 10000000 /* of all slots of a schedule */
+#define MULL_PARTITION_MAX 40	   /* bytes of a GPT partition's name, ASCII */
 
 enum mull_image_kind {
 	MULL_IMAGE_BZIMAGE = 1, /* Linux, 64-bit boot protocol */
@@ -135,6 +139,9 @@ struct mull_module {
 	char words[124]; /* its command line, with the final zero */
 };
 
+/* Bit of mull_vm.slots: it has what the VMs of a slot leave. */
+#define MULL_SLOT_BACKGROUND (1u << 31)
+
 /* One VM, as the manifest gives it. */
 struct mull_vm {
 	char name[MULL_NAME_MAX];
@@ -165,7 +172,10 @@ struct mull_vm {
 	char vsock_group[MULL_LABEL_MAX];
 	uint32_t memory_least; /* of MULL_VM_ELASTIC: whole frames of 2 MiB that
 				  its balloon leaves it at least; else 0 */
-	uint32_t reserved[8];  /* 0 */
+	/* For each of the machine's schedules: a bit for each slot in which it
+	 * runs, and MULL_SLOT_BACKGROUND. */
+	uint32_t slots[MULL_SCHEDULE_MAX];
+	uint32_t reserved[4]; /* 0 */
 	uint32_t pad;
 	uint32_t crc;
 };
@@ -194,6 +204,18 @@ enum mull_mitigations {
 
 #define MULL_UDP_PORT 6855
 
+/*
+ * A major frame, which repeats for ever: slots, one behind the other, at the same
+ * time on each CPU that its VMs use.  Which VMs run in a slot, they say
+ * themselves (mull_vm.slots).
+ */
+struct mull_schedule {
+	char name[MULL_LABEL_MAX]; /* "": there is none, nor one behind it */
+	uint32_t slot_count;
+	uint32_t slots_us[MULL_SLOT_MAX]; /* microseconds of each */
+	uint32_t reserved;		  /* 0 */
+};
+
 /* What the manifest says of the machine; 0: not said, take what is there. */
 struct mull_machine {
 	uint32_t cpu_count;   /* processors that the manifest counts on */
@@ -212,6 +234,9 @@ struct mull_machine {
 	uint32_t port;		    /* UDP; default MULL_UDP_PORT */
 	uint8_t key[MULL_KEY_SIZE]; /* whoever has it may command */
 	uint32_t reserved[6];	    /* 0 */
+	/* For VMs that take turns on their CPUs; the first is in force when the
+	 * machine starts. */
+	struct mull_schedule schedules[MULL_SCHEDULE_MAX];
 };
 
 struct mull_package_header {
@@ -236,7 +261,8 @@ static_assert(sizeof(struct mull_shared) == 32, "package format");
 static_assert(sizeof(struct mull_module) == 128, "package format");
 static_assert(sizeof(struct mull_vm) == 3600, "package format");
 static_assert(sizeof(struct mull_image) == 96, "package format");
-static_assert(sizeof(struct mull_machine) == 128, "package format");
-static_assert(sizeof(struct mull_package_header) == 240, "package format");
+static_assert(sizeof(struct mull_schedule) == 88, "package format");
+static_assert(sizeof(struct mull_machine) == 480, "package format");
+static_assert(sizeof(struct mull_package_header) == 592, "package format");
 
 #endif

@@ -7,6 +7,7 @@
 #include <mullion/control.h>
 #include <mullion/local_apic.h>
 #include <mullion/paravirtual.h>
+#include <mullion/schedule.h>
 #include <mullion/stopwatch.h>
 #include <mullion/virt.h>
 #include <mullion/vm_exit.h>
@@ -85,6 +86,7 @@ struct vcpu {
 	uint32_t index; /* in its VM; its APIC ID */
 	uint32_t cpu;	/* physical */
 	enum vcpu_state state, paused_in;
+	enum slot_turn turn;	   /* SLOT_OWN where there is no schedule */
 	_Atomic uint32_t requests; /* enum vcpu_request */
 	_Atomic uint32_t startup_vector;
 	/* Only another vCPU's request can make it go on. */

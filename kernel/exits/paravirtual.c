@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which of KVM's paravirtual features a VM is offered: kvm_table.def. */
 #include <mullion/cpu_loop.h>
+#include <mullion/description.h>
 #include <mullion/package_reader.h>
 #include <mullion/paravirtual.h>
 #include <mullion/vm.h>
@@ -57,7 +58,8 @@ void paravirtual_choose(struct vm *vm)
 		if (is_so(vm, features[i].when))
 			vm->kvm_features |= (uint32_t)BIT(features[i].bit);
 	/* Not if another VM could come to share a CPU with it later. */
-	vm->kvm_hints = boot_package.machine.flags & MULL_MACHINE_SHARE_CPUS ?
+	vm->kvm_hints = boot_package.machine.flags & MULL_MACHINE_SHARE_CPUS ||
+					mull_is_scheduled(&vm->description) ?
 				0 :
 				KVM_HINT_REALTIME;
 }

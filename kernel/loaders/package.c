@@ -308,6 +308,9 @@ static void on_machine_complaint(void *context, int vm, enum mull_field field,
 	case MULL_FIELD_MITIGATIONS:
 		machine->mitigations = MULL_MITIGATIONS_AUTO;
 		break;
+	case MULL_FIELD_SCHEDULES: /* VMs that have a part are refused */
+		memset(machine->schedules, 0, sizeof machine->schedules);
+		break;
 	case MULL_FIELD_UPLINK:
 		machine->uplink_nic = 0;
 		memset(machine->uplink, 0, sizeof machine->uplink);

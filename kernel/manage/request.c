@@ -109,6 +109,11 @@ static const struct command {
 	[MULL_COMMAND_DEBUG] = { request_debug, ABOUT_VM | CHANGES, 0, 0, 1 },
 	[MULL_COMMAND_STEP] = { request_step, ABOUT_VM | CHANGES, 0, 0,
 				MULL_VCPU_MAX - 1 },
+	[MULL_COMMAND_SCHEDULE] = { request_schedule, 0, 0, 0, 0 },
+	[MULL_COMMAND_SCHEDULE_SWITCH] = { request_schedule_switch, CHANGES, 0,
+					   0, MULL_SCHEDULE_MAX - 1 },
+	[MULL_COMMAND_SLOT_STATS] = { request_slot_stats, 0, 0, 0,
+				      MULL_CPU_MAX },
 	[MULL_COMMAND_MACHINE] = { request_machine, CHANGES, 0, 0,
 				   MULL_MACHINE_WARM_RESET },
 };

@@ -76,6 +76,8 @@ enum mull_disk_state device_state(const struct vm *vm, bool nic,
 /* What has failed about the last one, if it was that; or NULL. */
 const char *device_failure(const struct vm *vm, bool nic, uint32_t number);
 request_handler request_balloon; /* request_balloon.c */
+/* request_schedule.c */
+request_handler request_schedule, request_schedule_switch, request_slot_stats;
 /* request_storage.c */
 request_handler request_machine_disks, request_partitions;
 /* request_show.c */

@@ -3,14 +3,18 @@
  * One CPU, one loop, no shared locks.  A CPU looks after the vCPUs that are
  * pinned to it, the VMs whose vCPU 0 is among them, and, on the service CPU,
  * the management channel, the disks and the uplink.  Several vCPUs take turns by
- * equal slots.
+ * equal slots, or as the machine's schedule says; what is not a VM's turn is then
+ * neither run nor worked on, nor does its timer interrupt the one whose turn it
+ * is.
  */
 #include <mullion/arch.h>
 #include <mullion/balloon.h>
 #include <mullion/block.h>
 #include <mullion/cpu_loop.h>
+#include <mullion/description.h>
 #include <mullion/log.h>
 #include <mullion/manage.h>
+#include <mullion/schedule.h>
 #include <mullion/uplink.h>
 #include <mullion/vm.h>
 
@@ -25,6 +29,11 @@ static struct cpu_queue {
 	uint64_t kicks;		       /* that made a guest exit */
 	uint64_t worst_step;	       /* ticks */
 	_Atomic(struct vcpu *) moving; /* are to come or to go */
+	/* Where vCPUs here have slots of a schedule: */
+	uint32_t scheduled; /* how many have */
+	struct slot_clock slots;
+	bool joined; /* one has, whose turn is not known yet */
+	bool busy;   /* one whose slot it is wanted to run */
 } queues[MULL_CPU_MAX];
 
 static uint32_t service_cpu;
@@ -57,6 +66,9 @@ void cpu_loop_move(struct vcpu *vcpu)
 
 static void join(struct cpu_queue *queue, struct vcpu *vcpu)
 {
+	queue->scheduled += mull_is_scheduled(&vcpu->vm->description);
+	queue->joined = true;
+	vcpu->turn = SLOT_OWN;
 	if (!queue->vcpus) {
 		queue->vcpus = vcpu;
 		vcpu->next = vcpu;
@@ -85,6 +97,9 @@ static void leave(struct cpu_queue *queue, struct vcpu *vcpu)
 {
 	struct vcpu *before = vcpu;
 
+	queue->scheduled -= mull_is_scheduled(&vcpu->vm->description);
+	if (!queue->scheduled)
+		queue->slots.place.end = 0;
 	while (before->next != vcpu)
 		before = before->next;
 	before->next = vcpu->next;
@@ -119,6 +134,44 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Whose turn it is, where there is a schedule. */
+static void take_turns(struct cpu_queue *queue)
+{
+	struct vcpu *vcpu = queue->vcpus;
+
+	queue->joined = false;
+	do {
+		const struct mull_vm *description = &vcpu->vm->description;
+
+		if (mull_is_scheduled(description))
+			vcpu->turn = schedule_turn(&queue->slots.place,
+						   description->slots);
+		vcpu = vcpu->next;
+	} while (vcpu != queue->vcpus);
+}
+
+static void see_slot(struct cpu_queue *queue, uint64_t now)
+{
+	if (!queue->scheduled)
+		return;
+	if (now >= queue->slots.place.end)
+		slot_clock_move(&queue->slots, now);
+	else if (!queue->joined)
+		return;
+	take_turns(queue);
+}
+
+/*
+ * Whether this CPU works on @vcpu's VM now.  Where there is a schedule, that is
+ * when the VM's slot is or nobody uses his; what has no part in the schedule in
+ * force can only be stopped or changed, and is that between others' guests.
+ */
+static bool works_on(const struct cpu_queue *queue, const struct vcpu *vcpu)
+{
+	return vcpu->index == 0 && (vcpu->turn == SLOT_OWN || !queue->busy ||
+				    vcpu->turn == SLOT_ABSENT);
+}
+
 /* Of its timer, and of what its home CPU does for its VM. */
 static uint64_t deadline_of(const struct vcpu *vcpu, bool at_home)
 {
@@ -148,11 +201,15 @@ static uint64_t next_deadline(const struct cpu_queue *queue,
 	const struct vcpu *vcpu = queue->vcpus;
 	uint64_t limit = arch_cpu_index() == service_cpu ? service_deadline() :
 							   ARCH_NO_DEADLINE;
+	enum slot_turn least = running ? running->turn : SLOT_SLACK;
 
 	if (!vcpu)
 		return limit;
+	if (queue->scheduled)
+		limit = earlier(limit, queue->slots.place.end);
 	do {
-		if (vcpu != running && vcpu->state != VCPU_PAUSED)
+		if (vcpu != running && vcpu->state != VCPU_PAUSED &&
+		    vcpu->turn >= least)
 			limit = earlier(limit,
 					deadline_of(vcpu, vcpu->index == 0));
 		vcpu = vcpu->next;
@@ -160,34 +217,51 @@ static uint64_t next_deadline(const struct cpu_queue *queue,
 	return limit;
 }
 
-/* Requests, timers and wake-ups of every vCPU here; which one runs next. */
-static struct vcpu *choose(struct cpu_queue *queue, uint32_t *runnable)
-{
-	struct vcpu *first, *vcpu, *chosen = NULL;
+/* Those in question, of whom one runs next. */
+struct choice {
+	struct vcpu *first; /* in turn */
+	uint32_t count;
+	enum slot_turn turn;
+};
 
-	*runnable = 0;
+static void offer(struct choice *choice, struct vcpu *vcpu)
+{
+	if (vcpu->turn < choice->turn || vcpu->turn <= SLOT_NONE)
+		return;
+	if (vcpu->turn > choice->turn)
+		*choice = (struct choice){ .turn = vcpu->turn };
+	if (!choice->count++)
+		choice->first = vcpu;
+}
+
+/* Requests, timers and wake-ups of every vCPU here; which one runs next. */
+static struct choice choose(struct cpu_queue *queue, uint64_t now)
+{
+	struct choice choice = { .turn = SLOT_NONE };
+	struct vcpu *first, *vcpu;
+
 	if (!queue->vcpus)
-		return NULL;
+		return choice;
 	first = queue->current ? queue->current->next : queue->vcpus;
 	vcpu = first;
 	do {
-		vcpu_obey(vcpu);
-		if (vcpu->state > VCPU_PAUSED)
-			local_apic_timer(vcpu, arch_time());
+		if (atomic_load(&vcpu->requests))
+			vcpu_obey(vcpu);
+		if (vcpu->apic.timer_deadline <= now &&
+		    vcpu->state > VCPU_PAUSED)
+			local_apic_timer(vcpu, now);
 		if (vcpu->state == VCPU_HALTED && vcpu_wakes(vcpu)) {
 			vcpu->state = VCPU_RUNNABLE;
 			vcpu->unhalted = false;
-			guest_steal_wait(vcpu, arch_time());
+			guest_steal_wait(vcpu, now);
 			atomic_store(&vcpu->stuck, false);
 		}
-		if (vcpu->state == VCPU_RUNNABLE && !vcpu->held) {
-			(*runnable)++;
-			if (!chosen)
-				chosen = vcpu;
-		}
+		if (vcpu->state == VCPU_RUNNABLE && !vcpu->held)
+			offer(&choice, vcpu);
 		vcpu = vcpu->next;
 	} while (vcpu != first);
-	return chosen;
+	queue->busy = choice.turn == SLOT_OWN;
+	return choice;
 }
 
 /* An NMI that had to let something else go first waits for the next exit,
@@ -213,10 +287,16 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared,
 	uint64_t others = next_deadline(queue, vcpu);
 	uint64_t limit = shared ? earlier(slot_end, others) : others;
 	bool at_home = vm_home(vcpu->vm) == vcpu->cpu;
+	bool switched = queue->current && queue->current->vm != vcpu->vm;
 	struct vm_exit exit;
 
-	if (queue->current && queue->current->vm != vcpu->vm)
+	if (switched)
 		arch_leave_vm();
+	if (queue->scheduled) {
+		slot_end = earlier(slot_end, queue->slots.place.end);
+		slot_clock_enter(&queue->slots, arch_time(), switched,
+				 vcpu->turn);
+	}
 	queue->current = vcpu;
 	guest_steal_return(vcpu, now);
 	panic_running(vcpu);
@@ -240,6 +320,7 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared,
 	} while (exit.kind > EXIT_NMI && vcpu->state == VCPU_RUNNABLE &&
 		 !vcpu->held && !vcpu->yields && now < slot_end);
 	vcpu->yields = false;
+	queue->slots.left = now;
 	stopwatch_stop(&vcpu->work, now);
 	queue->kicks += exit.kind == EXIT_NMI;
 }
@@ -252,7 +333,7 @@ static bool work_on_vms(const struct cpu_queue *queue)
 	if (!vcpu)
 		return false;
 	do {
-		if (vcpu->index == 0)
+		if (works_on(queue, vcpu))
 			more |= vm_work(vcpu->vm);
 		vcpu = vcpu->next;
 	} while (vcpu != queue->vcpus);
@@ -265,7 +346,7 @@ static bool devices_have_work(const struct cpu_queue *queue)
 	const struct vcpu *vcpu = queue->vcpus;
 
 	do {
-		if (vcpu->index == 0 &&
+		if (works_on(queue, vcpu) &&
 		    atomic_load(&vcpu->vm->state) == MULL_VM_RUNNING &&
 		    (atomic_load(&vcpu->vm->pci.work) ||
 		     (vcpu->vm->balloon && vcpu->vm->balloon->works)))
@@ -275,21 +356,33 @@ static bool devices_have_work(const struct cpu_queue *queue)
 	return false;
 }
 
+bool cpu_loop_has_slots(uint32_t cpu)
+{
+	return queues[cpu].scheduled;
+}
+
+void cpu_loop_slot_stats(uint32_t cpu, struct mull_slot_stats *stats)
+{
+	stats->cpu = cpu;
+	slot_clock_stats(&queues[cpu].slots, stats);
+}
+
 _Noreturn void cpu_loop(void)
 {
 	struct cpu_queue *queue = &queues[arch_cpu_index()];
 	bool service = arch_cpu_index() == service_cpu;
 
 	for (;;) {
-		struct vcpu *vcpu;
-		uint32_t runnable;
-		uint64_t began;
+		struct choice choice;
+		uint64_t began, now;
 		bool more;
 
 		arch_kick_forget();
 		arch_take_interrupts();
 		began = arch_time();
-		move_all(queue);
+		if (atomic_load(&queue->moving))
+			move_all(queue);
+		see_slot(queue, began);
 		more = work_on_vms(queue);
 		if (service) {
 			more |= manage_poll();
@@ -297,17 +390,21 @@ _Noreturn void cpu_loop(void)
 			more |= uplink_poll();
 		}
 		manage_end();
-		began = arch_time() - began;
-		if (began > queue->worst_step)
-			queue->worst_step = began;
-		vcpu = choose(queue, &runnable);
-		if (queue->current && queue->current != vcpu)
-			guest_steal_leave(queue->current, arch_time());
-		if (vcpu) {
-			run(queue, vcpu, runnable > 1 || more,
+		now = arch_time();
+		if (now - began > queue->worst_step)
+			queue->worst_step = now - began;
+		see_slot(queue, now);
+		choice = choose(queue, now);
+		if (queue->current && queue->current != choice.first)
+			guest_steal_leave(queue->current, now);
+		if (choice.first) {
+			run(queue, choice.first, choice.count > 1 || more,
 			    devices_have_work(queue) ? SLOT_DEVICES_US :
 						       SLOT_US);
-		} else if (!more) {
+			continue;
+		}
+		slot_clock_idle(&queue->slots);
+		if (!more) {
 			panic_running(NULL);
 			arch_set_deadline(next_deadline(queue, NULL));
 			stopwatch_start(&queue->idle, arch_time());

@@ -45,15 +45,6 @@ bool check_any_set(const void *bytes, size_t size)
 	return false;
 }
 
-/* How many processors VMs can count on; 0: not known. */
-static uint32_t processors(const struct check *check)
-{
-	uint32_t said = check->machine->cpu_count;
-	uint32_t there = check->limits->cpu_count;
-
-	return said && (!there || said < there) ? said : there;
-}
-
 /* ---- the machine -------------------------------------------------------- */
 
 static void check_serial(struct check *check)
@@ -98,7 +89,7 @@ size_t mull_check_machine(const struct mull_machine *machine,
 		check_complain(&check, itself, MULL_FIELD_MACHINE_CPUS,
 			       "counts on more CPUs than the %u that are there",
 			       limits->cpu_count);
-	count = processors(&check);
+	count = check_processors(&check);
 	if (machine->service_cpu >= (count ? count : MULL_CPU_MAX))
 		check_complain(
 			&check, itself, MULL_FIELD_SERVICE_CPU,
@@ -111,6 +102,7 @@ size_t mull_check_machine(const struct mull_machine *machine,
 			       machine->mitigations);
 	check_uplink(&check);
 	check_channel(&check);
+	check_schedules(&check);
 	rest |= machine->netmask | machine->gateway; /* nothing is routed */
 	rest |= check_any_set(machine->reserved, sizeof machine->reserved);
 	if (rest)
@@ -182,33 +174,6 @@ static void check_memory(struct check *check, int vm)
 		check, vm, MULL_FIELD_MEMORY,
 		"memory of %lu %s is not a multiple of 2 MiB, at least one",
 		size, unit);
-}
-
-static void check_cpus(struct check *check, int vm)
-{
-	const struct mull_vm *it = &check->vms[vm];
-	uint32_t count = processors(check);
-
-	if (it->vcpu_count == 0 || it->vcpu_count > MULL_VCPU_MAX) {
-		check_complain(check, vm, MULL_FIELD_CPUS,
-			       "the number of vCPUs is not 1 to %u",
-			       MULL_VCPU_MAX);
-		return;
-	}
-	for (uint32_t i = 0; i < it->vcpu_count; i++) {
-		if (it->cpus[i] < (count ? count : MULL_CPU_MAX))
-			continue;
-		if (count)
-			check_complain(
-				check, vm, MULL_FIELD_CPUS,
-				"needs CPU %u, but the machine has %u (from 0)",
-				it->cpus[i], count);
-		else
-			check_complain(
-				check, vm, MULL_FIELD_CPUS,
-				"needs CPU %u, but the highest possible is %u",
-				it->cpus[i], MULL_CPU_MAX - 1);
-	}
 }
 
 uint32_t check_image_kind(const struct check *check, uint32_t index)
@@ -354,65 +319,12 @@ static bool name_is_taken(const struct check *check, int vm)
 	return false;
 }
 
-/* "uses CPU 1, and so does ..." */
-static void complain_shared(struct check *check, int vm, uint32_t cpu,
-			    int other)
-{
-	const char *name = check->vms[other].name;
-	const char *why = "(the machine's share-cpus is not set)";
-
-	if (other == vm)
-		check_complain(check, vm, MULL_FIELD_CPUS,
-			       "uses CPU %u for two of its vCPUs %s", cpu, why);
-	else if (name_is_good(name))
-		check_complain(check, vm, MULL_FIELD_CPUS,
-			       "uses CPU %u, and so does vm \"%s\" %s", cpu,
-			       name, why);
-	else
-		check_complain(check, vm, MULL_FIELD_CPUS,
-			       "uses CPU %u, and so does VM number %d %s", cpu,
-			       other, why);
-}
-
-static uint32_t vcpu_count(const struct mull_vm *vm)
-{
-	return vm->vcpu_count > MULL_VCPU_MAX ? 0 : vm->vcpu_count;
-}
-
-/* The first VM up to @vm with a vCPU before @vm's @index on the same CPU, or
- * -1.  Asked before @vm's own collisions make it bad. */
-static int cpu_user(const struct check *check, int vm, uint32_t index)
-{
-	uint16_t cpu = check->vms[vm].cpus[index];
-
-	for (int other = 0; other <= vm; other++) {
-		const struct mull_vm *user = &check->vms[other];
-		uint32_t count = other == vm ? index : vcpu_count(user);
-
-		if (other != vm && !check_counts(check, other))
-			continue;
-		for (uint32_t i = 0; i < count; i++)
-			if (user->cpus[i] == cpu)
-				return other;
-	}
-	return -1;
-}
-
 static void check_overlaps(struct check *check, int vm)
 {
-	const struct mull_vm *it = &check->vms[vm];
-
 	if (name_is_taken(check, vm))
 		check_complain(check, vm, MULL_FIELD_NAME,
 			       "another VM has this name already");
-	if (check->machine->flags & MULL_MACHINE_SHARE_CPUS)
-		return;
-	for (uint32_t i = 0; i < vcpu_count(it); i++) {
-		int other = cpu_user(check, vm, i);
-
-		if (other >= 0)
-			complain_shared(check, vm, it->cpus[i], other);
-	}
+	check_cpu_overlaps(check, vm);
 }
 
 static void check_room(struct check *check, int vm, uint64_t *left)
@@ -465,6 +377,7 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_name(&check, vm);
 		check_memory(&check, vm);
 		check_cpus(&check, vm);
+		check_slots(&check, vm);
 		check_images(&check, vm);
 		check_command_line(&check, vm);
 		check_modules(&check, vm);

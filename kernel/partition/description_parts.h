@@ -51,6 +51,18 @@ void check_uplink(struct check *check);
 void check_networks(struct check *check, int vm);
 /* The sockets of a VM (description_vsock.c). */
 void check_vsock(struct check *check, int vm);
+/* The CPUs of a VM, by themselves and beside those before it
+ * (description_cpus.c). */
+uint32_t check_processors(const struct check *check);
+void check_cpus(struct check *check, int vm);
+void check_cpu_overlaps(struct check *check, int vm);
+/* The machine's schedules, and a VM's part in them
+ * (description_schedules.c). */
+void check_schedules(struct check *check);
+void check_slots(struct check *check, int vm);
+/* A slot that both have, as "slot 2 of schedule normal"; false: none. */
+bool check_slot_overlap(const struct check *check, const struct mull_vm *one,
+			const struct mull_vm *other, char *words, size_t room);
 /* The devices of a VM (description_devices.c). */
 void check_devices(struct check *check, int vm);
 

@@ -649,6 +649,7 @@ bool vm_work(struct vm *vm)
 	bool more;
 
 	obey_commands(vm);
-	more = vm_attach_work(vm);
+	more = atomic_load(&vm->attachment.step) != ATTACH_IDLE &&
+	       vm_attach_work(vm);
 	return life_work(vm) || more;
 }

@@ -34,6 +34,7 @@ import overlays
 import partitions
 import plugs
 import rates
+import schedules
 import screens
 import session
 import silence
@@ -224,6 +225,7 @@ TESTS = {
     # A minute for the root, and Bochs would need an hour.
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
+    "schedules": Special(schedules.schedules, backends=("svm", "vmx")),
     "linux-suspend": Special(suspend.linux_suspend, backends=("svm",),
                              long=True),
     "agent": Special(agents.agent, backends=("svm", "vmx")),

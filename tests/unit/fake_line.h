@@ -387,6 +387,18 @@ void cpu_loop_stats(uint32_t cpu, uint64_t time_ns,
 	stats->idle_ns = time_ns;
 }
 
+/* Odd ones follow a schedule. */
+bool cpu_loop_has_slots(uint32_t cpu)
+{
+	return cpu % 2;
+}
+
+void cpu_loop_slot_stats(uint32_t cpu, struct mull_slot_stats *stats)
+{
+	stats->cpu = cpu;
+	stats->slots = 100 + cpu;
+}
+
 uint64_t guest_clock_wall(uint64_t time)
 {
 	return time + 7;

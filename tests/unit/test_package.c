@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HEADER 592
 #define VMS 3
 #define IMAGES 3
 #define SIZE (5 * 4096 + 104)
@@ -21,7 +22,7 @@ static struct {
 	struct mull_package_header header;
 	struct mull_vm vms[VMS];
 	struct mull_image images[IMAGES];
-	uint8_t rest[SIZE - 240 - VMS * 3600 - IMAGES * 96];
+	uint8_t rest[SIZE - HEADER - VMS * 3600 - IMAGES * 96];
 } file;
 
 static struct package package;
@@ -153,9 +154,10 @@ static void every_truncation_is_survived(void **state)
 		enum error error = read_part(size);
 
 		assert_string_not_equal(story, "");
-		assert_int_equal(error, size < 240 + VMS * 3600 + IMAGES * 96 ?
-						ERR_TRUNCATED :
-						ERR_NONE);
+		assert_int_equal(error,
+				 size < HEADER + VMS * 3600 + IMAGES * 96 ?
+					 ERR_TRUNCATED :
+					 ERR_NONE);
 	}
 	/* Of the last one a byte was missing in one image of one VM. */
 	assert_string_equal(package.vm_words[0],
@@ -181,16 +183,16 @@ static void truncated_header_gives_no_vms(void **state)
 /* The order of the tables is the packer's matter. */
 static void truncation_within_vms_at_the_end_is_found(void **state)
 {
-	const uint64_t images = 240 + sizeof file.vms;
+	const uint64_t images = HEADER + sizeof file.vms;
 
 	(void)state;
 	file.header.vm_offset = 16400;
-	file.header.image_offset = 240;
+	file.header.image_offset = HEADER;
 	file.header.vm_count = 1;
 	file.header.image_count = 1;
 	RENEW_CRC(&file.header);
 	memcpy((uint8_t *)&file + 16400, &file.vms[2], sizeof file.vms[2]);
-	memcpy((uint8_t *)&file + 240, (uint8_t *)&file + images,
+	memcpy((uint8_t *)&file + HEADER, (uint8_t *)&file + images,
 	       sizeof file.images[0]);
 	assert_int_equal(read_all(), ERR_NONE);
 	assert_string_equal(story, "");
@@ -209,7 +211,7 @@ static void bytes_behind_the_package_are_nobodys(void **state)
 
 static void every_flipped_bit_of_the_records_is_found(void **state)
 {
-	const size_t records = 240 + VMS * 3600 + IMAGES * 96;
+	const size_t records = HEADER + VMS * 3600 + IMAGES * 96;
 
 	(void)state;
 	for (size_t i = 0; i < records; i++) {
@@ -288,12 +290,13 @@ static void hostile_names_are_shown_harmless(void **state)
 
 static void header_fields_are_checked(void **state)
 {
-	const uint64_t images_end = 240 + sizeof file.vms + sizeof file.images;
+	const uint64_t images_end = HEADER + sizeof file.vms +
+				    sizeof file.images;
 
 	(void)state;
 	HEADER_CASE(magic, 1, ERR_BAD_REQUEST);
-	HEADER_CASE(version, 3, ERR_VERSION);
-	HEADER_CASE(header_size, 248, ERR_VERSION);
+	HEADER_CASE(version, MULL_PACKAGE_VERSION - 1, ERR_VERSION);
+	HEADER_CASE(header_size, HEADER + 8, ERR_VERSION);
 	HEADER_CASE(vm_count, 0, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_count, MULL_VM_MAX + 1, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_count, 0xffffffff, ERR_BAD_REQUEST);
@@ -307,11 +310,13 @@ static void header_fields_are_checked(void **state)
 	HEADER_CASE(vm_offset, 244, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_offset, ~7ull, ERR_BAD_REQUEST);
 	HEADER_CASE(vm_offset, SIZE - SIZE % 8, ERR_BAD_REQUEST);
-	HEADER_CASE(image_offset, 240 + sizeof file.vms + 4, ERR_BAD_REQUEST);
+	HEADER_CASE(image_offset, HEADER + sizeof file.vms + 4,
+		    ERR_BAD_REQUEST);
 	HEADER_CASE(image_offset, 232, ERR_BAD_REQUEST);
 	HEADER_CASE(image_offset, 1ull << 63, ERR_BAD_REQUEST);
 	/* On the last VM's last bytes, and VMs on the first image's. */
-	HEADER_CASE(image_offset, 240 + sizeof file.vms - 8, ERR_BAD_REQUEST);
+	HEADER_CASE(image_offset, HEADER + sizeof file.vms - 8,
+		    ERR_BAD_REQUEST);
 	HEADER_CASE(vm_offset, images_end - 8, ERR_BAD_REQUEST);
 	HEADER_CASE(total_size, images_end - 1, ERR_BAD_REQUEST);
 	HEADER_CASE(total_size, 0, ERR_BAD_REQUEST);
@@ -369,6 +374,32 @@ static void bad_image_overlaps_nothing(void **state)
 	assert_int_equal(read_all(), ERR_NONE);
 	assert_told("image \"vmlinuz\": ends at byte 1060864");
 	assert_null(strstr(story, "overlaps"));
+}
+
+/* VMs that have a part in them are refused, the others start. */
+static void bad_schedules_are_dropped(void **state)
+{
+	struct mull_schedule *schedule = &file.header.machine.schedules[0];
+
+	(void)state;
+	*schedule = (struct mull_schedule){ .name = "normal",
+					    .slot_count = 1,
+					    .slots_us = { 1000 } };
+	file.vms[1].slots[0] = 1;
+	RENEW_CRC(&file.vms[1]);
+	RENEW_CRC(&file.header);
+	assert_int_equal(read_all(), ERR_NONE);
+	assert_string_equal(package.machine.schedules[0].name, "normal");
+	assert_string_equal(package.vm_words[1], "");
+	schedule->slots_us[0] = 99;
+	RENEW_CRC(&file.header);
+	assert_int_equal(read_all(), ERR_NONE);
+	assert_told("machine: schedule normal has a slot of less than 100 us");
+	assert_int_equal(mull_schedule_count(&package.machine), 0);
+	assert_string_equal(package.vm_words[0], "");
+	assert_string_equal(package.vm_words[1],
+			    "has a part in schedule 1, which the machine has "
+			    "not, or has without that slot");
 }
 
 static void bad_machine_falls_back_to_defaults(void **state)
@@ -429,6 +460,7 @@ int main(void)
 		TEST(image_records_are_checked),
 		TEST(later_of_two_overlapping_images_is_at_fault),
 		TEST(bad_image_overlaps_nothing),
+		TEST(bad_schedules_are_dropped),
 		TEST(bad_machine_falls_back_to_defaults),
 		TEST(pad_of_a_vm_is_checked),
 	};

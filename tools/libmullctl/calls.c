@@ -314,6 +314,31 @@ int mull_balloon(struct mull *mull, uint32_t vm, uint64_t bytes,
 			       sizeof *balloon);
 }
 
+int mull_schedule(struct mull *mull, struct mull_schedule_status *status)
+{
+	int error = mull_ask_record(mull, MULL_COMMAND_SCHEDULE, 0, 0, status,
+				    sizeof *status);
+
+	for (size_t i = 0; i < MULL_SCHEDULE_MAX; i++)
+		mull_clean(status->schedules[i].name,
+			   sizeof status->schedules[i].name);
+	if (status->count > MULL_SCHEDULE_MAX)
+		status->count = MULL_SCHEDULE_MAX;
+	return error;
+}
+
+int mull_switch_schedule(struct mull *mull, uint32_t number)
+{
+	return mull_ask(mull, MULL_COMMAND_SCHEDULE_SWITCH, 0, number, NULL);
+}
+
+int mull_slot_stats(struct mull *mull,
+		    struct mull_slot_stats stats[MULL_CPU_MAX], size_t *count)
+{
+	return mull_ask_list(mull, MULL_COMMAND_SLOT_STATS, stats,
+			     sizeof *stats, MULL_CPU_MAX, count);
+}
+
 /* ---- a VM's life -------------------------------------------------------- */
 
 int mull_power_button(struct mull *mull, uint32_t vm)

@@ -210,6 +210,14 @@ int mull_vm_nics(struct mull *mull, uint32_t vm,
 int mull_balloon(struct mull *mull, uint32_t vm, uint64_t bytes,
 		 struct mull_balloon *balloon);
 
+/* ---- schedules --------------------------------------------------------- */
+
+int mull_schedule(struct mull *mull, struct mull_schedule_status *status);
+/* Has only begun when it returns: mull_schedule() tells when it is in force. */
+int mull_switch_schedule(struct mull *mull, uint32_t number);
+int mull_slot_stats(struct mull *mull,
+		    struct mull_slot_stats stats[MULL_CPU_MAX], size_t *count);
+
 /* ---- images ------------------------------------------------------------- */
 
 int mull_images(struct mull *mull,

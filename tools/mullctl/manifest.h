@@ -13,7 +13,7 @@
 
 #include "mistakes.h"
 
-#define MANIFEST_FIELDS (MULL_FIELD_CHANNEL + 1)
+#define MANIFEST_FIELDS (MULL_FIELD_SCHEDULES + 1)
 /* What the hypervisor itself needs of the machine's memory. */
 #define MANIFEST_HYPERVISOR_MEMORY (64ull << 20)
 
@@ -49,6 +49,8 @@ struct manifest_place {
 	bool said[MANIFEST_FIELDS];
 };
 
+struct manifest_part;
+
 struct manifest {
 	char *file; /* as the user named it; NULL: made from options */
 	const struct manifest_target *target; /* NULL: it makes all */
@@ -59,6 +61,8 @@ struct manifest {
 	struct manifest_place places[MULL_VM_MAX];
 	size_t image_count;
 	struct manifest_image images[MULL_IMAGE_MAX];
+	struct manifest_part *parts; /* that VMs have in schedules */
+	size_t part_count;
 	struct mistakes mistakes;
 };
 

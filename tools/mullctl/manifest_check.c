@@ -165,6 +165,7 @@ void manifest_free(struct manifest *manifest)
 {
 	for (size_t i = 0; i < manifest->image_count; i++)
 		free(manifest->images[i].path);
+	free(manifest->parts);
 	free(manifest->file);
 	mistakes_free(&manifest->mistakes);
 	*manifest = (struct manifest){ .file = NULL };

@@ -101,6 +101,7 @@ static const struct word machine_words[] = {
 	{ "channel", MULL_FIELD_CHANNEL, take_channel },
 	{ "mitigations", MULL_FIELD_MITIGATIONS, take_mitigations },
 	{ "uplink", MULL_FIELD_UPLINK, take_uplink },
+	{ "schedules", MULL_FIELD_SCHEDULES, take_schedules },
 	{ NULL, 0, NULL },
 };
 
@@ -209,6 +210,7 @@ static void read_document(struct manifest *manifest, yaml_document_t *document,
 		read_one(&reader, root);
 	else
 		yaml_take_words(&reader, root, words, "the manifest");
+	manifest_give_slots(manifest);
 	if (!manifest->vm_count && !manifest->mistakes.count)
 		mistakes_add(&manifest->mistakes, yaml_line(root),
 			     texts_format("there are no vms"));

@@ -18,6 +18,7 @@ struct reader {
 	struct manifest_files files; /* of this VM */
 	uint32_t disk;		     /* the one that is read */
 	bool access_said;	     /* of it */
+	uint32_t schedule;	     /* of the machine, the one that is read */
 	uint32_t shared;	     /* which of its memories is read */
 	struct mull_nic *nic;	     /* of this VM, the one that is read */
 };
@@ -52,6 +53,11 @@ void take_networks(struct reader *reader, const struct word *word,
 /* "channel" of the machine (manifest_channel.c). */
 void take_channel(struct reader *reader, const struct word *word,
 		  yaml_node_t *value);
+/* "schedules" of the machine, and the VMs' parts in them, when all are read
+ * (manifest_schedules.c). */
+void take_schedules(struct reader *reader, const struct word *word,
+		    yaml_node_t *value);
+void manifest_give_slots(struct manifest *manifest);
 /* Its "vsock" (manifest_vsock.c). */
 void take_vsock(struct reader *reader, const struct word *word,
 		yaml_node_t *value);

@@ -355,6 +355,24 @@ void output_time(struct output *output, const char *key, uint64_t nanoseconds)
 		output_number(output, key, nanoseconds);
 }
 
+void output_span(struct output *output, const char *key, uint64_t nanoseconds)
+{
+	bool short_one = nanoseconds < 1000000;
+	uint64_t unit = short_one ? 1000 : 1000000;
+	const char *name = short_one ? "us" : "ms";
+	uint64_t rest = nanoseconds % unit * 1000 / unit;
+
+	if (output->form != OUTPUT_TABLE)
+		output_number(output, key, nanoseconds);
+	else if (rest)
+		put_plain(output, key,
+			  texts_format("%lu.%03lu %s", nanoseconds / unit, rest,
+				       name));
+	else
+		put_plain(output, key,
+			  texts_format("%lu %s", nanoseconds / unit, name));
+}
+
 void output_hash(char text[65], const uint8_t hash[32])
 {
 	for (size_t i = 0; i < 32; i++)

@@ -55,6 +55,8 @@ void output_yes(struct output *output, const char *key, bool yes);
 void output_size(struct output *output, const char *key, uint64_t bytes);
 /* Nanoseconds; a table says "1.234 s". */
 void output_time(struct output *output, const char *key, uint64_t nanoseconds);
+/* Nanoseconds of something short; a table says "12.345 us" or "4 ms". */
+void output_span(struct output *output, const char *key, uint64_t nanoseconds);
 /* A VM's state, coloured on a terminal. */
 void output_state(struct output *output, const char *key, uint32_t state);
 

@@ -162,6 +162,13 @@ const struct verb verbs[] = {
 	  "all keys. A machine that goes away is waited for. Where there "
 	  "is no terminal to draw on, tables come one after another.",
 	  verb_top, true },
+	{ "schedule", "", 0, 0, "show when VMs that share CPUs run",
+	  "The schedules of the machine's manifest, slot by slot, and how each "
+	  "CPU has kept to them: how late slots began, how many began more "
+	  "than 50 us late (overruns) or not at all (missed), and what "
+	  "a switch from one VM to the next took. --switch has another "
+	  "one in force from the end of a frame on, and waits for that.",
+	  verb_schedule, true },
 	{ "trace", "[CLASS,...|all|none]", 0, 1, "log more, by class",
 	  "Classes are exit, interrupt, device and manage. Without an "
 	  "operand: shows what is logged now.",
@@ -189,7 +196,8 @@ const struct verb verbs[] = {
 	"list show version info start stop reset pause resume destroy inject " \
 	"agent vsock create disks nics attach detach balloon images upload " \
 	"download " \
-	"delete dump debug console log events stats top trace audit shutdown " \
+	"delete dump debug console log events stats top schedule trace audit " \
+	"shutdown " \
 	"reboot "
 
 const struct option_row option_rows[] = {
@@ -240,7 +248,7 @@ const struct option_row option_rows[] = {
 	  "udp:HOST:PORT,KEYFILE" },
 	{ OPTION_FORM, 'o', "output", "table|json|yaml",
 	  "list show info events stats top images upload create trace audit "
-	  "agent balloon disks nics attach ",
+	  "agent balloon disks nics attach schedule ",
 	  "table is for people (default)" },
 	{ OPTION_LISTEN, 0, "listen", "unix:PATH", "run ",
 	  "let other mullctls see and control it at that address; the run "
@@ -269,6 +277,8 @@ const struct option_row option_rows[] = {
 	{ OPTION_ROOM, 0, "room", "SIZE", "attach ",
 	  "memory for what is written (of an image: enough for all of it; a "
 	  "partition is then only read)" },
+	{ OPTION_SWITCH, 0, "switch", "NAME", "schedule ",
+	  "the schedule that is to be in force" },
 	{ OPTION_START, 0, "start", NULL, "create ", "start it, too" },
 	{ OPTION_FOLLOW, 'f', "follow", NULL, "log events ",
 	  "go on until interrupted" },

@@ -56,6 +56,7 @@ enum option_id {
 	OPTION_BATCH,
 	OPTION_INTERVAL,
 	OPTION_ITERATIONS,
+	OPTION_SWITCH,
 	OPTION_COUNT
 };
 
@@ -137,6 +138,7 @@ int verb_console(const struct options *options);
 int verb_log(const struct options *options);
 int verb_events(const struct options *options);
 int verb_stats(const struct options *options);
+int verb_schedule(const struct options *options);
 int verb_top(const struct options *options);
 int verb_trace(const struct options *options);
 int verb_audit(const struct options *options);
