@@ -16,6 +16,7 @@
 struct looks {
 	volatile uint64_t times[PEERS + 1]; /* TSC; each writes its own */
 	volatile uint32_t peer;		    /* whose turn it is */
+	volatile uint32_t done; /* bits of peers that have had theirs */
 };
 
 static struct looks *looks;
@@ -50,13 +51,14 @@ static uint64_t to_ns(uint64_t ticks)
  * it says: so nobody's time is overwritten by another, and it is read again when a
  * turn has begun.
  */
-static void take_turns(uint32_t self, uint32_t turns)
+static void take_turns(uint32_t self, uint32_t peers, uint32_t turns)
 {
 	uint64_t begin, end = 0;
 	uint32_t turn = 0;
 
 	looks->peer = NOBODY;
-	while (turn <= turns) {
+	/* Who has had his stays until all have: the others' are as long then. */
+	while (looks->done != peers) {
 		uint64_t now = tsc_read();
 		uint32_t peer = looks->peer;
 
@@ -65,11 +67,17 @@ static void take_turns(uint32_t self, uint32_t turns)
 			continue;
 		}
 		begin = tsc_read();
+		looks->times[self] = begin;
+		looks->peer = self;
+		if (turn > turns)
+			continue;
 		gaps[turn] = begin - looks->times[peer];
 		if (turn)
 			lengths[turn - 1] = end - begins[turn - 1];
-		begins[turn++] = looks->times[self] = end = begin;
-		looks->peer = self;
+		begins[turn++] = end = begin;
+		if (turn > turns)
+			__atomic_or_fetch(&looks->done, 1u << self,
+					  __ATOMIC_SEQ_CST);
 	}
 }
 
@@ -82,7 +90,7 @@ int guest_main(void)
 		return 99;
 	looks = shared_bytes(&shared);
 	print("slots: %s begins\n", guest_info.name);
-	take_turns(shared.told.self, turns + 1);
+	take_turns(shared.told.self, shared.told.peers, turns + 1);
 	for (uint32_t i = 0; i < turns; i++) {
 		begins[i] = to_ns(begins[i + 2] - begins[i + 1]);
 		lengths[i] = to_ns(lengths[i + 1]);

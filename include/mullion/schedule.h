@@ -20,12 +20,12 @@ struct slot_place {
 	uint64_t begin, end;
 };
 
-/* Whether a VM may run. */
+/* Whether a VM may run; less is before more. */
 enum slot_turn {
-	SLOT_ABSENT, /* it has no part in the schedule in force */
-	SLOT_NONE,   /* not now */
-	SLOT_SLACK,  /* with what others leave */
 	SLOT_OWN,    /* by right */
+	SLOT_SLACK,  /* with what others leave */
+	SLOT_NONE,   /* not now */
+	SLOT_ABSENT, /* it has no part in the schedule in force */
 };
 
 /* What a CPU knows of its slots; one CPU's own, but any may read the counts. */

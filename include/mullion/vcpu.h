@@ -86,8 +86,8 @@ struct vcpu {
 	uint32_t index; /* in its VM; its APIC ID */
 	uint32_t cpu;	/* physical */
 	enum vcpu_state state, paused_in;
-	enum slot_turn turn;	   /* SLOT_OWN where there is no schedule */
-	_Atomic uint32_t requests; /* enum vcpu_request */
+	_Atomic(enum slot_turn) turn; /* OWN where there is no schedule */
+	_Atomic uint32_t requests;    /* enum vcpu_request */
 	_Atomic uint32_t startup_vector;
 	/* Only another vCPU's request can make it go on. */
 	_Atomic bool stuck;
@@ -167,7 +167,8 @@ void vcpu_exception(struct vcpu *vcpu, uint8_t vector);
 void vcpu_exception_code(struct vcpu *vcpu, uint8_t vector, uint32_t code);
 void vcpu_page_fault(struct vcpu *vcpu, uint32_t code, uint64_t address);
 
-/* Makes @vcpu notice what was posted for it; any CPU may call it. */
+/* Makes @vcpu notice what was posted for it; any CPU may call it.  Where it is
+ * not its turn, it does when that comes: who runs there must not feel it. */
 void vcpu_kick(struct vcpu *vcpu);
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request);
 

@@ -422,7 +422,9 @@ void guest_pci_mark(struct vm *vm, struct pci_function *function)
 void guest_pci_notify(struct vm *vm, struct pci_function *function)
 {
 	guest_pci_mark(vm, function);
-	arch_kick(vm_home(vm));
+	/* As vcpu_kick(). */
+	if (atomic_load(&vm->vcpus[0]->turn) < SLOT_NONE)
+		arch_kick(vm_home(vm));
 }
 
 void guest_pci_wake_at(struct vm *vm, struct pci_function *function,

@@ -144,8 +144,9 @@ static void take_turns(struct cpu_queue *queue)
 		const struct mull_vm *description = &vcpu->vm->description;
 
 		if (mull_is_scheduled(description))
-			vcpu->turn = schedule_turn(&queue->slots.place,
-						   description->slots);
+			atomic_store(&vcpu->turn,
+				     schedule_turn(&queue->slots.place,
+						   description->slots));
 		vcpu = vcpu->next;
 	} while (vcpu != queue->vcpus);
 }
@@ -201,7 +202,7 @@ static uint64_t next_deadline(const struct cpu_queue *queue,
 	const struct vcpu *vcpu = queue->vcpus;
 	uint64_t limit = arch_cpu_index() == service_cpu ? service_deadline() :
 							   ARCH_NO_DEADLINE;
-	enum slot_turn least = running ? running->turn : SLOT_SLACK;
+	enum slot_turn last = running ? running->turn : SLOT_SLACK;
 
 	if (!vcpu)
 		return limit;
@@ -209,7 +210,7 @@ static uint64_t next_deadline(const struct cpu_queue *queue,
 		limit = earlier(limit, queue->slots.place.end);
 	do {
 		if (vcpu != running && vcpu->state != VCPU_PAUSED &&
-		    vcpu->turn >= least)
+		    vcpu->turn <= last)
 			limit = earlier(limit,
 					deadline_of(vcpu, vcpu->index == 0));
 		vcpu = vcpu->next;
@@ -226,9 +227,9 @@ struct choice {
 
 static void offer(struct choice *choice, struct vcpu *vcpu)
 {
-	if (vcpu->turn < choice->turn || vcpu->turn <= SLOT_NONE)
+	if (vcpu->turn > choice->turn || vcpu->turn >= SLOT_NONE)
 		return;
-	if (vcpu->turn > choice->turn)
+	if (vcpu->turn < choice->turn)
 		*choice = (struct choice){ .turn = vcpu->turn };
 	if (!choice->count++)
 		choice->first = vcpu;

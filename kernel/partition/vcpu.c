@@ -38,7 +38,10 @@ void vcpu_page_fault(struct vcpu *vcpu, uint32_t code, uint64_t address)
 
 void vcpu_kick(struct vcpu *vcpu)
 {
-	arch_kick(vcpu->cpu);
+	/* What was posted is there before this look; the CPU sets the turn
+	 * before it looks for that. */
+	if (atomic_load(&vcpu->turn) < SLOT_NONE)
+		arch_kick(vcpu->cpu);
 }
 
 void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
@@ -47,7 +50,7 @@ void vcpu_request(struct vcpu *vcpu, enum vcpu_request request)
 	if (request == VCPU_INIT)
 		atomic_fetch_and(&vcpu->requests, ~VCPU_STARTUP);
 	atomic_fetch_or(&vcpu->requests, request);
-	vcpu_kick(vcpu);
+	arch_kick(vcpu->cpu);
 }
 
 /* What the loader's guest_start says beside registers.  Xen, "x86/HVM direct

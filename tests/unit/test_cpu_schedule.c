@@ -2,6 +2,7 @@
 /* VMs that share a CPU by the machine's schedule. */
 #include "cpu_loop_fixture.h"
 
+#include "kernel/devices/local_apic_parts.h"
 #include <mullion/schedule.h>
 
 #define FRAME (10 * MS)
@@ -235,6 +236,35 @@ static void exits_do_not_make_a_slot_longer(void **state)
 		assert_ptr_equal(ran[i]->vm, slot_at(when[i]) ? second : first);
 }
 
+/* What others send it waits, too; what the operator wants does not. */
+static void who_runs_is_not_kicked_for_another(void **state)
+{
+	struct apic_message message = { .delivery = APIC_FIXED,
+					.vector = 0x40 };
+
+	(void)state;
+	make_all();
+	runs_wanted = 10;
+	fake_virt.run = spin;
+	loop_on(home);
+	assert_int_equal(slot_at(fake_time), 0);
+	fake_kicks[home] = 0;
+	for (uint32_t i = 0; i < 3; i++)
+		local_apic_set(&vms[i]->vcpus[0]->apic, REGISTER_SVR, 0x1ff);
+	assert_true(vm_interrupt_vcpu(second->vcpus[0], &message));
+	assert_int_equal(fake_kicks[home], 0);
+	assert_true(vm_interrupt_vcpu(third->vcpus[0], &message));
+	assert_int_equal(fake_kicks[home], 1);
+	assert_true(vm_interrupt_vcpu(first->vcpus[0], &message));
+	assert_int_equal(fake_kicks[home], 2);
+	guest_pci_notify(second, second->pci.functions[0]);
+	assert_int_equal(fake_kicks[home], 2);
+	guest_pci_notify(first, first->pci.functions[0]);
+	assert_int_equal(fake_kicks[home], 3);
+	vcpu_request(second->vcpus[0], VCPU_PAUSE);
+	assert_int_equal(fake_kicks[home], 4);
+}
+
 /* It has no slot at all in the schedule in force, but can be ended. */
 static void who_has_no_part_can_be_ended(void **state)
 {
@@ -286,6 +316,7 @@ int main(void)
 		TEST(work_waits_for_its_slot),
 		TEST(work_is_done_in_an_idle_slot),
 		TEST(exits_do_not_make_a_slot_longer),
+		TEST(who_runs_is_not_kicked_for_another),
 		TEST(who_has_no_part_can_be_ended),
 		TEST(an_idle_slot_ends_in_time),
 	};
