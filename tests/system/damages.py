@@ -120,7 +120,7 @@ def whole(elf):
         ("empty-file", b"", nothing),
         ("text-file", TEXT_FILE, ("no package of Mullion",) + nothing),
         ("magic-flip", flipped(3)(fine), ("no package of Mullion",) + nothing),
-        ("version-3", two(elf, version=3), ("version 3",) + nothing),
+        ("version-4", two(elf, version=4), ("version 4",) + nothing),
         ("header-flip", flipped(30)(fine),
          (r"header is damaged \(CRC-32\)",) + nothing),
         ("no-vms", two(elf, vm_count=0), ("number of VMs",) + nothing),

@@ -6,16 +6,16 @@ import hashlib
 import struct
 import zlib
 
-MAGIC, VERSION, NO_IMAGE, PAGE = 0x0147504B4C4C554D, 2, 0xFFFFFFFF, 4096
+MAGIC, VERSION, NO_IMAGE, PAGE = 0x0147504B4C4C554D, 3, 0xFFFFFFFF, 4096
 BZIMAGE, ELF64, INITRD = 1, 2, 3
 STOP, RESTART = 1, 2
 TEXT, CHANNEL = 1, 2 # of the serial line
 SHARE_CPUS = 1    # of the machine
 VM = struct.Struct("<32s Q 10I 64H 2048s 512s 128s 128s I 512s 13I I I")
 IMAGE = struct.Struct("<32s I I Q Q 32s I I")
-MACHINE = struct.Struct("<I I Q I I I I I I 16s 18I")
-HEADER = struct.Struct("<Q I I Q Q Q I I I I 128s 13I I")
-assert (VM.size, IMAGE.size, MACHINE.size, HEADER.size) == (3600, 96, 128, 240)
+MACHINE = struct.Struct("<I I Q I I I I I I 16s 18I 352x") # no schedules
+HEADER = struct.Struct("<Q I I Q Q Q I I I I 480s 13I I")
+assert (VM.size, IMAGE.size, MACHINE.size, HEADER.size) == (3600, 96, 480, 592)
 
 
 def sealed(record):
