@@ -17,7 +17,7 @@ retpolines := -mindirect-branch=thunk-extern -mindirect-branch-register -fno-jum
 
 # ---- sources ---------------------------------------------------------------
 kernel_pure := $(filter-out kernel/string.c,$(wildcard kernel/*.c kernel/*/*.c))
-x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/acpi.c arch/x86/mitigation.c arch/x86/stage2.c arch/x86/svm/svm_decode.c \
+x86_pure    := $(wildcard arch/x86/instruction*.c) arch/x86/acpi.c arch/x86/cache_allocation.c arch/x86/mitigation.c arch/x86/stage2.c arch/x86/svm/svm_decode.c \
 	$(addprefix arch/x86/vmx/,vmx_decode.c vmx_controls.c vmx_check.c vmx_check_segments.c)
 driver_src  := $(wildcard drivers/*.c)
 boot_pure   := $(addprefix boot/,device_path.c elf_image.c memory_map.c page_tables.c text.c wall_clock.c)
@@ -25,7 +25,7 @@ hypervisor_src := $(wildcard kernel/*.c kernel/*/*.c arch/x86/*.c arch/x86/*.S \
 	arch/x86/svm/*.c arch/x86/svm/*.S arch/x86/vmx/*.c arch/x86/vmx/*.S) $(driver_src)
 boot_src    := $(wildcard boot/*.c)
 mullctl_src := $(wildcard tools/mullctl/*.c kernel/partition/description*.c) \
-	kernel/format.c kernel/exits/exit_name.c
+	kernel/format.c kernel/exits/exit_name.c kernel/partition/cache_plan.c
 libmullctl_src := $(wildcard tools/libmullctl/*.c) \
 	kernel/error.c kernel/crc32.c $(addprefix kernel/manage/,datagram.c frame.c window.c)
 # What host tests link: pure code, and fakes in place of the hardware.

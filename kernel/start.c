@@ -3,6 +3,7 @@
 #include <mullion/arch.h>
 #include <mullion/bits.h>
 #include <mullion/block.h>
+#include <mullion/cache.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/cpuid.h>
 #include <mullion/description.h>
@@ -83,6 +84,7 @@ static void read_package(const struct mull_boot_info *boot)
 	struct mull_limits limits = {
 		.cpu_count = arch_cpu_count(),
 		.memory_free = frames_free() * FRAME_SIZE,
+		.cache = cache_now(),
 	};
 	const void *bytes = arch_direct(hpa(boot->package_address));
 
@@ -103,6 +105,7 @@ static void read_package(const struct mull_boot_info *boot)
 		/* The words must be seen, though no line was named. */
 		boot_package.machine.serial_mode = MULL_SERIAL_TEXT;
 	}
+	cache_expect(&boot_package);
 }
 
 static void start_schedules(void)
@@ -160,6 +163,7 @@ _Noreturn void kernel_main(const struct mull_boot_info *boot)
 	if (virt->cpu_enable() != ERR_NONE)
 		panic("%s cannot be switched on", virt->name);
 	ledger_note(arch_time(), "%s switched on", virt->name);
+	cache_start();
 	read_package(boot);
 	ledger_note(arch_time(), "package checked");
 	manage_describe(boot, boot_package.sha256);

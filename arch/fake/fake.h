@@ -9,6 +9,7 @@
 
 #include <mullion/arch.h>
 #include <mullion/bits.h>
+#include <mullion/cache.h>
 #include <mullion/package.h>
 #include <mullion/virt.h>
 
@@ -35,8 +36,13 @@ extern uint64_t fake_deadline; /* the last arch_set_deadline() */
 extern uint32_t fake_cpu;	/* the running one */
 extern uint32_t fake_cpu_count; /* 1 */
 extern uint32_t fake_kicks[MULL_CPU_MAX];
-extern uint32_t fake_idles;	      /* calls of arch_idle() */
-extern uint32_t fake_leaves;	      /* calls of arch_leave_vm() */
+extern uint32_t fake_idles;		  /* calls of arch_idle() */
+extern uint32_t fake_leaves;		  /* calls of arch_leave_vm() */
+extern struct cache_means fake_cache;	  /* what arch_cache_find() finds */
+extern struct cache_plan fake_cache_plan; /* the last arch_cache_set() */
+extern uint32_t fake_cache_sets;
+extern uint32_t fake_cache_uses; /* calls of arch_cache_use() */
+extern uint32_t fake_cache_class[MULL_CPU_MAX];
 extern void (*fake_interrupts)(void); /* arch_take_interrupts(); may be NULL */
 extern void (*fake_interrupt_handler[16])(void); /* by ISA line */
 extern bool fake_fpu_open; /* between arch_fpu_begin() and arch_fpu_end() */

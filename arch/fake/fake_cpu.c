@@ -149,6 +149,28 @@ FAKE void arch_leave_vm(void)
 	fake_leaves++;
 }
 
+struct cache_means fake_cache;
+struct cache_plan fake_cache_plan;
+uint32_t fake_cache_sets, fake_cache_uses;
+uint32_t fake_cache_class[MULL_CPU_MAX];
+
+FAKE void arch_cache_find(struct cache_means *means)
+{
+	*means = fake_cache;
+}
+
+FAKE void arch_cache_set(const struct cache_plan *plan)
+{
+	fake_cache_plan = *plan;
+	fake_cache_sets++;
+}
+
+FAKE void arch_cache_use(uint32_t class)
+{
+	fake_cache_class[fake_cpu] = class;
+	fake_cache_uses++;
+}
+
 FAKE void arch_stop_others(void)
 {
 }

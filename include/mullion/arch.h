@@ -166,6 +166,16 @@ void arch_mitigate_cpu(void);
  * trained are forgotten. */
 void arch_leave_vm(void);
 
+/* What of the caches and of memory bandwidth this machine can give away. */
+struct cache_means;
+void arch_cache_find(struct cache_means *means);
+/* Have every class be as @plan says, in the registers that this CPU shares with
+ * some others.  One CPU at a time. */
+struct cache_plan;
+void arch_cache_set(const struct cache_plan *plan);
+/* What this CPU does from here on is of that class. */
+void arch_cache_use(uint32_t class);
+
 /* Make every other CPU stop for ever: a panic. */
 void arch_stop_others(void);
 

@@ -7,6 +7,7 @@
 #ifndef MULLION_DESCRIPTION_H
 #define MULLION_DESCRIPTION_H
 
+#include <mullion/cache.h>
 #include <mullion/package.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +39,7 @@ enum mull_field {
 	MULL_FIELD_WATCHDOG,
 	MULL_FIELD_CHANNEL,   /* of the machine */
 	MULL_FIELD_SCHEDULES, /* of the machine, and a VM's part in them */
+	MULL_FIELD_CACHE,
 };
 
 #define MULL_COMPLAINT_MAX 160 /* bytes of words, with the final zero */
@@ -49,6 +51,8 @@ struct mull_limits {
 	uint64_t memory_free; /* bytes that VMs can have in all */
 	bool bad_ones_count;  /* VMs with mistakes take names, CPUs and memory
 				as well: for showing all mistakes in one run */
+	const struct cache_plan *cache; /* what is left of it; NULL: not
+					   known */
 };
 
 /* The management channel's MAC address, which comes of its IPv4 address. */

@@ -175,7 +175,13 @@ struct mull_vm {
 	/* For each of the machine's schedules: a bit for each slot in which it
 	 * runs, and MULL_SLOT_BACKGROUND. */
 	uint32_t slots[MULL_SCHEDULE_MAX];
-	uint32_t reserved[4]; /* 0 */
+	uint32_t reserved; /* 0 */
+	/* Its own part of the last-level cache and of memory bandwidth.  Ways
+	 * are its alone, and of them some for code, the others for data. */
+	uint16_t cache_ways;	    /* 0: those that nobody has alone */
+	uint16_t cache_code_ways;   /* 0: all are for both */
+	uint32_t bandwidth_percent; /* of what its CPUs could have; 0: all */
+	uint32_t bandwidth_rate;    /* MB/s; 0: all; one of the two */
 	uint32_t pad;
 	uint32_t crc;
 };

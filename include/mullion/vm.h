@@ -57,7 +57,8 @@ struct vm {
 
 	/* KVM's features and hints, as CPUID tells its guest. */
 	uint32_t kvm_features, kvm_hints;
-	bool gives_apics; /* to its vCPUs: local_apic_is_for() */
+	bool gives_apics;     /* to its vCPUs: local_apic_is_for() */
+	uint32_t cache_class; /* of service; 0: that of everybody else */
 
 	struct guest_memory memory;
 	uint64_t memory_low, memory_high;

@@ -4,6 +4,7 @@
 #include "service.h"
 #include <mullion/arch.h>
 #include <mullion/bits.h>
+#include <mullion/cache.h>
 #include <mullion/frame_pool.h>
 #include <mullion/images.h>
 #include <mullion/manage.h>
@@ -42,6 +43,7 @@ bool description_is_good(const struct mull_vm *description,
 	struct mull_limits limits = {
 		.cpu_count = arch_cpu_count(),
 		.memory_free = changes ? 0 : frames_free() * FRAME_SIZE,
+		.cache = changes ? NULL : cache_now(), /* it has its part */
 		.bad_ones_count = true
 	};
 

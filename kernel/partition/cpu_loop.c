@@ -10,6 +10,7 @@
 #include <mullion/arch.h>
 #include <mullion/balloon.h>
 #include <mullion/block.h>
+#include <mullion/cache.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/description.h>
 #include <mullion/log.h>
@@ -398,6 +399,7 @@ _Noreturn void cpu_loop(void)
 		choice = choose(queue, now);
 		if (queue->current && queue->current != choice.first)
 			guest_steal_leave(queue->current, now);
+		cache_enter(choice.first ? choice.first->vm : NULL);
 		if (choice.first) {
 			run(queue, choice.first, choice.count > 1 || more,
 			    devices_have_work(queue) ? SLOT_DEVICES_US :

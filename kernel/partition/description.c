@@ -293,7 +293,7 @@ static void check_unknown(struct check *check, int vm)
 			       MULL_VM_ELASTIC | MULL_VM_EMULATED_APIC;
 	uint32_t rest = it->flags & ~known;
 
-	rest |= check_any_set(it->reserved, sizeof it->reserved);
+	rest |= it->reserved;
 	if (rest)
 		check_complain(
 			check, vm, MULL_FIELD_FLAGS,
@@ -371,6 +371,7 @@ size_t mull_check_vms(const struct mull_machine *machine,
 			       .context = context };
 	uint64_t left = limits->memory_free;
 
+	check_cache_begin(&check, vm_count);
 	for (int vm = 0; (size_t)vm < vm_count; vm++) {
 		if (bad[vm])
 			continue;
@@ -393,7 +394,9 @@ size_t mull_check_vms(const struct mull_machine *machine,
 		check_unknown(&check, vm);
 		check_overlaps(&check, vm);
 		check_sharers(&check, vm);
+		check_cache(&check, vm);
 		check_room(&check, vm, &left);
+		check_cache_end(&check, vm);
 	}
 	return check.mistakes;
 }

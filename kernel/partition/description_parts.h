@@ -16,6 +16,8 @@ struct check {
 	mull_complain *complain;
 	void *context;
 	size_t mistakes;
+	struct cache_plan cache;
+	uint32_t cache_class; /* of the VM that is checked; 0: none */
 };
 
 /* Adds a mistake; words by format, as log_write. */
@@ -65,6 +67,12 @@ bool check_slot_overlap(const struct check *check, const struct mull_vm *one,
 			const struct mull_vm *other, char *words, size_t room);
 /* The devices of a VM (description_devices.c). */
 void check_devices(struct check *check, int vm);
+
+/* Its part of the cache: before the first VM of @count, for each, and when all
+ * is known of that VM (description_cache.c). */
+void check_cache_begin(struct check *check, size_t count);
+void check_cache(struct check *check, int vm);
+void check_cache_end(struct check *check, int vm);
 
 /* What it shares with others, by itself and against those before it, and the
  * bytes of whole frames that those before it do not need

@@ -9,6 +9,7 @@
 #include <mullion/attach.h>
 #include <mullion/balloon.h>
 #include <mullion/bits.h>
+#include <mullion/cache.h>
 #include <mullion/cpu_loop.h>
 #include <mullion/images.h>
 #include <mullion/log.h>
@@ -64,6 +65,7 @@ void vm_destroy(struct vm *vm)
 		atomic_fetch_sub(&vcpus_on[vm->vcpus[i]->cpu], 1);
 		page_free(vm->vcpus[i], pages_for(sizeof *vm->vcpus[i]));
 	}
+	cache_give(vm);
 	vm_devices_free(vm);
 	if (vm->serial.output.bytes)
 		page_free(vm->serial.output.bytes,
@@ -94,7 +96,7 @@ static enum error fill(struct vm *vm)
 	if (vm_devices_make(vm) != ERR_NONE)
 		return ERR_NO_MEMORY;
 	vm_devices_bind(vm);
-	return ERR_NONE;
+	return cache_take(vm) ? ERR_NONE : ERR_NO_MEMORY;
 }
 
 static void refuse(struct vm *vm, const char *words)

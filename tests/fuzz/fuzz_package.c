@@ -99,13 +99,27 @@ static void check_vms(const struct package *package)
 		require(vm->initrd == MULL_NO_IMAGE ||
 			package_image(package, vm->initrd).bytes);
 		require(memchr(vm->command_line, 0, MULL_COMMAND_LINE_MAX));
+		require(vm->cache_ways <= 9); /* of 11 */
+		require(!vm->cache_code_ways ||
+			vm->cache_code_ways < vm->cache_ways);
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct package package;
-	const struct mull_limits limits = { .cpu_count = 4 };
+	static const struct cache_plan cache = {
+		.means = { .level = 3,
+			   .ways = 11,
+			   .least = 1,
+			   .others = 0x600,
+			   .classes = 16,
+			   .splits = true,
+			   .bandwidth = BANDWIDTH_PERCENT,
+			   .bandwidth_classes = 8,
+			   .bandwidth_step = 10 }
+	};
+	const struct mull_limits limits = { .cpu_count = 4, .cache = &cache };
 	size_t complaints = 0;
 	uint8_t *bytes;
 

@@ -310,7 +310,7 @@ static void texts_and_policies(void **state)
 	expect_one(0, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 	fresh(state);
-	vms[1].reserved[3] = 1;
+	vms[1].reserved = 1;
 	expect_one(1, MULL_FIELD_FLAGS,
 		   "asks for something that this version does not know");
 }

@@ -13,7 +13,7 @@
 
 #include "mistakes.h"
 
-#define MANIFEST_FIELDS (MULL_FIELD_SCHEDULES + 1)
+#define MANIFEST_FIELDS (MULL_FIELD_CACHE + 1)
 /* What the hypervisor itself needs of the machine's memory. */
 #define MANIFEST_HYPERVISOR_MEMORY (64ull << 20)
 

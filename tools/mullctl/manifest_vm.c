@@ -429,6 +429,7 @@ static const struct word vm_words[] = {
 	{ "watchdog", MULL_FIELD_WATCHDOG, take_watchdog },
 	{ "networks", MULL_FIELD_NETWORKS, take_networks },
 	{ "vsock", MULL_FIELD_VSOCK, take_vsock },
+	{ "cache", MULL_FIELD_CACHE, take_cache },
 	{ NULL, 0, NULL },
 };
 

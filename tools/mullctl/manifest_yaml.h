@@ -61,6 +61,9 @@ void manifest_give_slots(struct manifest *manifest);
 /* Its "vsock" (manifest_vsock.c). */
 void take_vsock(struct reader *reader, const struct word *word,
 		yaml_node_t *value);
+/* Its "cache" (manifest_cache.c). */
+void take_cache(struct reader *reader, const struct word *word,
+		yaml_node_t *value);
 /* Where a file of the manifest is, relative to it; @there: one of the
  * hypervisor's images, where it has that name.  NULL: it is, or there is no
  * name after a complaint. */

@@ -123,6 +123,19 @@ static void put_modules(struct output *output, const struct mull_vm *vm)
 	output_list_end(output);
 }
 
+static void put_cache(struct output *output, const struct mull_vm *vm)
+{
+	if (vm->cache_ways)
+		output_number(output, "cache_ways", vm->cache_ways);
+	if (vm->cache_code_ways)
+		output_number(output, "cache_code_ways", vm->cache_code_ways);
+	if (vm->bandwidth_percent)
+		output_number(output, "bandwidth_percent",
+			      vm->bandwidth_percent);
+	if (vm->bandwidth_rate)
+		output_number(output, "bandwidth_mb_per_s", vm->bandwidth_rate);
+}
+
 static void put_description(struct output *output, const struct mull_vm *vm)
 {
 	output_yes(output, "autostart", vm->flags & MULL_VM_AUTOSTART);
@@ -136,6 +149,7 @@ static void put_description(struct output *output, const struct mull_vm *vm)
 		output_number(output, "vsock", vm->vsock);
 	if (vm->vsock_group[0])
 		output_text(output, "vsock_group", vm->vsock_group);
+	put_cache(output, vm);
 	output_number(output, "kernel_image", vm->kernel);
 	if (vm->initrd != MULL_NO_IMAGE)
 		output_number(output, "initrd_image", vm->initrd);
