@@ -50,6 +50,9 @@ def bad_ones(elf):
         ("bad-console", dict(console=5000), None, "is not a power of two"),
         ("endless-line", dict(line=b"x" * 2048), None,
          "command line is longer than"),
+        # No emulator has it, so that the others boot is seen as well.
+        ("cache-ways", dict(cache=(4, 0, 0)), None,
+         "no Cache Allocation Technology: leave"),
         ("initrd-for-elf", dict(initrd=0), None, "initrd is an image of"),
     ]
     images = [

@@ -39,6 +39,7 @@ class Vm:
     ends: tuple = (STOP, RESTART, STOP) # power-off, reset, crash
     console: int = 65536
     reserved: int = 0
+    cache: tuple = (0, 0, 0) # ways with code-ways << 16, percent, MB/s
     pad: int = 0
     damage: object = None
 
@@ -49,7 +50,8 @@ class Vm:
                                 self.kernel, self.initrd, *self.ends,
                                 self.console, 0, 0, *cpus, self.line,
                                 b"", b"", b"", 0, b"",
-                                *[self.reserved] * 13, self.pad, 0))
+                                *[self.reserved] * 10, *self.cache,
+                                self.pad, 0))
         return self.damage(record) if self.damage else record
 
 
