@@ -34,6 +34,8 @@ static struct {
 	uint32_t columns, rows;
 	uint32_t column, row; /* where the next character goes */
 	uint32_t ink;
+	uint32_t pairs[4][2]; /* two pixels, by the two bits of a glyph */
+	uint32_t from, end;   /* rows that may be wanted otherwise */
 	/*
 	 * Video memory is slow to read, so the text is kept here: as it
 	 * should be, and as it was drawn.
@@ -93,9 +95,14 @@ void framebuffer_start(const struct mull_framebuffer *screen, void *mapped)
 			       ROWS_MAX);
 	console.column = 0;
 	console.row = 0;
+	console.from = console.end = 0;
 	console.ink = screen->format == MULL_PIXEL_RGBX ?
 			      RED | GREEN << 8 | BLUE << 16 :
 			      BLUE | GREEN << 8 | RED << 16;
+	for (uint32_t bits = 0; bits < ARRAY_COUNT(console.pairs); bits++) {
+		console.pairs[bits][0] = bits & 2 ? console.ink : 0;
+		console.pairs[bits][1] = bits & 1 ? console.ink : 0;
+	}
 	memset(console.wanted, ' ', sizeof console.wanted);
 	memset(console.drawn, ' ', sizeof console.drawn);
 	console.pixels = mapped;
@@ -104,28 +111,48 @@ void framebuffer_start(const struct mull_framebuffer *screen, void *mapped)
 		       screen->width * sizeof(uint32_t));
 }
 
+/* Glyphs of the font's own size are most of all that is drawn. */
+static void draw_pixels(uint32_t *to, uint8_t bits)
+{
+	const uint32_t *end = to + GLYPH_WIDTH;
+
+	if (console.scale == 1) {
+		for (; to < end; to += 2, bits <<= 2) {
+			to[0] = console.pairs[bits >> 6][0];
+			to[1] = console.pairs[bits >> 6][1];
+		}
+		return;
+	}
+	for (uint32_t x = 0; x < GLYPH_WIDTH; x++)
+		for (uint32_t i = 0; i < console.scale; i++)
+			*to++ = bits & 0x80 >> x ? console.ink : 0;
+}
+
 /* One line of a glyph: console.scale lines of the screen from @to on. */
 static void draw_glyph_line(uint32_t *to, uint8_t bits)
 {
 	for (uint32_t below = 0; below < console.scale; below++) {
-		for (uint32_t x = 0; x < GLYPH_WIDTH * console.scale; x++)
-			to[x] = bits & 0x80 >> x / console.scale ? console.ink :
-								   0;
+		draw_pixels(to, bits);
 		to += console.pitch;
 	}
 }
 
+/* Lines that look the same in the character before are left alone: writes to
+ * video memory cost most. */
 static void draw_cell(uint32_t row, uint32_t column)
 {
 	const uint8_t *glyph =
 		font_8x16[console.wanted[row][column] - GLYPH_FIRST];
+	const uint8_t *before =
+		font_8x16[console.drawn[row][column] - GLYPH_FIRST];
 	uint32_t *to = console.pixels +
 		       (uint64_t)row * GLYPH_HEIGHT * console.scale *
 			       console.pitch +
 		       column * GLYPH_WIDTH * console.scale;
 
 	for (uint32_t line = 0; line < GLYPH_HEIGHT; line++) {
-		draw_glyph_line(to, glyph[line]);
+		if (glyph[line] != before[line])
+			draw_glyph_line(to, glyph[line]);
 		to += (uint64_t)console.scale * console.pitch;
 	}
 	console.drawn[row][column] = console.wanted[row][column];
@@ -133,11 +160,21 @@ static void draw_cell(uint32_t row, uint32_t column)
 
 static void draw_changes(void)
 {
-	for (uint32_t row = 0; row < console.rows; row++)
+	for (uint32_t row = console.from; row < console.end; row++)
 		for (uint32_t column = 0; column < console.columns; column++)
 			if (console.drawn[row][column] !=
 			    console.wanted[row][column])
 				draw_cell(row, column);
+	console.from = console.end = 0;
+}
+
+/* Rows @from up to before @end are looked at when it is drawn. */
+static void note_change(uint32_t from, uint32_t end)
+{
+	if (console.from == console.end || from < console.from)
+		console.from = from;
+	if (end > console.end)
+		console.end = end;
 }
 
 static void scroll(void)
@@ -149,6 +186,7 @@ static void scroll(void)
 		kept * sizeof console.wanted[0]);
 	memset(console.wanted[kept], ' ', lines * sizeof console.wanted[0]);
 	console.row = kept;
+	note_change(0, console.rows);
 }
 
 static void new_line(void)
@@ -164,6 +202,7 @@ static void put(uint8_t character)
 		new_line();
 	if (console.row == console.rows)
 		scroll();
+	note_change(console.row, console.row + 1);
 	console.wanted[console.row][console.column++] = character;
 }
 

@@ -128,6 +128,37 @@ static void scrolling_keeps_the_newest_lines(void **state)
 	assert_true(found);
 }
 
+/* Of the character before nothing may be left, whatever they have in common. */
+static void one_character_replaces_another(void **state)
+{
+	static const char text[] = "M.W_i#|A";
+
+	(void)state;
+	start(160, 64, 160);
+	for (const char *next = text; *next; next++) {
+		char line[] = { '\r', *next, *next, 0 };
+
+		show(line);
+		assert_row(0, line + 1);
+	}
+	start(3840, 2160, 3840);
+	show("M\r.");
+	assert_int_equal(character_at(0, 0, 2), '.');
+}
+
+/* A line that was not drawn, since its text came with others, is not lost. */
+static void rows_far_apart_are_drawn_at_once(void **state)
+{
+	(void)state;
+	start(80, 8 * 16, 80);
+	show("a\n\n\n\n\nb");
+	assert_row(0, "a");
+	assert_row(5, "b");
+	show("\rc");
+	assert_row(0, "a");
+	assert_row(5, "c");
+}
+
 static void unknown_characters_are_boxes(void **state)
 {
 	(void)state;
@@ -252,6 +283,8 @@ int main(void)
 		cmocka_unit_test(long_lines_wrap),
 		cmocka_unit_test(a_full_line_with_its_end_is_one_line),
 		cmocka_unit_test(scrolling_keeps_the_newest_lines),
+		cmocka_unit_test(one_character_replaces_another),
+		cmocka_unit_test(rows_far_apart_are_drawn_at_once),
 		cmocka_unit_test(unknown_characters_are_boxes),
 		cmocka_unit_test(what_lies_between_lines_is_left_alone),
 		cmocka_unit_test(odd_modes_do_not_write_outside),
