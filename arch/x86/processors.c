@@ -18,6 +18,7 @@ extern const char trampoline[], trampoline_end[];
 extern char trampoline_cr3[], trampoline_stack[], trampoline_page[],
 	trampoline_far[];
 
+#define INIT_US 10000
 #define START_LIMIT_US 2000000
 #define START_STEP_US 100
 #define STARTUP_AGAIN_AFTER 20 /* steps */
@@ -95,6 +96,21 @@ static bool is_startable(uint32_t apic)
 	       (apic < 255 || read_msr(MSR_APIC_BASE) & APIC_BASE_EXTD);
 }
 
+/* Returns whether there is any; those that have been reset by it need some
+ * time. */
+static bool send_inits(void)
+{
+	bool sent = false;
+
+	for (uint32_t i = 0; i < acpi.processor_count; i++) {
+		if (!is_startable(acpi.apic_ids[i]))
+			continue;
+		apic_send_init(acpi.apic_ids[i]);
+		sent = true;
+	}
+	return sent;
+}
+
 void processors_start(const struct mull_boot_info *boot)
 {
 	uint8_t *page;
@@ -105,10 +121,8 @@ void processors_start(const struct mull_boot_info *boot)
 		return;
 	}
 	page = place_trampoline(boot->trampoline);
-	for (uint32_t i = 0; i < acpi.processor_count; i++)
-		if (is_startable(acpi.apic_ids[i]))
-			apic_send_init(acpi.apic_ids[i]);
-	clock_wait_us(10000);
+	if (send_inits())
+		clock_wait_us(INIT_US);
 	for (uint32_t i = 0; i < acpi.processor_count; i++) {
 		if (!is_startable(acpi.apic_ids[i]) ||
 		    cpu_count == MULL_CPU_MAX)
