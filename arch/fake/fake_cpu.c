@@ -50,6 +50,12 @@ FAKE void arch_take_interrupts(void)
 		fake_interrupts();
 }
 
+FAKE bool arch_is_wanted(void)
+{
+	arch_take_interrupts();
+	return fake_kicks[fake_cpu];
+}
+
 bool fake_apic_given;
 uint8_t fake_apic_sent[256];
 

@@ -48,8 +48,9 @@ struct cpu {
 	uint32_t apic_id;
 	volatile bool kicked; /* an NMI came that nobody has looked at */
 	volatile bool started;
-	volatile bool stop; /* another CPU panics */
-	bool apic_given;    /* to the guest: see apic_given.c */
+	volatile bool stop;	      /* another CPU panics */
+	bool apic_given;	      /* to the guest: see apic_given.c */
+	volatile uint32_t interrupts; /* taken so far */
 	uint64_t idle_deadline;
 	uint64_t timer_set; /* the deadline that is programmed */
 	uint64_t window_frame;

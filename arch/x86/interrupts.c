@@ -185,6 +185,7 @@ void interrupt_handle(struct interrupt_frame *frame)
 	if (frame->vector == VECTOR_SPURIOUS &&
 	    !apic_in_service(VECTOR_SPURIOUS))
 		return;
+	cpu_self()->interrupts++;
 	if (frame->vector == VECTOR_TIMER)
 		apic_timer_fired();
 	/* Elsewhere they are a guest's that has just lost its local APIC. */
@@ -230,6 +231,15 @@ void arch_take_interrupts(void)
 	if (cpu_self()->apic_given)
 		return;
 	__asm__ volatile("sti\n\tnop\n\tnop\n\tcli" : : : "memory");
+}
+
+bool arch_is_wanted(void)
+{
+	struct cpu *cpu = cpu_self();
+	uint32_t before = cpu->interrupts;
+
+	arch_take_interrupts();
+	return cpu->kicked || cpu->interrupts != before;
 }
 
 void arch_idle(void)

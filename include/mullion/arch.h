@@ -85,6 +85,10 @@ void arch_idle(void);
 /* Take the physical interrupts that are pending; their handlers run here. */
 void arch_take_interrupts(void);
 
+/* Takes them, too, and tells whether one came, or a kick since
+ * arch_kick_forget(): then long work leaves off, and this CPU looks around. */
+bool arch_is_wanted(void);
+
 /*
  * arch_window - see one 2 MiB frame that the hypervisor does not keep mapped
  * @frame: physical, 2 MiB-aligned

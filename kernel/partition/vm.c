@@ -29,7 +29,8 @@ static _Atomic uint32_t vcpus_on[MULL_CPU_MAX];
 #define QUICK_ENDS_FREE 3 /* so many in a row cost no pause */
 #define PAUSE_DOUBLINGS 5 /* from a second */
 #define PAUSE_SECONDS_MAX 30
-#define WAIT_MS 200 /* until memory for a restart is looked for again */
+#define PIECES_A_STEP 16 /* of long work, with a look around after each */
+#define WAIT_MS 200	 /* until memory for a restart is looked for again */
 
 uint32_t vm_home(const struct vm *vm)
 {
@@ -598,7 +599,8 @@ static bool begin_again(struct vm *vm)
 	return false;
 }
 
-static bool life_work(struct vm *vm)
+/* While nothing long is under way. */
+static bool idle_work(struct vm *vm)
 {
 	bool more;
 
@@ -606,23 +608,27 @@ static bool life_work(struct vm *vm)
 	if (vm->pausing && atomic_load(&vm->paused) == vm->vcpu_count &&
 	    atomic_load(&vm->state) == MULL_VM_RUNNING)
 		set_state(vm, MULL_VM_PAUSED);
-	if (vm->phase == PHASE_IDLE &&
-	    atomic_load(&vm->state) == MULL_VM_RUNNING)
+	if (atomic_load(&vm->state) == MULL_VM_RUNNING)
 		watchdog_look(vm);
-	if (vm->phase == PHASE_IDLE &&
-	    atomic_load(&vm->state) == MULL_VM_STOPPING) {
+	if (atomic_load(&vm->state) == MULL_VM_STOPPING) {
 		begin_phase(vm, PHASE_PARK);
 		manage_event(vm);
 	}
+	if (atomic_load(&vm->state) != MULL_VM_RUNNING)
+		return false;
+	if (vm->pc)
+		pc_work(vm);
+	shared_ports_hear(vm);
+	more = vm->balloon && vm_balloon_work(vm);
+	return guest_pci_work(vm) || more;
+}
+
+/* Another piece of it.  Returns whether there is more to do at once. */
+static bool phase_work(struct vm *vm)
+{
 	switch (vm->phase) {
 	case PHASE_IDLE:
-		if (atomic_load(&vm->state) != MULL_VM_RUNNING)
-			return false;
-		if (vm->pc)
-			pc_work(vm);
-		shared_ports_hear(vm);
-		more = vm->balloon && vm_balloon_work(vm);
-		return guest_pci_work(vm) || more;
+		return false;
 	case PHASE_CLEAR:
 		if (vm_memory_clear_piece(vm, true) && shared_ports_hold(vm))
 			begin_phase(vm, PHASE_OPEN);
@@ -646,6 +652,29 @@ static bool life_work(struct vm *vm)
 	return false;
 }
 
+/* Others' timers could not be served meanwhile. */
+static bool has_home_alone(const struct vm *vm)
+{
+	uint32_t here = 0;
+
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		here += vm->description.cpus[i] == vm_home(vm);
+	return vm_vcpus_on(vm_home(vm)) == here;
+}
+
+/* A round of the loop for each piece of a large memory would cost as much as
+ * the piece. */
+static bool long_work(struct vm *vm)
+{
+	uint32_t left = has_home_alone(vm) ? PIECES_A_STEP : 1;
+	bool more;
+
+	do
+		more = phase_work(vm);
+	while (more && --left && vm->phase != PHASE_IDLE && !arch_is_wanted());
+	return more;
+}
+
 bool vm_work(struct vm *vm)
 {
 	bool more;
@@ -653,5 +682,9 @@ bool vm_work(struct vm *vm)
 	obey_commands(vm);
 	more = atomic_load(&vm->attachment.step) != ATTACH_IDLE &&
 	       vm_attach_work(vm);
-	return life_work(vm) || more;
+	if (vm->phase == PHASE_IDLE)
+		more |= idle_work(vm);
+	if (vm->phase != PHASE_IDLE)
+		more |= long_work(vm);
+	return more;
 }

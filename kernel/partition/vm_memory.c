@@ -242,22 +242,29 @@ bool vm_memory_clear_room(struct virtio_block *disk, uint64_t *at)
 	return false;
 }
 
+static bool is_cleared(const struct vm *vm, bool disks)
+{
+	return vm->phase_frame >= vm->frame_count &&
+	       (!disks || vm->phase_frame >= all_frames(vm));
+}
+
 bool vm_memory_clear_piece(struct vm *vm, bool disks)
 {
-	uint32_t count = disks ? all_frames(vm) : vm->frame_count;
 	uint32_t frame;
 
 	/* Asked for less than was done already: a restart after all. */
-	if (vm->phase_frame >= count)
+	if (is_cleared(vm, disks))
 		return true;
 	frame = *frame_number(vm, vm->phase_frame);
-	if (frame == GUEST_HOLE)
-		return ++vm->phase_frame >= count;
+	if (frame == GUEST_HOLE) {
+		vm->phase_frame++;
+		return is_cleared(vm, disks);
+	}
 	frame_zero(frame, vm->phase_offset, FRAME_ZERO_PIECE);
 	vm->phase_offset += FRAME_ZERO_PIECE;
 	if (vm->phase_offset == FRAME_SIZE) {
 		vm->phase_offset = 0;
 		vm->phase_frame++;
 	}
-	return vm->phase_frame >= count;
+	return is_cleared(vm, disks);
 }

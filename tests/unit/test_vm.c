@@ -315,16 +315,87 @@ static void it_waits_until_all_have_left_the_guest(void **state)
 	assert_int_equal(vm->state, MULL_VM_STOPPED);
 }
 
-/* The work for one step is bounded, whatever the VM's size. */
-static void memory_is_zeroed_in_pieces(void **state)
+#define PIECES (4 * FRAME_SIZE / FRAME_ZERO_PIECE) /* of a VM's memory */
+#define LONELY 3 /* the CPU of no other test's VM */
+
+/* A VM on a CPU where there are @others. */
+static void make_lonely(uint32_t others)
+{
+	fake_cpu = LONELY;
+	for (uint32_t i = 1; i <= 1 + others; i++) {
+		describe(i, 1)->cpus[0] = LONELY;
+		assert_non_null(vm_create(&boot_package.vms[i], i, NULL));
+	}
+	vm = vms[1];
+}
+
+static void destroy_lonely(uint32_t others)
+{
+	vm_command(vm, MULL_COMMAND_STOP);
+	work();
+	for (uint32_t i = 1; i <= 1 + others; i++)
+		vm_destroy(vms[i]);
+}
+
+/* Steps until it is loaded, while each round of the loop forgets the kicks
+ * before it; @wanted: another one comes in each. */
+static uint32_t steps_to_load(bool wanted)
 {
 	uint32_t steps = 0;
 
-	(void)state;
 	vm_command(vm, MULL_COMMAND_START);
-	while (vm_work(vm))
+	do {
+		fake_kicks[LONELY] = wanted;
 		steps++;
-	assert_true(steps >= 4 * FRAME_SIZE / KIB(64));
+		assert_true(vm_work(vm));
+	} while (vm->phase == PHASE_CLEAR);
+	return steps;
+}
+
+/* The work for one step is bounded, whatever the VM's size. */
+static void memory_is_zeroed_in_pieces(void **state)
+{
+	(void)state;
+	make_lonely(0);
+	assert_int_equal(steps_to_load(true), PIECES);
+	destroy_lonely(0);
+}
+
+static void several_pieces_go_into_a_step_that_nobody_ends(void **state)
+{
+	(void)state;
+	make_lonely(0);
+	assert_int_equal(steps_to_load(false), PIECES / 16);
+	destroy_lonely(0);
+}
+
+static void one_piece_goes_into_a_step_on_a_shared_cpu(void **state)
+{
+	(void)state;
+	make_lonely(1);
+	assert_int_equal(steps_to_load(false), PIECES);
+	destroy_lonely(1);
+}
+
+static uint32_t looks_left;
+
+static void kick_at_last_look(void)
+{
+	fake_kicks[LONELY] += !--looks_left;
+}
+
+static void a_kick_ends_a_step(void **state)
+{
+	(void)state;
+	make_lonely(0);
+	vm_command(vm, MULL_COMMAND_START);
+	fake_kicks[LONELY] = 0;
+	looks_left = 3;
+	fake_interrupts = kick_at_last_look;
+	vm_work(vm);
+	fake_interrupts = NULL;
+	assert_int_equal(vm->phase_offset, 3 * FRAME_ZERO_PIECE);
+	destroy_lonely(0);
 }
 
 static void a_vm_ends_before_all_its_vcpus_have_begun(void **state)
@@ -440,6 +511,9 @@ int main(void)
 		TEST(the_first_reason_counts),
 		TEST(it_waits_until_all_have_left_the_guest),
 		TEST(memory_is_zeroed_in_pieces),
+		TEST(several_pieces_go_into_a_step_that_nobody_ends),
+		TEST(one_piece_goes_into_a_step_on_a_shared_cpu),
+		TEST(a_kick_ends_a_step),
 		TEST(a_vm_ends_before_all_its_vcpus_have_begun),
 		TEST(the_next_guest_hears_nothing_of_the_last),
 		TEST(a_vm_at_rest_wants_no_timer),

@@ -446,7 +446,7 @@ static void stop_while_it_comes(const struct mull_disk *disk, uint32_t pieces)
 
 static void a_stop_while_it_comes_puts_it_by(void **state)
 {
-	const uint32_t steps = ROOM_FRAMES * (FRAME_SIZE / KIB(64));
+	const uint32_t steps = ROOM_FRAMES * (FRAME_SIZE / FRAME_ZERO_PIECE);
 
 	(void)state;
 	for (uint32_t i = 0; i < 6; i++) {

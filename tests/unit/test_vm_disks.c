@@ -188,7 +188,7 @@ static void stop_while_erasing(uint32_t pieces)
 
 static void a_stop_in_a_restart_erases_all(void **state)
 {
-	const uint32_t steps = FRAME_SIZE / KIB(64); /* of a frame */
+	const uint32_t steps = FRAME_SIZE / FRAME_ZERO_PIECE; /* of a frame */
 
 	(void)state;
 	stop_while_erasing(0);
