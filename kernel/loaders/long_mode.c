@@ -40,11 +40,12 @@ static enum error write_entries(const struct guest_memory *memory,
 	for (uint64_t first = 0; first < count && !error;
 	     first += ARRAY_COUNT(entries)) {
 		uint64_t some = count - first;
+		uint64_t entry = (target + first * size) | flags;
 
 		if (some > ARRAY_COUNT(entries))
 			some = ARRAY_COUNT(entries);
 		for (uint64_t i = 0; i < some; i++)
-			entries[i] = (target + (first + i) * size) | flags;
+			entries[i] = entry + i * size;
 		error = guest_write(memory, gpa(table + first * 8), entries,
 				    some * 8);
 	}

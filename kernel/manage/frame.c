@@ -14,25 +14,28 @@ struct cobs {
 	size_t code;
 };
 
-static void cobs_end_block(struct cobs *cobs)
-{
-	cobs->out[cobs->code] = (uint8_t)(cobs->at - cobs->code);
-	cobs->code = cobs->at++;
-}
-
+/* Copies of what is under way: a byte of @out could be a member of @cobs. */
 static void cobs_put(struct cobs *cobs, const void *data, size_t length)
 {
 	const uint8_t *bytes = data;
+	uint8_t *out = cobs->out;
+	size_t at = cobs->at, code = cobs->code;
 
 	for (size_t i = 0; i < length; i++) {
 		/* A full block stands for 254 bytes without a zero. */
-		if (cobs->at - cobs->code == 0xff)
-			cobs_end_block(cobs);
-		if (bytes[i])
-			cobs->out[cobs->at++] = bytes[i];
-		else
-			cobs_end_block(cobs);
+		if (at - code == 0xff) {
+			out[code] = 0xff;
+			code = at++;
+		}
+		out[at] = bytes[i];
+		if (!bytes[i]) { /* its place is the next block's */
+			out[code] = (uint8_t)(at - code);
+			code = at;
+		}
+		at++;
 	}
+	cobs->at = at;
+	cobs->code = code;
 }
 
 size_t frame_encode(const struct mull_frame_header *header, const void *payload,
@@ -50,9 +53,9 @@ size_t frame_encode(const struct mull_frame_header *header, const void *payload,
 	cobs_put(&cobs, header, sizeof *header);
 	cobs_put(&cobs, payload, length);
 	cobs_put(&cobs, &crc, CRC_SIZE); /* little-endian, as the CPU is */
-	cobs_end_block(&cobs);
-	wire[cobs.code] = 0; /* the block that would follow ends the frame */
-	return cobs.at;
+	wire[cobs.code] = (uint8_t)(cobs.at - cobs.code);
+	wire[cobs.at] = 0;
+	return cobs.at + 1;
 }
 
 /* ---- decoder ------------------------------------------------------------ */
