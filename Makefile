@@ -229,6 +229,7 @@ bench: setup ## count instructions: exits and requests on both back ends, a boot
 	@tests/bench/packets.py
 	@tests/bench/disk_requests.py
 	@tests/bench/boot_cost.py
+	@tests/bench/start_cost.py
 	@tests/bench/figures.py compare
 bench-peers: setup ## the same guests under Mullion and under KVM, side by side (half an hour)
 	@$(again) all $(B)/demo.cpio.gz

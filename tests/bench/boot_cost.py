@@ -5,8 +5,7 @@
 The same Debian kernel and initramfs are started under Mullion and directly by
 QEMU, on a machine as bare (microvm without PIC, PIT and RTC); a plugin counts
 from the kernel's entry to the first instruction of user space.  Then: which
-exits were taken how often, what one costs, and the way from the hypervisor's
-entry to the first guest instruction.  Writes build/bench.json.
+exits were taken how often, and what one costs.  Writes build/bench.json.
 """
 import os
 import re
@@ -79,11 +78,12 @@ def run(command, log):
     return figures(log), time.monotonic() - start
 
 
-def under_mullion(folder, kernel, start, stop, total=False, arguments=None):
+def under_mullion(folder, kernel, start, stop, total=False,
+                  cmdline=COMMAND_LINE):
     log, serial = os.path.join(folder, "log"), os.path.join(folder, "serial")
     command = [os.path.join(BUILD, "mullctl"), "run", "--kernel", kernel,
-               "--serial", serial, "--timeout", str(LIMIT)]
-    command += arguments or ["--initrd", INITRAMFS, "--cmdline", COMMAND_LINE]
+               "--serial", serial, "--timeout", str(LIMIT),
+               "--initrd", INITRAMFS, "--cmdline", cmdline]
     for argument in plugin_arguments(log, start, stop, total):
         command += ["--qemu-arg", argument]
     counted, seconds = run(command, log)
@@ -92,8 +92,7 @@ def under_mullion(folder, kernel, start, stop, total=False, arguments=None):
     line = re.search(r"exits:(.*)", text)
     exits = {name: int(count) for name, count
              in re.findall(r"([a-z-]+) (\d+)", line.group(1))} if line else {}
-    used = re.search(r"(\d+) KiB used by the hypervisor", text)
-    return counted, seconds, exits, int(used.group(1)) if used else 0
+    return counted, seconds, exits
 
 
 def directly(folder, kernel, stop):
@@ -112,19 +111,15 @@ def main():
     user = entry_of_user_space()
     build_plugin()
     with tempfile.TemporaryDirectory() as folder:
-        ours, our_time, exits, _ = under_mullion(
+        ours, our_time, exits = under_mullion(
             folder, kernel, ENTRY_MULLION, user)
-        _, _, quiet, _ = under_mullion(
-            folder, kernel, ENTRY_MULLION, user, arguments=[
-                "--initrd", INITRAMFS, "--cmdline", COMMAND_LINE + " quiet"])
+        _, _, quiet = under_mullion(
+            folder, kernel, ENTRY_MULLION, user,
+            cmdline=COMMAND_LINE + " quiet")
         theirs, their_time = directly(folder, kernel, user)
-        cost, _, _, _ = under_mullion(folder, kernel,
+        cost, _, _ = under_mullion(folder, kernel,
                                       symbol("svm_after_vmrun"),
                                       symbol("svm_vmrun"), total=True)
-        counter = os.path.join(BUILD, "guests", "counter.elf")
-        start, _, _, used = under_mullion(
-            folder, counter, symbol("_start"), symbol("svm_vmrun"),
-            arguments=["--memory", "16MiB", "--cmdline", "count=1"])
     ratio = ours["instructions"] / theirs["instructions"]
     mean = cost["total"] // max(cost["passes"], 1)
     print(f"kernel entry to user space, instructions: "
@@ -136,8 +131,6 @@ def main():
                                 sorted(exits.items(), key=lambda e: -e[1])))
     print(f"an exit: {cost['min']} instructions at least, {mean} on average, "
           f"{cost['total']:,} in all ({cost['passes']:,} exits)")
-    print(f"hypervisor's entry to the first guest instruction (16 MiB, small "
-          f"image): {start['instructions']:,}; {used} KiB of memory")
     results.add([
         {"op": "boot-linux", "backend": "svm", "apart": 0.05,
          "instructions": ours["instructions"],
@@ -147,8 +140,6 @@ def main():
         {"op": "exit-mean", "backend": "svm", "apart": 0.1,
          "instructions": mean,
          "min": cost["min"], "max": cost["max"], "passes": cost["passes"]},
-        {"op": "start", "backend": "svm",
-         "instructions": start["instructions"], "hypervisor_kib": used},
     ])
     verdict = ratio <= BOUND
     print(f"{'PASS' if verdict else 'FAIL'} at most {BOUND} times the "
