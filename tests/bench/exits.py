@@ -4,7 +4,7 @@
 
 guests/bench.c reads the time-stamp counter before and after each operation:
 in QEMU with icount (SVM) and in Bochs (VT-x), where a tick is an instruction
-and the count repeats exactly.  The median of 200 is held against its bound,
+and the count repeats exactly.  The median of 1,000 is held against its bound,
 without mitigations of speculation; what all of them add that this processor can
 execute stands in a column of its own.
 
@@ -31,7 +31,7 @@ BACK_ENDS = {
 MANIFEST = """machine: {mitigations: %s, share-cpus: %s}
 vms:
   bench: {memory: 32MiB, cpus: [%s], kernel: %s/guests/bench.elf,
-          cmdline: shift=%d, shared: [{name: bench, size: 4KiB}]}
+          cmdline: shift=%d rounds=%d, shared: [{name: bench, size: 4KiB}]}
 """
 # Four vCPUs on one CPU, so that nothing but the sender's part is counted.
 FOUR = "0, 0, 0, 0"
@@ -70,11 +70,12 @@ def said(text):
             in re.findall(r"BENCH (\S+) (\d+) (\d+) (\d+)", text)}
 
 
-def measure(back_end, mitigations, cpus):
+def measure(back_end, mitigations, cpus, rounds=1000):
     """With one CPU most of them; with two what one interrupts the other by;
     with four interrupts to several."""
     return run(back_end, MANIFEST % (mitigations, str(cpus == FOUR).lower(),
-                                     cpus, BUILD, BACK_ENDS[back_end][0]))
+                                     cpus, BUILD, BACK_ENDS[back_end][0],
+                                     rounds))
 
 
 def main():

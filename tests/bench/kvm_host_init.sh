@@ -73,7 +73,8 @@ blocks)
 		$(disk virtio /dev/vda1 cache=none,aio=native) < /dev/null
 	;;
 exits)
-	kvm_launcher /guest/bench.elf "$(word host.vcpus)" shift=6
+	kvm_launcher /guest/bench.elf "$(word host.vcpus)" \
+		"shift=6 rounds=200"
 	;;
 uplink)
 	ifconfig eth0 up

@@ -21,6 +21,7 @@ KIB = 1024
 # So far are two runs from each other, and for a stream's KiB, as packets are
 # larger or smaller then.
 APART, STREAM_APART = 0.3, 3
+ROUNDS = 200 # of bench.c, as kvm_host_init.sh has it
 # Which of them to run: words on the command line.
 PARTS = "exits", "streams", "blocks", "uplink"
 
@@ -86,8 +87,9 @@ def blocks():
 
 def exits():
     """Repeats exactly; so there is a median of 200 and no range."""
-    mine = exits_of_mullion.measure("svm", "off", "0")
-    mine.update(exits_of_mullion.measure("svm", "off", exits_of_mullion.FOUR))
+    mine = exits_of_mullion.measure("svm", "off", "0", ROUNDS)
+    mine.update(exits_of_mullion.measure("svm", "off", exits_of_mullion.FOUR,
+                                         ROUNDS))
     theirs = exits_of_mullion.said(load_kvm.exits(1) + load_kvm.exits(4))
     for name, costs in theirs.items():
         yield [{"op": "exit-" + name, "backend": backend, "per": "exit",
