@@ -157,14 +157,19 @@ static void *open_window(uint32_t slot, hpa_t frame, uint64_t rights)
 	return (void *)virtual;
 }
 
+static __attribute__((noinline)) void *move_window(hpa_t frame)
+{
+	cpu_self()->window_frame = frame.value | 1;
+	return open_window(0, frame, PTE_WRITE);
+}
+
+/* Mostly it is there already. */
 void *arch_window(hpa_t frame)
 {
 	struct cpu *cpu = cpu_self();
 
-	if (cpu->window_frame != (frame.value | 1)) {
-		open_window(0, frame, PTE_WRITE);
-		cpu->window_frame = frame.value | 1;
-	}
+	if (cpu->window_frame != (frame.value | 1))
+		return move_window(frame);
 	return (void *)window_address(cpu->index, 0);
 }
 

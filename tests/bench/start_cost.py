@@ -40,9 +40,8 @@ KINDS = [
      ["memset"]),
     ("copying", "copying: the image, structures", ["memcpy", "memmove"]),
 ]
-# What is left may be so many instructions.  On the service CPU the channel has
-# its turns between, and tells of it.
-BOUNDS = {"start": 3_000_000, "create": 200_000, "create-service": 300_000}
+# What is left may be so many instructions.
+BOUNDS = {"start": 3_000_000, "create": 200_000, "create-service": 200_000}
 FIRST = """machine: {share-cpus: true}
 vms:
   first: {memory: 16MiB, cpus: [0], kernel: %s, cmdline: count=1}
