@@ -365,7 +365,8 @@ static void disks(struct mull *mull)
 	    "mull_plug_nic knows of no switch");
 }
 
-/* "steady" has neither sockets nor a balloon, and the machine no cards. */
+/* "steady" has neither sockets nor a balloon, and the machine neither cards nor
+ * schedules. */
 static void has_not(struct mull *mull, uint32_t vm)
 {
 	static struct mull_nic_status nics[MULL_MACHINE_NIC_MAX];
@@ -373,6 +374,8 @@ static void has_not(struct mull *mull, uint32_t vm)
 	static struct mull_partition_status
 		partitions[MULL_MACHINE_PARTITION_MAX];
 	struct mull_vsock_state state;
+	static struct mull_slot_stats slots[MULL_CPU_MAX];
+	struct mull_schedule_status schedules;
 	struct mull_balloon balloon;
 	uint32_t stream;
 	size_t count = 9;
@@ -389,6 +392,11 @@ static void has_not(struct mull *mull, uint32_t vm)
 	    "mull_vsock_close");
 	say(mull_balloon(mull, vm, 0, &balloon) != 0,
 	    "mull_balloon refuses a VM without one");
+	say(!mull_schedule(mull, &schedules) && !schedules.count,
+	    "mull_schedule");
+	say(mull_switch_schedule(mull, 0) != 0,
+	    "mull_switch_schedule refuses what is not there");
+	say(!mull_slot_stats(mull, slots, &count) && !count, "mull_slot_stats");
 }
 
 /* "steady" has no port for an agent, or nobody who listens there. */
