@@ -140,6 +140,8 @@ bool vm_work(struct vm *vm);
 /* When it has some by time alone; its home CPU. */
 uint64_t vm_deadline(const struct vm *vm);
 uint32_t vm_home(const struct vm *vm);
+/* Whether no other VM has a vCPU on its home CPU. */
+bool vm_has_home_alone(const struct vm *vm);
 /* Lets @vcpu alone of its paused VM do one instruction; service CPU. */
 void vm_step(struct vcpu *vcpu);
 

@@ -653,7 +653,7 @@ static bool phase_work(struct vm *vm)
 }
 
 /* Others' timers could not be served meanwhile. */
-static bool has_home_alone(const struct vm *vm)
+bool vm_has_home_alone(const struct vm *vm)
 {
 	uint32_t here = 0;
 
@@ -666,7 +666,7 @@ static bool has_home_alone(const struct vm *vm)
  * the piece. */
 static bool long_work(struct vm *vm)
 {
-	uint32_t left = has_home_alone(vm) ? PIECES_A_STEP : 1;
+	uint32_t left = vm_has_home_alone(vm) ? PIECES_A_STEP : 1;
 	bool more;
 
 	do
