@@ -52,8 +52,10 @@ void frame_give(frame_owner owner, uint32_t frame);
  * there), so that it is never handed out. */
 void frame_claim(frame_owner owner, uint32_t frame);
 
-/* Long work zeroes so much of a frame in one step: at 10 GB/s some 6 us. */
+/* Long work zeroes so much of a frame in one step: at 10 GB/s some 6 us; and
+ * more where nobody waits for it. */
 #define FRAME_ZERO_PIECE KIB(64)
+#define FRAME_ZERO_LONG KIB(256)
 /* Zeroes @length bytes from byte @at of it on. */
 void frame_zero(uint32_t frame, uint64_t at, uint64_t length);
 

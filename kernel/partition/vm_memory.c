@@ -8,9 +8,6 @@
 #include <mullion/shared_port.h>
 #include <mullion/virtio_block.h>
 
-/* Zeroed at once where nobody waits for it. */
-#define LONG_PIECE KIB(256)
-
 #define GIB_FRAMES 512
 
 static frame_owner owner_of(const struct vm *vm)
@@ -254,8 +251,9 @@ static bool is_cleared(const struct vm *vm, bool disks)
 /* Small ones cost a tenth more; long ones would make a neighbour's slot late. */
 static uint32_t piece_to_clear(const struct vm *vm)
 {
-	return vm->phase_offset % LONG_PIECE == 0 && vm_has_home_alone(vm) ?
-		       LONG_PIECE :
+	return vm->phase_offset % FRAME_ZERO_LONG == 0 &&
+			       vm_has_home_alone(vm) ?
+		       FRAME_ZERO_LONG :
 		       FRAME_ZERO_PIECE;
 }
 

@@ -315,7 +315,7 @@ static void it_waits_until_all_have_left_the_guest(void **state)
 	assert_int_equal(vm->state, MULL_VM_STOPPED);
 }
 
-#define PIECES (4 * FRAME_SIZE / FRAME_ZERO_PIECE) /* of a VM's memory */
+#define VM_MEMORY (4 * FRAME_SIZE)
 #define LONELY 3 /* the CPU of no other test's VM */
 
 /* A VM on a CPU where there are @others. */
@@ -357,7 +357,7 @@ static void memory_is_zeroed_in_pieces(void **state)
 {
 	(void)state;
 	make_lonely(0);
-	assert_int_equal(steps_to_load(true), PIECES);
+	assert_int_equal(steps_to_load(true), VM_MEMORY / FRAME_ZERO_LONG);
 	destroy_lonely(0);
 }
 
@@ -365,7 +365,8 @@ static void several_pieces_go_into_a_step_that_nobody_ends(void **state)
 {
 	(void)state;
 	make_lonely(0);
-	assert_int_equal(steps_to_load(false), PIECES / 16);
+	assert_int_equal(steps_to_load(false),
+			 VM_MEMORY / FRAME_ZERO_LONG / 16);
 	destroy_lonely(0);
 }
 
@@ -373,7 +374,7 @@ static void one_piece_goes_into_a_step_on_a_shared_cpu(void **state)
 {
 	(void)state;
 	make_lonely(1);
-	assert_int_equal(steps_to_load(false), PIECES);
+	assert_int_equal(steps_to_load(false), VM_MEMORY / FRAME_ZERO_PIECE);
 	destroy_lonely(1);
 }
 
@@ -394,7 +395,7 @@ static void a_kick_ends_a_step(void **state)
 	fake_interrupts = kick_at_last_look;
 	vm_work(vm);
 	fake_interrupts = NULL;
-	assert_int_equal(vm->phase_offset, 3 * FRAME_ZERO_PIECE);
+	assert_int_equal(vm->phase_offset, 3 * FRAME_ZERO_LONG);
 	destroy_lonely(0);
 }
 
