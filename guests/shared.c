@@ -133,7 +133,7 @@ static void ping(uint32_t rounds)
 	}
 	report(box->pong == rounds && taken == rounds,
 	       "%u messages there and back, %u interrupts", box->pong, taken);
-	if (shared.told.peers & 1 << READER) {
+	if (shared.told.peers >> READER & 1) {
 		heard = taken;
 		box->phase = PHASE_READ;
 		wait_for_message(&taken, heard + 1);
@@ -200,7 +200,7 @@ int guest_main(void)
 	}
 	report(shared_find(NAME, &shared), "%s finds the memory", role);
 	box = shared_bytes(&shared);
-	print("%s: %lu bytes at 0x%lx, peer %u of 0x%x\n", role,
+	print("%s: %lu bytes at 0x%lx, peer %u of 0x%lx\n", role,
 	      shared.told.size, shared.told.address, shared.told.self,
 	      shared.told.peers);
 	if (strcmp(role, "ping") == 0)

@@ -10,6 +10,7 @@
 #include <mullion/bits.h>
 #include <mullion/boot_info.h>
 #include <mullion/error.h>
+#include <mullion/package.h>
 #include <stdint.h>
 
 typedef uint16_t frame_owner;
@@ -18,9 +19,10 @@ typedef uint16_t frame_owner;
 #define FRAME_FREE 1
 #define FRAME_HYPERVISOR 2
 #define FRAME_PACKAGE 3
-#define FRAME_STORE 4	/* uploaded images */
-#define FRAME_VM 16	/* + VM index */
-#define FRAME_SHARED 64 /* + number of the shared memory */
+#define FRAME_STORE 4 /* uploaded images */
+#define FRAME_VM 16   /* + VM index */
+#define FRAME_SHARED \
+	(FRAME_VM + MULL_VM_MAX) /* + number of the shared memory */
 
 #define FRAME_SHIFT 21
 

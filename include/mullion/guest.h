@@ -136,8 +136,7 @@ struct mull_guest_shared {
 	uint64_t size;	  /* bytes */
 	uint32_t flags;	  /* enum mull_guest_shared_flag */
 	uint32_t self;	  /* this VM's own peer number */
-	uint32_t peers;	  /* a bit for each peer, this one included */
-	uint32_t reserved;
+	uint64_t peers;	  /* a bit for each peer, this one included */
 };
 
 static_assert(sizeof(struct mull_guest_info) == 88, "guest ABI");

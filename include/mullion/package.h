@@ -23,7 +23,7 @@
 #define MULL_PACKAGE_VERSION 3
 
 #define MULL_NAME_MAX 32	   /* bytes with the final zero; [a-z0-9-]+ */
-#define MULL_VM_MAX 32		   /* VMs in a package */
+#define MULL_VM_MAX 64		   /* VMs in a package */
 #define MULL_IMAGE_MAX 128	   /* images in a package */
 #define MULL_VCPU_MAX 64	   /* vCPUs of a VM */
 #define MULL_CPU_MAX 256	   /* processors of a machine */

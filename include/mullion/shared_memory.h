@@ -32,12 +32,12 @@ struct shared_memory {
 	uint64_t size;	 /* bytes; the rest of its last frame is nobody's */
 	uint32_t frame_count;
 	uint32_t frames[SHARED_FRAMES_MAX];
-	uint32_t members; /* a bit for each peer; the service CPU's */
+	uint64_t members; /* a bit for each peer; the service CPU's */
 	struct shared_peer peers[MULL_VM_MAX];
 
 	/* Guards the two below; no other lock inside. */
 	struct lock lock;
-	uint32_t users;	 /* peers that are not at rest */
+	uint64_t users;	 /* peers that are not at rest */
 	bool clean;	 /* all zero, and nobody uses it */
 	uint64_t zeroed; /* bytes; the service CPU's */
 };
@@ -57,7 +57,7 @@ struct shared_memory *shared_memory_join(const struct mull_shared *wanted,
 void shared_memory_leave(struct shared_memory *memory, uint32_t peer);
 
 /* A bit for each peer; any CPU whose VM is one. */
-uint32_t shared_memory_peers(const struct shared_memory *memory);
+uint64_t shared_memory_peers(const struct shared_memory *memory);
 
 /* Whether it is there for @peer to start, zeroed or in use; else it is soon.
  * Its home CPU. */

@@ -72,7 +72,8 @@ struct virtio_vsock {
 	/* A packet waits for room since that time, 0: none does; and rings
 	 * that are not waited for any more, as bits by their VMs. */
 	uint64_t held_since;
-	uint32_t held_for, stalled;
+	uint32_t held_for;
+	uint64_t stalled;
 	/* What is answered by RST, but for connections above. */
 	struct vsock_header resets[VSOCK_RESETS];
 	uint32_t reset_count;

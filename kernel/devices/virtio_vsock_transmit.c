@@ -48,7 +48,7 @@ static enum vsock_outcome hold(struct virtio_vsock *vsock,
 			       vsock->held_since + limit);
 		return VSOCK_HELD;
 	}
-	vsock->stalled |= (uint32_t)BIT(peer->index);
+	vsock->stalled |= BIT(peer->index);
 	vsock->held_since = 0;
 	return VSOCK_TOO_LATE;
 }
@@ -80,7 +80,7 @@ static enum vsock_outcome put(struct virtio_vsock *vsock,
 	if (!room)
 		return hold(vsock, peer);
 	vsock->held_since = 0;
-	vsock->stalled &= ~(uint32_t)BIT(peer->index);
+	vsock->stalled &= ~BIT(peer->index);
 	letter = vsock_letter_of(room);
 	*letter = (struct vsock_letter){
 		.life = vsock_life(&vsock->port),

@@ -95,7 +95,7 @@ static enum error check_tables(const struct reading *reading)
 
 	if (header->vm_count == 0 || header->vm_count > MULL_VM_MAX)
 		return refuse(reading, ERR_BAD_REQUEST,
-			      "its number of VMs is not 1 to 32");
+			      "its number of VMs is not 1 to 64");
 	if (header->image_count == 0 || header->image_count > MULL_IMAGE_MAX)
 		return refuse(reading, ERR_BAD_REQUEST,
 			      "its number of images is not 1 to 128");

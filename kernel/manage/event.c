@@ -10,9 +10,9 @@
 #include <mullion/manage.h>
 
 /* All VMs may be refused at start, and others tell of theirs meanwhile. */
-#define EVENTS_KEPT 64
+#define EVENTS_KEPT (2 * MULL_VM_MAX)
 
-static_assert(MULL_VM_MAX <= 32, "a bit for each VM");
+static_assert(MULL_VM_MAX <= 64, "a bit for each VM");
 
 struct entry {
 	uint16_t stream;
@@ -29,7 +29,7 @@ static struct {
 	struct lock lock;
 	uint64_t count; /* ever */
 	/* VMs of which one was not sent before it went. */
-	uint32_t missed[LINES];
+	uint64_t missed[LINES];
 	uint64_t sent_before[LINES]; /* all entries before that number */
 	struct entry entries[EVENTS_KEPT];
 } queue;
@@ -124,7 +124,7 @@ static void put(const struct entry *entry)
 	oldest = &queue.entries[queue.count % EVENTS_KEPT];
 	for (uint32_t i = 0; queue.count >= EVENTS_KEPT && i < LINES; i++)
 		if (!oldest->sent[i])
-			queue.missed[i] |= 1u << oldest->stream;
+			queue.missed[i] |= BIT(oldest->stream);
 	queue.count++;
 	*oldest = *entry;
 	lock_give(&queue.lock);
@@ -156,7 +156,7 @@ static uint64_t oldest_kept(void)
 
 /* The first entry that may go; none overtakes one of the same VM. */
 static bool take_queued(struct entry *entry, enum manage_line line,
-			uint32_t *held_back)
+			uint64_t *held_back)
 {
 	uint64_t *first = &queue.sent_before[line];
 
@@ -167,7 +167,7 @@ static bool take_queued(struct entry *entry, enum manage_line line,
 		++*first;
 	for (uint64_t i = *first; i < queue.count; i++) {
 		struct entry *queued = &queue.entries[i % EVENTS_KEPT];
-		uint32_t bit = 1u << queued->stream;
+		uint64_t bit = BIT(queued->stream);
 
 		if (queued->sent[line])
 			continue;
@@ -184,7 +184,7 @@ static bool take_queued(struct entry *entry, enum manage_line line,
 static bool take_missed(struct entry *entry, enum manage_line line)
 {
 	for (uint32_t i = 0; queue.missed[line] && i < MULL_VM_MAX; i++) {
-		uint32_t bit = 1u << i;
+		uint64_t bit = BIT(i);
 
 		if (!(queue.missed[line] & bit) || !console_of(i))
 			continue;
@@ -200,7 +200,7 @@ static bool take_missed(struct entry *entry, enum manage_line line)
 bool event_take(enum manage_line line, uint16_t *stream,
 		struct mull_event *event)
 {
-	uint32_t held_back = 0;
+	uint64_t held_back = 0;
 	struct entry entry;
 	bool taken;
 

@@ -79,7 +79,7 @@ size_t log_read_previous(uint64_t *position, char *to, size_t room);
 
 /* ---- ledger.c: phases of the start --------------------------------------- */
 
-#define LEDGER_MAX 96 /* for both images of 32 VMs, and more */
+#define LEDGER_MAX (3 * MULL_VM_MAX) /* both images of each, and more */
 extern struct mull_phase ledger[LEDGER_MAX];
 extern _Atomic uint32_t ledger_count;
 

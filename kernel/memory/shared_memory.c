@@ -17,6 +17,7 @@
 #define PAGES ((sizeof(struct shared_memory) + PAGE_SIZE - 1) / PAGE_SIZE)
 
 static_assert(SHARED_COUNT_MAX <= UINT16_MAX - FRAME_SHARED, "owners");
+static_assert(MULL_VM_MAX <= 64, "a bit for each peer");
 
 /* By number; NULL: it is free.  The service CPU's; before it runs, the boot
  * CPU's. */
@@ -89,8 +90,8 @@ struct shared_memory *shared_memory_join(const struct mull_shared *wanted,
 	if (!memory)
 		return NULL;
 	ASSERT(memory->size == wanted->size); /* it was checked */
-	*peer = (uint32_t)__builtin_ctz(~memory->members);
-	memory->members |= 1u << *peer;
+	*peer = (uint32_t)__builtin_ctzll(~memory->members);
+	memory->members |= BIT(*peer);
 	atomic_store(&memory->peers[*peer].rung, 0);
 	atomic_store(&memory->peers[*peer].home, home + 1);
 	return memory;
@@ -101,17 +102,17 @@ void shared_memory_leave(struct shared_memory *memory, uint32_t peer)
 {
 	atomic_store(&memory->peers[peer].home, 0);
 	atomic_store(&memory->peers[peer].rung, 0); /* nobody hears it now */
-	memory->members &= ~(1u << peer);
+	memory->members &= ~BIT(peer);
 	manage_notify();
 }
 
-uint32_t shared_memory_peers(const struct shared_memory *memory)
+uint64_t shared_memory_peers(const struct shared_memory *memory)
 {
-	uint32_t peers = 0;
+	uint64_t peers = 0;
 
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
 		if (atomic_load(&memory->peers[i].home))
-			peers |= 1u << i;
+			peers |= BIT(i);
 	return peers;
 }
 
@@ -124,7 +125,7 @@ bool shared_memory_hold(struct shared_memory *memory, uint32_t peer)
 	lock_take(&memory->lock);
 	there = memory->users || memory->clean;
 	if (there) {
-		memory->users |= 1u << peer;
+		memory->users |= BIT(peer);
 		memory->clean = false;
 	}
 	lock_give(&memory->lock);
@@ -134,7 +135,7 @@ bool shared_memory_hold(struct shared_memory *memory, uint32_t peer)
 void shared_memory_release(struct shared_memory *memory, uint32_t peer)
 {
 	lock_take(&memory->lock);
-	memory->users &= ~(1u << peer);
+	memory->users &= ~BIT(peer);
 	lock_give(&memory->lock);
 	manage_notify();
 }

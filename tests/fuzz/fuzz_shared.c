@@ -224,7 +224,7 @@ static void check_port(struct shared_port *port)
 	static const uint8_t zeros[KIB(4)];
 	struct shared_memory *memory = port->memory;
 
-	require(memory->members & 1u << port->peer);
+	require(memory->members & BIT(port->peer));
 	require(shared_memory_peers(memory) == memory->members);
 	require(!(memory->users & ~memory->members));
 	require(port->held == !!(memory->users & 1u << port->peer));
@@ -233,7 +233,7 @@ static void check_port(struct shared_port *port)
 	require(!memory->clean || !memory->users);
 	require(!memory->clean || !memcmp(bytes_of(port), zeros, sizeof zeros));
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
-		require(memory->members & 1u << i || !memory->peers[i].rung);
+		require(memory->members & BIT(i) || !memory->peers[i].rung);
 }
 
 static void check(void)

@@ -305,20 +305,26 @@ static void a_pause_comes_behind_what_was_printed(void **unused)
 
 static void too_many_events_leave_the_newest(void **unused)
 {
+	const uint32_t last = MULL_VM_MAX - 1, changes = 3 * MULL_VM_MAX;
 	uint32_t seen;
 
 	(void)unused;
-	for (uint32_t i = 1; i <= 40; i++) {
+	guests[3].index = last;
+	manage_add_vm(&guests[3]);
+	for (uint32_t i = 1; i <= changes; i++) {
 		guests[0].restarts = i;
 		state(0, MULL_VM_RUNNING);
 		if (i == 20)
 			state(1, MULL_VM_CRASHED);
+		if (i == 30)
+			state(3, MULL_VM_PAUSED);
 	}
-	serve(3000);
-	assert_int_equal(last_event(0)->event.restarts, 40);
+	serve(9000);
+	assert_int_equal(last_event(0)->event.restarts, changes);
 	assert_int_equal(last_event(1)->event.state, MULL_VM_CRASHED);
+	assert_int_equal(last_event(last)->event.state, MULL_VM_PAUSED);
 	seen = count_of(MULL_FRAME_EVENT);
-	assert_in_range(seen, 18, 41);
+	assert_in_range(seen, MULL_VM_MAX, changes - 1);
 	serve(100);
 	assert_int_equal(count_of(MULL_FRAME_EVENT), seen);
 }

@@ -639,7 +639,7 @@ static void too_much_of_everything(void **state)
 {
 	char *long_text = repeat("x", 3000);
 	char *many = repeat("0, ", 65);
-	char *vms = repeat("{}, ", 33);
+	char *vms = repeat("{}, ", MULL_VM_MAX + 1);
 	char *yaml;
 
 	(void)state;
@@ -654,10 +654,10 @@ static void too_much_of_everything(void **state)
 	free(yaml);
 	yaml = texts_format("vms: [%s]\n", vms);
 	read_yaml(yaml);
-	assert_int_equal(manifest.vm_count, 32);
+	assert_int_equal(manifest.vm_count, MULL_VM_MAX);
 	assert_string_equal(
 		manifest.mistakes.list[manifest.mistakes.count - 1].words,
-		"more than 32 VMs");
+		"more than 64 VMs");
 	free(yaml);
 	yaml = texts_format("vms: {%.40s: {memory: 64MiB, cpus: [0], "
 			    "kernel: bz}}",

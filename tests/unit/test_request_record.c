@@ -279,25 +279,26 @@ static void a_request_that_takes_long_is_told_of(void **unused)
 static void the_last_events_can_be_asked_for(void **unused)
 {
 	const struct mull_event *events = (struct mull_event *)answer.data;
+	const uint32_t kept = 2 * MULL_VM_MAX, made = kept + 6;
 	uint64_t before = event_count();
 
 	(void)unused;
-	for (uint32_t i = 0; i < 70; i++) {
+	for (uint32_t i = 0; i < made; i++) {
 		guests[0].restarts = i;
 		state(0, MULL_VM_RUNNING);
 		serve(30);
 	}
 	assert_int_equal(ask(MULL_COMMAND_EVENTS, 0, 0), ERR_NONE);
-	assert_int_equal(answer.reply.value, before + 70 - 64);
+	assert_int_equal(answer.reply.value, before + made - kept);
 	assert_int_equal(answer.length, 4 * sizeof *events);
 	assert_int_equal(events[0].restarts, 6);
 	assert_int_equal(events[3].restarts, 9);
-	ask(MULL_COMMAND_EVENTS, 0, before + 69);
+	ask(MULL_COMMAND_EVENTS, 0, before + made - 1);
 	assert_int_equal(answer.length, sizeof *events);
-	assert_int_equal(events[0].restarts, 69);
+	assert_int_equal(events[0].restarts, made - 1);
 	ask(MULL_COMMAND_EVENTS, 0, UINT64_MAX);
 	assert_int_equal(answer.length, 0);
-	assert_int_equal(answer.reply.value, before + 70);
+	assert_int_equal(answer.reply.value, before + made);
 }
 
 static void the_log_can_be_asked_for(void **unused)
@@ -331,7 +332,7 @@ static void the_ledger_has_the_phases(void **unused)
 	ask(MULL_COMMAND_LEDGER, 0, 0);
 	assert_int_equal(answer.length, 15 * sizeof *phases);
 	assert_int_equal(answer.reply.value, 15);
-	ask(MULL_COMMAND_LEDGER, 0, 90);
+	ask(MULL_COMMAND_LEDGER, 0, 3 * MULL_VM_MAX - 6);
 	assert_int_equal(answer.length, 6 * sizeof *phases);
 	assert_int_equal(answer.reply.value, 0);
 }

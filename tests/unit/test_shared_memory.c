@@ -94,6 +94,29 @@ static void nothing_stays_of_one_that_cannot_be_made(void **state)
 	assert_int_equal(shared_memory_peers(port(WRITER)->memory), 3);
 }
 
+static void each_vm_can_be_a_peer(void **state)
+{
+	struct shared_memory *memory = port(WRITER)->memory;
+	const struct mull_shared wanted = { .name = "ring", .size = SIZE };
+	uint32_t peer, last = MULL_VM_MAX - 1;
+
+	(void)state;
+	for (uint32_t i = 2; i <= last; i++) {
+		assert_ptr_equal(shared_memory_join(&wanted, 0, &peer), memory);
+		assert_int_equal(peer, i);
+	}
+	assert_int_equal(shared_memory_peers(memory), BITS(last, 0));
+	assert_true(shared_memory_hold(memory, last));
+	assert_int_equal(memory->users, BIT(last));
+	assert_int_equal(shared_memory_ring(memory, last << 16), ERR_NONE);
+	assert_int_equal(shared_memory_heard(memory, last), 1);
+	shared_memory_release(memory, last);
+	for (uint32_t i = 2; i <= last; i++)
+		shared_memory_leave(memory, i);
+	assert_int_equal(shared_memory_peers(memory), 3);
+	assert_int_equal(memory->members, 3);
+}
+
 /* ---- when it is zero ------------------------------------------------------ */
 
 static void none_starts_before_it_is_zero(void **state)
@@ -347,6 +370,7 @@ int main(void)
 		THREE(each_has_it_with_its_own_rights),
 		THREE(a_large_one_has_all_its_frames),
 		THREE(nothing_stays_of_one_that_cannot_be_made),
+		THREE(each_vm_can_be_a_peer),
 		THREE(none_starts_before_it_is_zero),
 		THREE(a_start_that_waits_can_be_stopped),
 		THREE(it_stays_while_one_lives),

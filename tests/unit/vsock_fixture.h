@@ -95,7 +95,10 @@ static inline int fresh(void **state)
 	virtio_vsock_add(&vm, &vsock, NET_SLOT);
 	guest_pci_reset(&vm);
 	peer = (struct vsock_port){
-		.index = 2, .cid = PEER, .group = "all", .notify = on_notice
+		.index = MULL_VM_MAX - 1,
+		.cid = PEER,
+		.group = "all",
+		.notify = on_notice,
 	};
 	peer.ring.bytes = memories[1];
 	peer.ring.waits = true;
@@ -212,7 +215,7 @@ static inline void write_letter(uint32_t port, enum vsock_operation operation,
 
 	*letter = (struct vsock_letter){ .life = vsock_life(&peer),
 					 .to_life = vsock_life(&vsock.port),
-					 .from = 2,
+					 .from = peer.index,
 					 .has_place = place,
 					 .header = header(CID, 7, operation,
 							  length) };
