@@ -50,15 +50,18 @@ static void mark(uint32_t frame, uint32_t first, uint32_t count, bool used)
 /* The first page of a free run in @frame, or -1. */
 static int find_run(uint32_t frame, uint32_t count)
 {
-	uint32_t run = 0, page = 0;
+	uint32_t run = 0;
 
 	if (PAGES_A_FRAME - pages.frames[frame].used < count)
 		return -1;
-	/* What was taken at start stays, at the front. */
-	while (page < PAGES_A_FRAME &&
-	       pages.frames[frame].bitmap[page / 64] == ~0ull)
-		page += 64;
-	for (; page < PAGES_A_FRAME; page++) {
+	for (uint32_t page = 0; page < PAGES_A_FRAME; page++) {
+		/* Most pages are in use, and stay so. */
+		if (page % 64 == 0 &&
+		    pages.frames[frame].bitmap[page / 64] == UINT64_MAX) {
+			run = 0;
+			page += 63;
+			continue;
+		}
 		run = page_is_used(frame, page) ? 0 : run + 1;
 		if (run == count)
 			return page + 1 - count;

@@ -112,6 +112,25 @@ static void no_run_overlaps_another(void **state)
 	assert_int_equal(pages_in_use(), in_use);
 }
 
+/* The bitmap has words of 64; those without a free page are passed over. */
+static void a_gap_between_full_words_is_found(void **state)
+{
+	uint8_t *pages[400], *longer;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(pages); i++)
+		pages[i] = page_alloc(1);
+	for (size_t i = 250; i < 260; i++)
+		page_free(pages[i], 1);
+	assert_ptr_equal(page_alloc(3), pages[250]);
+	longer = page_alloc(8);
+	assert_ptr_not_equal(longer, pages[253]);
+	assert_ptr_equal(page_alloc(7), pages[253]);
+	for (size_t i = 0; i < ARRAY_COUNT(pages); i++)
+		page_free(pages[i], 1);
+	page_free(longer, 8);
+}
+
 static void sizes_that_cannot_be_are_refused(void **state)
 {
 	uint64_t free = frames_free();
@@ -187,6 +206,7 @@ int main(void)
 		cmocka_unit_test(what_is_used_at_start_is_zero_and_kept),
 		cmocka_unit_test(pages_are_zero_whoever_had_them),
 		cmocka_unit_test(no_run_overlaps_another),
+		cmocka_unit_test(a_gap_between_full_words_is_found),
 		cmocka_unit_test(sizes_that_cannot_be_are_refused),
 		cmocka_unit_test(the_longest_run_is_a_frame),
 		cmocka_unit_test(what_is_not_in_use_is_not_freed),
