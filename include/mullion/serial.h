@@ -34,6 +34,9 @@ size_t console_put(struct console_ring *ring, const void *bytes, size_t length);
 /* Takes up to @room bytes out. */
 size_t console_take(struct console_ring *ring, void *bytes, size_t room);
 size_t console_free(const struct console_ring *ring);
+/* Which VMs have printed since it was asked last: a bit for each by its number.
+ * Only the reader may ask. */
+uint64_t serial_take_printed(void);
 
 #define SERIAL_INPUT_MAX 64 /* receive FIFO, deeper than a real 16550's */
 

@@ -97,6 +97,26 @@ size_t console_take(struct console_ring *ring, void *bytes, size_t room)
 	return length;
 }
 
+/* Bits of VMs, so that the reader need not look at all their rings each time. */
+static _Atomic uint64_t printed;
+
+static_assert(MULL_VM_MAX <= 64, "a bit for each VM");
+
+/* The ring's head has moved before.  A bit that is seen here is taken later, and
+ * who takes it sees that head. */
+static void note_printed(const struct vm *vm)
+{
+	uint64_t bit = BIT(vm->index);
+
+	if (!(atomic_load(&printed) & bit))
+		atomic_fetch_or(&printed, bit);
+}
+
+uint64_t serial_take_printed(void)
+{
+	return atomic_load(&printed) ? atomic_exchange(&printed, 0) : 0;
+}
+
 /*
  * Wakes the reader only for the first byte of a run, since a wake-up may
  * interrupt another CPU.  No byte is left behind: head and tail change in one
@@ -109,7 +129,10 @@ size_t serial_print(struct vm *vm, const void *bytes, size_t length)
 	uint64_t head = ring->head;
 	size_t taken = console_put(ring, bytes, length);
 
-	if (taken && ring->tail == head)
+	if (!taken)
+		return 0;
+	note_printed(vm);
+	if (ring->tail == head)
 		manage_notify();
 	return taken;
 }

@@ -163,10 +163,10 @@ size_t channel_next(enum manage_line line, uint8_t *wire)
 	if (event_take(line, &stream, &event))
 		return make_frame(channel, MULL_FRAME_EVENT, stream, &event,
 				  sizeof event, wire);
-	for (uint32_t i = source_count(); i; i--) {
+	for (uint32_t i = source_count(line); i; i--) {
 		size_t length;
 
-		source = source_behind(source);
+		source = source_behind(line, source);
 		length = source == SOURCE_LOG ?
 				 make_log(channel, wire) :
 				 make_console(channel, source, wire);

@@ -2,6 +2,7 @@
 /* Service CPU only; the devices behind it are shared with the guests' CPUs. */
 #include "service.h"
 #include <mullion/arch.h>
+#include <mullion/bits.h>
 #include <mullion/virtio_console.h>
 #include <string.h>
 
@@ -10,7 +11,23 @@
 #define PATIENCE 2
 
 static struct console consoles[MULL_VM_MAX];
-static uint32_t end; /* the last one's index and 1: each round asks all */
+
+/* Sets of VMs, a bit for each by its number: a round looks at those alone that
+ * it may have something to do with. */
+static uint64_t known;		/* they have consoles */
+static uint64_t typed_to;	/* their input waits */
+static uint64_t waiting[LINES]; /* they may hold something for that line */
+
+static_assert(MULL_VM_MAX <= 64, "a bit for each VM");
+
+/* The one with the lowest number, which is taken out of the @set. */
+static struct console *take_first(uint64_t *set)
+{
+	struct console *first = &consoles[__builtin_ctzll(*set)];
+
+	*set &= *set - 1;
+	return first;
+}
 
 /* Where a new one is attached. */
 static bool attached_first[LINES];
@@ -49,27 +66,42 @@ void console_add(struct vm *vm)
 	for (uint32_t i = 0; i < LINES; i++)
 		console->readers[i].attached = attached_first[i];
 	update_ring(console);
-	if (end <= vm->index)
-		end = vm->index + 1;
+	known |= BIT(vm->index);
 }
 
 void console_remove(const struct vm *vm)
 {
 	consoles[vm->index].vm = NULL;
-	while (end && !consoles[end - 1].vm)
-		end--;
+	known &= ~BIT(vm->index);
+	typed_to &= known;
 }
 
-uint32_t source_count(void)
+/* Which ones @line has to look at. */
+static uint64_t look(enum manage_line line)
 {
-	return end + 1;
+	uint64_t printed = serial_take_printed();
+
+	for (uint32_t i = 0; i < LINES; i++)
+		waiting[i] = (waiting[i] | printed) & known;
+	return waiting[line];
 }
 
-uint32_t source_behind(uint32_t source)
+uint32_t source_count(enum manage_line line)
 {
-	uint32_t next = source == SOURCE_LOG ? 0 : source + 1;
+	uint32_t count = 1;
 
-	return next < end ? next : SOURCE_LOG;
+	for (uint64_t set = look(line); set; count++)
+		take_first(&set);
+	return count;
+}
+
+uint32_t source_behind(enum manage_line line, uint32_t source)
+{
+	uint64_t behind = waiting[line];
+
+	if (source != SOURCE_LOG)
+		behind &= ~BITS(source, 0);
+	return behind ? (uint32_t)__builtin_ctzll(behind) : SOURCE_LOG;
 }
 
 struct console *console_of(uint32_t stream)
@@ -88,8 +120,8 @@ uint32_t console_count(void)
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < end; i++)
-		count += console_prints(i);
+	for (uint64_t set = known; set;)
+		count += take_first(&set)->vm->serial.output.size != 0;
 	return count;
 }
 
@@ -109,8 +141,10 @@ bool console_ready(struct console *console, enum manage_line line)
 	uint64_t *waits_since = &console->readers[line].waits_since;
 	uint64_t count = held(console, line);
 
-	if (!count)
+	if (!count) {
+		waiting[line] &= ~BIT(console->vm->index);
 		return false;
+	}
 	if (!*waits_since)
 		*waits_since = arch_time();
 	return count >= CONSOLE_PIECE ||
@@ -180,11 +214,13 @@ uint64_t console_attach(enum manage_line line, uint32_t stream, bool attached)
 {
 	uint64_t position = 0;
 
-	for (uint32_t i = 0; i < end; i++) {
-		if (!consoles[i].vm || (stream != i && stream != MULL_ALL_VMS))
+	for (uint64_t set = known; set;) {
+		struct console *console = take_first(&set);
+
+		if (stream != console->vm->index && stream != MULL_ALL_VMS)
 			continue;
-		attach(&consoles[i], line, attached);
-		position = consoles[i].readers[line].position;
+		attach(console, line, attached);
+		position = console->readers[line].position;
 	}
 	return position;
 }
@@ -208,8 +244,8 @@ size_t console_history(struct vm *vm, uint64_t *position, uint8_t *to,
 
 bool consoles_print(enum manage_line line)
 {
-	for (uint32_t i = 0; i < end; i++)
-		if (consoles[i].vm && held(&consoles[i], line))
+	for (uint64_t set = look(line); set;)
+		if (held(take_first(&set), line))
 			return true;
 	return false;
 }
@@ -256,6 +292,8 @@ enum error console_type(uint32_t stream, const uint8_t *bytes, size_t length)
 	memcpy(console->input + console->input_count, bytes, length);
 	console->input_count += (uint32_t)length;
 	console->typed += length;
+	if (console->input_count)
+		typed_to |= BIT(stream);
 	return ERR_NONE;
 }
 
@@ -279,23 +317,22 @@ static void offer(struct console *console)
 
 void consoles_offer_input(void)
 {
-	for (uint32_t i = 0; i < end; i++) {
-		struct console *console = &consoles[i];
+	for (uint64_t set = typed_to; set;) {
+		struct console *console = take_first(&set);
 
-		if (!console->vm || !console->input_count)
-			continue;
 		if (runs(console))
 			offer(console);
 		else if (!keeps(console))
 			console->input_count = 0; /* its reader is gone */
+		if (!console->input_count)
+			typed_to &= ~BIT(console->vm->index);
 	}
 }
 
 bool consoles_type(void)
 {
-	for (uint32_t i = 0; i < end; i++)
-		if (consoles[i].vm && consoles[i].input_count &&
-		    runs(&consoles[i]))
+	for (uint64_t set = typed_to; set;)
+		if (runs(take_first(&set)))
 			return true;
 	return false;
 }

@@ -226,9 +226,11 @@ void channel_greet(enum manage_line line);
  * done, but not answered. */
 void channel_forget(enum manage_line line);
 
-/* What is sent in turn: the consoles, by their VMs' numbers, and the log. */
+/* What is sent in turn: the consoles that may hold something for @line, by their
+ * VMs' numbers, and the log. */
 #define SOURCE_LOG MULL_VM_MAX
-uint32_t source_count(void);
-uint32_t source_behind(uint32_t source); /* in a circle */
+uint32_t source_count(enum manage_line line);
+uint32_t source_behind(enum manage_line line,
+		       uint32_t source); /* in a circle */
 
 #endif

@@ -115,11 +115,10 @@ size_t text_next(enum manage_line serial, uint8_t *to)
 	static uint32_t last_source;
 	uint32_t source = last_source;
 
-	(void)serial;
-	for (uint32_t i = source_count(); i; i--) {
+	for (uint32_t i = source_count(serial); i; i--) {
 		size_t length;
 
-		source = source_behind(source);
+		source = source_behind(serial, source);
 		length = may_speak(source) ? speak(source, to) : 0;
 		if (length) {
 			last_source = source;

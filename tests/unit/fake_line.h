@@ -206,6 +206,16 @@ size_t console_take(struct console_ring *ring, void *bytes, size_t room)
 	return length;
 }
 
+static uint64_t guests_printed;
+
+uint64_t serial_take_printed(void)
+{
+	uint64_t printed = guests_printed;
+
+	guests_printed = 0;
+	return printed;
+}
+
 /* As the emulated UART does: a notice for the first byte of a run only. */
 static inline size_t print(uint32_t vm, const char *text)
 {
@@ -213,6 +223,8 @@ static inline size_t print(uint32_t vm, const char *text)
 	bool empty = ring->head == ring->tail;
 	size_t taken = console_put(ring, text, strlen(text));
 
+	if (taken)
+		guests_printed |= BIT(guests[vm].index);
 	if (empty)
 		manage_notify();
 	return taken;
@@ -414,6 +426,16 @@ uint32_t vm_home(const struct vm *vm)
 	return vm->index;
 }
 
+uint32_t vm_vcpus_on(uint32_t cpu)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_COUNT(guests); i++)
+		for (uint32_t j = 0; j < guests[i].vcpu_count; j++)
+			count += guests[i].vcpus[j]->cpu == cpu;
+	return count;
+}
+
 struct vm *vms[MULL_VM_MAX];
 static uint32_t destroyed;
 
@@ -537,7 +559,7 @@ static void forget_service(void)
 	listener = 0;
 	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
 		if (console_of(i))
-			console_of(i)->vm = NULL;
+			console_remove(console_of(i)->vm);
 }
 
 static void add_vms(uint32_t count)

@@ -309,6 +309,7 @@ static void too_many_events_leave_the_newest(void **unused)
 	uint32_t seen;
 
 	(void)unused;
+	console_remove(&guests[3]);
 	guests[3].index = last;
 	manage_add_vm(&guests[3]);
 	for (uint32_t i = 1; i <= changes; i++) {

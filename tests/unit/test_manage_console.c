@@ -66,6 +66,33 @@ static void who_has_gone_does_not_hold_up_the_rest(void **unused)
 	assert_non_null(strstr(printed[1], "back\n"));
 }
 
+/* Or each round would cost the more, the more VMs there are. */
+static void who_has_nothing_to_say_is_not_asked(void **unused)
+{
+	(void)unused;
+	serve(20);
+	assert_int_equal(source_count(LINE_SERIAL), 1); /* the log */
+	assert_int_equal(source_behind(LINE_SERIAL, SOURCE_LOG), SOURCE_LOG);
+	print(1, "a");
+	assert_int_equal(source_count(LINE_SERIAL), 2);
+	assert_int_equal(source_behind(LINE_SERIAL, SOURCE_LOG), 1);
+	assert_int_equal(source_behind(LINE_SERIAL, 0), 1);
+	assert_int_equal(source_behind(LINE_SERIAL, 1), SOURCE_LOG);
+	assert_true(consoles_print(LINE_SERIAL));
+	serve(20);
+	assert_string_equal(printed[1], "a");
+	assert_int_equal(source_count(LINE_SERIAL), 1);
+	/* What nobody listens to is not waited for. */
+	console_attach(LINE_SERIAL, 1, false);
+	print(1, "b");
+	serve(20);
+	assert_int_equal(source_count(LINE_SERIAL), 1);
+	console_attach(LINE_SERIAL, 1, true);
+	print(1, "c");
+	serve(20);
+	assert_string_equal(printed[1], "ac");
+}
+
 static void without_vms_the_log_still_comes(void **unused)
 {
 	(void)unused;
@@ -183,6 +210,7 @@ int main(void)
 		TEST(single_bytes_travel_together),
 		TEST(a_flood_starves_nobody),
 		TEST(who_has_gone_does_not_hold_up_the_rest),
+		TEST(who_has_nothing_to_say_is_not_asked),
 		TEST(without_vms_the_log_still_comes),
 		TEST(typed_bytes_reach_the_guest_in_order),
 		TEST(bytes_that_come_while_it_sends_are_not_missed),

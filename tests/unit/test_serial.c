@@ -263,6 +263,22 @@ static void what_is_written_is_printed(void **state)
 	assert_string_equal(printed(), "Hello\nyou\n");
 }
 
+static void who_has_printed_is_told_once(void **state)
+{
+	(void)state;
+	serial_take_printed();
+	assert_int_equal(serial_take_printed(), 0);
+	vm.index = MULL_VM_MAX - 1;
+	serial_print(&vm, "", 0);
+	assert_int_equal(serial_take_printed(), 0);
+	out(DATA, 'a');
+	vm.index = 2;
+	serial_print(&vm, "b", 1); /* also behind what nobody has read yet */
+	assert_int_equal(serial_take_printed(), BIT(MULL_VM_MAX - 1) | BIT(2));
+	assert_int_equal(serial_take_printed(), 0);
+	vm.index = 0;
+}
+
 static void the_reader_is_woken_once_a_run(void **state)
 {
 	(void)state;
@@ -461,6 +477,7 @@ int main(void)
 		TEST(one_byte_in_loopback_is_no_overrun),
 		TEST(a_reset_keeps_the_output),
 		TEST(what_is_written_is_printed),
+		TEST(who_has_printed_is_told_once),
 		TEST(the_reader_is_woken_once_a_run),
 		TEST(each_byte_makes_an_edge),
 		TEST(a_full_ring_holds_the_transmitter),
