@@ -48,17 +48,6 @@ enum error request_vm_stats(const struct asked *asked, struct answer *answer)
 	return ERR_NONE;
 }
 
-static uint32_t vcpus_on(uint32_t cpu)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < MULL_VM_MAX; i++)
-		for (uint32_t j = 0;
-		     console_of(i) && j < console_of(i)->vm->vcpu_count; j++)
-			count += console_of(i)->vm->vcpus[j]->cpu == cpu;
-	return count;
-}
-
 enum error request_cpu_stats(const struct asked *asked, struct answer *answer)
 {
 	struct mull_cpu_stats *stats;
@@ -70,7 +59,7 @@ enum error request_cpu_stats(const struct asked *asked, struct answer *answer)
 			break;
 		}
 		cpu_loop_stats(cpu, log_time(), stats);
-		stats->vcpu_count = vcpus_on(cpu);
+		stats->vcpu_count = vm_vcpus_on(cpu);
 	}
 	return ERR_NONE;
 }
