@@ -310,11 +310,14 @@ bool check_counts(const struct check *check, int other)
 static bool name_is_taken(const struct check *check, int vm)
 {
 	const char *name = check->vms[vm].name;
+	size_t size;
 
+	if (!name_is_good(name))
+		return false;
+	size = strlen(name) + 1;
 	for (int other = 0; other < vm; other++)
-		if (check_counts(check, other) && name_is_good(name) &&
-		    name_is_good(check->vms[other].name) &&
-		    !memcmp(name, check->vms[other].name, strlen(name) + 1))
+		if (check_counts(check, other) &&
+		    !memcmp(name, check->vms[other].name, size))
 			return true;
 	return false;
 }
