@@ -235,6 +235,10 @@ bench-peers: setup ## the same guests under Mullion and under KVM, side by side 
 	@$(again) all $(B)/demo.cpio.gz
 	@tests/bench/peers.py
 	@tests/bench/figures.py compare
+bench-scale: setup ## 1 to 64 CPUs with as many partitions: start, memory, commands (minutes)
+	@$(again) all
+	@tests/bench/scale.py
+	@tests/bench/figures.py compare
 
 # ---- lint ------------------------------------------------------------------
 c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
@@ -272,7 +276,7 @@ help: ## this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all install guests unit fuzz-long help clean setup test-files run gdb test test-all bench bench-peers \
+.PHONY: all install guests unit fuzz-long help clean setup test-files run gdb test test-all bench bench-peers bench-scale \
 	lint lint-format lint-layers lint-clang lint-cppcheck lint-shell \
 	lint-budget lint-tour lint-figures
 .DELETE_ON_ERROR:

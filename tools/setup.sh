@@ -9,7 +9,7 @@ build="gcc make binutils gnu-efi libyaml-dev libssl-dev zlib1g-dev
 	libncurses-dev libbearssl-dev liblz4-dev acpica-tools console-setup-linux
 	python3 mtools gdisk dosfstools busybox-static cpio zstd"
 checks="libcmocka-dev clang libclang-rt-14-dev cppcheck clang-format
-	shellcheck gdb pkgconf mmdebstrap zsh
+	shellcheck gdb pkgconf mmdebstrap zsh gnuplot-nox
 	grub-common grub-pc-bin grub-efi-amd64-bin"
 emulators="qemu-system-x86 ovmf seabios u-boot-qemu memtest86+ bochs bochs-term bochs-x bochsbios vgabios xvfb"
 

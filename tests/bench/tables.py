@@ -187,6 +187,26 @@ def boot_exits(figures):
     return lines
 
 
+SCALE = 1, 2, 4, 8, 16, 32, 64
+
+
+def scale(figures):
+    lines = head("CPUs, partitions", "boot CPU, until guests may run",
+                 "boot CPU, until the last one has begun",
+                 "all CPUs, each until its guest begins", "bytes zeroed, copied",
+                 "pages", "LIST", "CPU_STATS", "VM_STATS of one",
+                 "SHOW of one")
+    for count in SCALE:
+        line = figures[f"scale-{count}", "svm"]
+        lines.append(row(
+            str(count), *(number(line, name) for name in
+                          ("made", "boot", "instructions", "moved")),
+            f"{line['kib']:,} KiB",
+            *(number(line, name) for name in
+              ("list", "cpu_stats", "vm_stats", "show"))))
+    return lines
+
+
 # ---- beside KVM --------------------------------------------------------------
 
 UNDER = {"svm": "Mullion", "kvm": "KVM, QEMU", "kvm-vhost": "KVM, vhost"}
