@@ -10,13 +10,13 @@
 #define NAME "turns"
 #define TURNS_MAX 1000
 
-#define PEERS 32
+#define PEERS 64
 #define NOBODY PEERS
 
 struct looks {
 	volatile uint64_t times[PEERS + 1]; /* TSC; each writes its own */
 	volatile uint32_t peer;		    /* whose turn it is */
-	volatile uint32_t done; /* bits of peers that have had theirs */
+	volatile uint64_t done; /* bits of peers that have had theirs */
 };
 
 static struct looks *looks;
@@ -51,7 +51,7 @@ static uint64_t to_ns(uint64_t ticks)
  * it says: so nobody's time is overwritten by another, and it is read again when a
  * turn has begun.
  */
-static void take_turns(uint32_t self, uint32_t peers, uint32_t turns)
+static void take_turns(uint32_t self, uint64_t peers, uint32_t turns)
 {
 	uint64_t begin, end = 0;
 	uint32_t turn = 0;
@@ -76,7 +76,7 @@ static void take_turns(uint32_t self, uint32_t peers, uint32_t turns)
 			lengths[turn - 1] = end - begins[turn - 1];
 		begins[turn++] = end = begin;
 		if (turn > turns)
-			__atomic_or_fetch(&looks->done, 1u << self,
+			__atomic_or_fetch(&looks->done, 1ull << self,
 					  __ATOMIC_SEQ_CST);
 	}
 }
