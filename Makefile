@@ -221,6 +221,12 @@ test: setup ## everything that gives a verdict (some minutes)
 test-all: setup ## the same, and what takes longer
 	@$(again) -k test-files || $(no_build)
 	@tests/system/run.py --build $(B) --all
+# SOAK_SECONDS of the machine's time; and a minute without exits, in Bochs.
+SOAK_SECONDS ?= 7200
+soak: setup ## four VMs under load for two hours, a minute of silence (an hour)
+	@$(again) -k test-files || $(no_build)
+	@SOAK_SECONDS=$(SOAK_SECONDS) SILENCE_SECONDS=60 tests/system/run.py \
+		--build $(B) --all --only '^(soak|silence)$$'
 
 # ---- measuring -------------------------------------------------------------
 bench: setup ## count instructions: exits and requests on both back ends, a boot of Linux
@@ -244,7 +250,7 @@ bench-scale: setup ## 1 to 64 CPUs with as many partitions: start, memory, comma
 c_files := $(wildcard $(addsuffix /*.[ch],arch/* arch/*/* boot drivers guests \
 	guests/* include/* kernel kernel/* tests/* tools/*))
 shell_files := $(wildcard .ci/run tools/*.sh guests/*.sh guests/*/*.sh) \
-	$(addprefix guests/linux/,init network processors selftest suspend) tests/bench/kvm_host_init.sh
+	$(addprefix guests/linux/,init network processors selftest soak suspend) tests/bench/kvm_host_init.sh
 lint: lint-format lint-layers lint-clang lint-cppcheck lint-shell lint-budget lint-tour lint-figures ## look for what the tests do not see
 lint-format:
 	@clang-format --dry-run -Werror $(c_files)
@@ -276,7 +282,7 @@ help: ## this list
 clean: ## remove what was built
 	rm -rf $(B)
 
-.PHONY: all install guests unit fuzz-long help clean setup test-files run gdb test test-all bench bench-peers bench-scale \
+.PHONY: all install guests unit fuzz-long help clean setup test-files run gdb test test-all soak bench bench-peers bench-scale \
 	lint lint-format lint-layers lint-clang lint-cppcheck lint-shell \
 	lint-budget lint-tour lint-figures
 .DELETE_ON_ERROR:

@@ -9,10 +9,12 @@
 #include "registers.h"
 #include <mullion/arch.h>
 #include <mullion/log.h>
+#include <string.h>
 
 #define PM_TIMER_HZ 3579545ull
 #define PIT_HZ 1193182ull
 #define MEASURE_MS 20
+#define READINGS 64
 
 static uint64_t tsc_khz;
 
@@ -77,6 +79,35 @@ static WAIT uint64_t measure_by_pit(void)
 	return (read_tsc() - start) / MEASURE_MS;
 }
 
+bool clock_counts_instructions;
+
+static bool is_qemu(void)
+{
+	struct cpuid r = cpuid(0x40000000, 0);
+	uint32_t words[] = { r.ebx, r.ecx, r.edx };
+
+	return cpuid(1, 0).ecx & BIT(31) && !memcmp(words, "TCGTCGTCGTCG", 12);
+}
+
+/* Whether all readings of the TSC, but for a few that something came between,
+ * are equally far apart. */
+static bool ticks_are_even(void)
+{
+	uint64_t least = ~0ull, apart[READINGS];
+	uint32_t even = 0;
+
+	for (uint32_t i = 0; i < READINGS; i++) {
+		uint64_t before = read_tsc();
+
+		apart[i] = read_tsc() - before;
+		if (apart[i] < least)
+			least = apart[i];
+	}
+	for (uint32_t i = 0; i < READINGS; i++)
+		even += apart[i] == least;
+	return even > READINGS * 3 / 4;
+}
+
 void clock_start(void)
 {
 	const char *by = "PM timer";
@@ -89,6 +120,8 @@ void clock_start(void)
 	}
 	if (tsc_khz == 0)
 		panic("no clock to measure the TSC against");
-	log_write("TSC: %lu.%03lu MHz by the %s", tsc_khz / 1000,
-		  tsc_khz % 1000, by);
+	clock_counts_instructions = is_qemu() && ticks_are_even();
+	log_write("TSC: %lu.%03lu MHz by the %s%s", tsc_khz / 1000,
+		  tsc_khz % 1000, by,
+		  clock_counts_instructions ? ", counting instructions" : "");
 }

@@ -153,6 +153,8 @@ enum error apic_connect_isa(uint32_t line, uint8_t vector,
 /* clock.c */
 void clock_start(void);
 void clock_wait_us(uint64_t microseconds);
+/* QEMU runs with -icount. */
+extern bool clock_counts_instructions;
 
 /* interrupts.c */
 void interrupts_start(void);

@@ -23,18 +23,44 @@
 #define MXCSR_OFFSET 24
 #define MXCSR_RESET 0x1f80
 #define XSTATE_BV_OFFSET 512
+#define XSTATE_X87 BIT(0)
+#define X87_REGISTERS 4 /* in words of 64 bits */
+#define X87_END 20
 #define EXTENDED_OFFSET 576
 
 static uint64_t xcr0_all;
 static uint32_t area_pages;
 static bool compaction;
 
+/* Control, status and tag, the last instruction and operand; MXCSR; eight
+ * registers: "x87 State". */
+static bool x87_is_initial(const uint64_t *words)
+{
+	uint64_t other = (words[0] ^ FCW_RESET) | words[1] | words[2];
+
+#pragma GCC unroll 16
+	for (uint32_t i = X87_REGISTERS; i < X87_END; i++)
+		other |= words[i];
+	return other == 0;
+}
+
+/*
+ * What is in its initial state a processor's XSAVE leaves out, but QEMU 7.2's
+ * never does.  And when any CPU restores x87 state there, it writes to the flags
+ * of the first one without a lock (cpu_clear_ignne()), which then loses nested
+ * paging in its guest, or keeps it outside: so guests' x87 that nobody has used
+ * is left out here.
+ */
 static void save(uint8_t *area)
 {
+	uint64_t *words = (uint64_t *)area;
+
 	__asm__ volatile("xsave64 (%0)"
 			 :
 			 : "r"(area), "a"(~0u), "d"(~0u)
 			 : "memory");
+	if (x87_is_initial(words))
+		words[XSTATE_BV_OFFSET / sizeof *words] &= ~XSTATE_X87;
 }
 
 static void restore(const uint8_t *area)

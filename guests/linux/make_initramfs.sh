@@ -22,7 +22,7 @@ mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$root/sys" \
 	"$root/tmp" "$root/root" "$root/etc" "$root/lib/modules"
 install -m 755 "$busybox" "$root/bin/busybox"
 install -m 755 "$here/init" "$root/init"
-for program in selftest network processors suspend files; do
+for program in selftest network processors soak suspend files; do
 	install -m 755 "$here/$program" "$root/bin/mullion-$program"
 done
 install -m 644 "$here/report.sh" "$root/bin/report.sh"

@@ -4,7 +4,9 @@
 
 #define DIVIDE_BY_1 0xb
 #define CALIBRATION_NS NS_PER_MS
-#define CALIBRATIONS 5
+/* What an access of the timer takes may be so small a part of it. */
+#define CALIBRATION_ACCESSES 200
+#define CALIBRATIONS 3
 #define COUNT_MAX 0xffffffffull
 
 static uint64_t timer_khz; /* of the local APIC timer, undivided */
@@ -66,20 +68,21 @@ void timer_stop(void)
 
 /* The rate over one short time, in kHz.  When within its access a register
  * of the timer is written or read nobody knows: the middle is the best guess,
- * and errs by less than what an access takes. */
+ * and errs by less than half of what an access takes. */
 static uint64_t measure(void)
 {
-	uint64_t start, end;
+	uint64_t before, start, end, access;
 	uint32_t left;
 
-	start = time_ns();
+	before = time_ns();
 	apic_write(APIC_TIMER_INITIAL, (uint32_t)COUNT_MAX);
-	start = (start + time_ns()) / 2;
-	spin_ns(CALIBRATION_NS);
+	start = time_ns();
+	access = (start - before) * CALIBRATION_ACCESSES;
+	spin_ns(access > CALIBRATION_NS ? access : CALIBRATION_NS);
 	end = time_ns();
 	left = apic_read(APIC_TIMER_CURRENT);
 	end = (end + time_ns()) / 2;
-	return scale(COUNT_MAX - left, NS_PER_MS, end - start);
+	return scale(COUNT_MAX - left, NS_PER_MS, end - (before + start) / 2);
 }
 
 /* A vCPU that is held up in an access makes the timer look too fast or too

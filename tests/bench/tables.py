@@ -28,12 +28,19 @@ EXITS = [
     ("ipi-call-3", "the same by hypercall (PV IPI)", "one exit"),
     ("ipi-send", "IPI to another vCPU: the sender's side", "long"),
     ("ipi-receive", "IPI to another vCPU: the receiver's side", "long"),
+    ("own-ipi-send", "the same between CPUs that are the VM's alone, with their "
+     "local APICs: the sender's side", "short"),
+    ("own-ipi-receive", "the receiver's side", "no exit"),
     ("doorbell-self",
      "doorbell of shared memory, by hypercall: rung and heard on one CPU",
      "long"),
     ("doorbell-send", "the same between two: the sender's side", "long"),
     ("doorbell-receive", "the receiver's side, on its home CPU, which is the "
      "service CPU here", "long: a kick, a round of the loop, an interrupt"),
+    ("own-doorbell-send", "the same between such CPUs: the sender's side",
+     "long"),
+    ("own-doorbell-receive", "the receiver's side", "long: the home CPU is "
+     "taken back by an NMI, for a round of its loop"),
     ("timer-interrupt",
      "virtual timer: from its deadline to the handler's first reading", "long"),
     ("mmio-read", "device memory: read", "long, emulated"),
@@ -44,7 +51,9 @@ EXITS = [
 # QEMU's counter has both CPUs' instructions.
 AT_LEAST = {("ipi-send", "svm"), ("ipi-receive", "svm")}
 NOT_OFFERED = {("interrupt-pv-eoi", "vmx")}
-NOT_MADE = {("doorbell-send", "svm"), ("doorbell-receive", "svm")}
+NOT_MADE = {(op, "svm") for op in (
+    "doorbell-send", "doorbell-receive", "own-ipi-send", "own-ipi-receive",
+    "own-doorbell-send", "own-doorbell-receive")}
 
 
 def row(*cells):

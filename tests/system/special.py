@@ -38,6 +38,7 @@ import schedules
 import screens
 import session
 import silence
+import soak
 import sockets
 import suspend
 import uplink
@@ -226,6 +227,7 @@ TESTS = {
     "systemd-button": Special(buttons.systemd_button, backends=("svm",),
                               long=True),
     "schedules": Special(schedules.schedules, backends=("svm", "vmx")),
+    "soak": Special(soak.soak, backends=("svm",), long=True),
     "linux-suspend": Special(suspend.linux_suspend, backends=("svm",),
                              long=True),
     "agent": Special(agents.agent, backends=("svm", "vmx")),

@@ -175,11 +175,41 @@ static void offer_nmi(struct vcpu *vcpu)
 	svm->nmi_waits = false;
 }
 
+/*
+ * QEMU 7.2 leaves the number of an interrupt that VMRUN injects where exceptions
+ * wait (exception_index) until the guest exits.  When its budget of instructions
+ * ends before, under -icount, it delivers that once more, even to a handler that
+ * has interrupts off.  A virtual interrupt does not have that fault; but for one,
+ * QEMU changes interrupt_request without a lock, which loses interrupts where
+ * CPUs are threads.  Returns what is to be injected so, 0: nothing.
+ */
+static uint64_t inject_virtually(struct vmcb *vmcb)
+{
+	uint64_t event = vmcb->event_injection;
+
+	if (!(event & SVM_EVENT_VALID) ||
+	    field_get(SVM_EVENT_TYPE, event) != SVM_TYPE_INTERRUPT ||
+	    vmcb->v_intr & SVM_V_IRQ || vmcb->intercept_1 & SVM_INTERCEPT_VINTR)
+		return 0;
+	vmcb->v_intr |= SVM_V_IRQ | SVM_V_IGNORE_TPR | SVM_V_INTR_PRIORITY;
+	vmcb->v_intr_vector = event & SVM_EVENT_VECTOR;
+	vmcb->event_injection = 0;
+	return event;
+}
+
+/* What an exit has come before is to be injected again. */
+static void end_virtual(struct vmcb *vmcb, uint64_t event)
+{
+	if (vmcb->v_intr & SVM_V_IRQ)
+		vmcb->event_injection = event;
+	vmcb->v_intr &= ~(SVM_V_IRQ | SVM_V_IGNORE_TPR | SVM_V_INTR_PRIORITY);
+}
+
 void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 {
 	struct cpu *cpu = cpu_self();
 	struct vmcb *vmcb = vmcb_of(vcpu);
-	uint64_t dr6 = vmcb->dr6;
+	uint64_t dr6 = vmcb->dr6, event = 0;
 	enum svm_entry entry;
 
 	flush_for(vcpu, cpu);
@@ -192,16 +222,20 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 	vmcb->rflags = vcpu->rflags;
 	vmcb->v_intr = (vmcb->v_intr & ~SVM_V_TPR) |
 		       local_apic_cr8(&vcpu->apic);
+	if (clock_counts_instructions)
+		event = inject_virtually(vmcb);
 	entry = svm_enter(vcpu, svm_of(vcpu)->vmcb_physical,
 			  cpu->vendor_save_physical, &cpu->kicked);
 	exit->kind = EXIT_NONE;
+	if (entry == EXITED)
+		read_exit(vcpu, exit);
+	else if (entry == HANDLED)
+		vmcb->event_injection = 0;
+	if (event)
+		end_virtual(vmcb, event);
 	if (entry == CALLED_OFF)
 		return;
 	vmcb->tlb_control = 0;
-	if (entry == EXITED)
-		read_exit(vcpu, exit);
-	else
-		vmcb->event_injection = 0;
 	/* What the save area holds then may be the host's. */
 	if (exit->kind == EXIT_ENTRY_FAILED)
 		return;
