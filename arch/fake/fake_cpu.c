@@ -75,6 +75,11 @@ FAKE void arch_apic_send(uint32_t cpu, uint8_t vector)
 	fake_apic_sent[vector]++;
 }
 
+FAKE uint32_t arch_apic_id(uint32_t cpu)
+{
+	return 0x100 + cpu;
+}
+
 uint8_t fake_apic_spurious;
 
 FAKE void arch_apic_set_spurious(uint8_t vector)

@@ -111,3 +111,8 @@ void arch_apic_send(uint32_t index, uint8_t vector)
 	else
 		write_msr(X2APIC_ICR, (uint64_t)cpu->apic_id << 32 | vector);
 }
+
+uint32_t arch_apic_id(uint32_t index)
+{
+	return cpu_at(index)->apic_id;
+}

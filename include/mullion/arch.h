@@ -63,6 +63,7 @@ void arch_apic_take(void);
 /* The rest is for one that is given.  @vector, 32 at least, for @cpu's guest
  * by an interprocessor interrupt, or by one to itself, where 16 is enough. */
 void arch_apic_send(uint32_t cpu, uint8_t vector);
+uint32_t arch_apic_id(uint32_t cpu); /* of its own local APIC */
 /* The vector of spurious interrupts, as the guest wants it. */
 void arch_apic_set_spurious(uint8_t vector);
 /* No timer of the guest's fires any more. */

@@ -9,6 +9,7 @@
 
 #include <mullion/guest.h>
 #include <mullion/vcpu.h>
+#include <mullion/vm.h>
 
 /* What a short path tells the entry code: see the vendors' enter.S. */
 enum fast_exit {
@@ -57,6 +58,48 @@ static inline bool fast_msr_read(const struct vcpu *vcpu, uint32_t msr,
 static inline bool fast_has_x2apic(const struct vcpu *vcpu)
 {
 	return (vcpu->apic.base & 0xc00) == 0xc00; /* EN and EXTD */
+}
+
+/* "Interrupt Command Register (ICR)"; registers by offset / 16 */
+#define FAST_ICR_VECTOR 0xffu
+#define FAST_ICR_ASSERT (1u << 14)
+#define FAST_REGISTER_SVR 0xf
+#define FAST_SVR_ENABLED (1u << 8)
+#define FAST_REGISTER_ICR 0x30
+
+/*
+ * Whom a guest means that writes @low and @to into the command register, where
+ * both have the local APICs of their CPUs: a fixed interrupt to another vCPU.
+ * NULL: it is another command, or needs the long way.
+ */
+static inline struct local_apic *fast_apic_receiver(const struct vcpu *vcpu,
+						    uint32_t low, uint32_t to)
+{
+	const struct vm *whole = vcpu->vm;
+	struct local_apic *other;
+
+	if (!atomic_load(&vcpu->apic.given) ||
+	    low & ~(FAST_ICR_ASSERT | FAST_ICR_VECTOR) ||
+	    (low & FAST_ICR_VECTOR) < APIC_VECTOR_SENT ||
+	    to >= whole->vcpu_count || to == vcpu->index)
+		return NULL;
+	other = &whole->vcpus[to]->apic;
+	return atomic_load(&other->given) &&
+			       atomic_load(&other->registers[FAST_REGISTER_SVR]
+						    .value) &
+				       FAST_SVR_ENABLED ?
+		       other :
+		       NULL;
+}
+
+/* What the guest then reads in its command register. */
+static inline void fast_apic_commanded(struct vcpu *vcpu, uint32_t low,
+				       uint32_t to)
+{
+	struct apic_register *icr = &vcpu->apic.registers[FAST_REGISTER_ICR];
+
+	atomic_store_explicit(&icr[0].value, low, memory_order_relaxed);
+	atomic_store_explicit(&icr[1].value, to, memory_order_relaxed);
 }
 
 /* A hypercall that nobody offers; from CPL 0 only. */

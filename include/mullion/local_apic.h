@@ -85,6 +85,7 @@ struct local_apic {
 	_Atomic uint64_t base; /* IA32_APIC_BASE */
 	uint32_t id;	       /* the vCPU's number */
 	uint32_t cpu;	       /* physical */
+	uint32_t cpu_id;       /* the ID of that one's own local APIC */
 	/* The registers of that CPU's own are the guest's; those here are what
 	 * it may not touch. */
 	_Atomic bool given;
@@ -110,13 +111,6 @@ struct vm;
 bool local_apic_is_for(const struct vm *vm);
 /* Has it back from the guest, if it had it; own CPU only. */
 void local_apic_take(struct vcpu *vcpu);
-/* Whom a guest means that writes @low and @to into the command register, where
- * both have their own: a fixed interrupt to one vCPU.  NULL: it is another
- * command, or needs the long way.  And such a command done. */
-struct local_apic *local_apic_receiver(const struct vcpu *vcpu, uint32_t low,
-				       uint32_t to);
-void local_apic_command(struct vcpu *vcpu, const struct local_apic *receiver,
-			uint32_t low);
 /* What was posted and must go through this CPU. */
 void local_apic_pass_posted(struct local_apic *apic);
 

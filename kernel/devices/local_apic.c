@@ -78,6 +78,7 @@ void local_apic_reset(struct vcpu *vcpu)
 
 	vcpu->apic.id = vcpu->index;
 	vcpu->apic.cpu = vcpu->cpu;
+	vcpu->apic.cpu_id = arch_apic_id(vcpu->cpu);
 	vcpu->apic.base = MULL_GUEST_LOCAL_APIC | APIC_BASE_ENABLED |
 			  (given ? APIC_BASE_X2APIC : 0) |
 			  (vcpu->index ? 0 : APIC_BASE_BOOTSTRAP);

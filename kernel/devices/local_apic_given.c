@@ -20,29 +20,6 @@ void local_apic_take(struct vcpu *vcpu)
 	arch_apic_take();
 }
 
-struct local_apic *local_apic_receiver(const struct vcpu *vcpu, uint32_t low,
-				       uint32_t to)
-{
-	const struct vm *vm = vcpu->vm;
-	struct local_apic *apic;
-
-	if (!vcpu->apic.given || low & ~(uint32_t)(ICR_ASSERT | ICR_VECTOR) ||
-	    (low & ICR_VECTOR) < APIC_VECTOR_SENT || to >= vm->vcpu_count)
-		return NULL;
-	apic = &vm->vcpus[to]->apic;
-	return apic->given && local_apic_get(apic, REGISTER_SVR) & SVR_ENABLED ?
-		       apic :
-		       NULL;
-}
-
-void local_apic_command(struct vcpu *vcpu, const struct local_apic *receiver,
-			uint32_t low)
-{
-	local_apic_set(&vcpu->apic, REGISTER_ICR_LOW, low);
-	local_apic_set(&vcpu->apic, REGISTER_ICR_HIGH, receiver->id);
-	arch_apic_send(receiver->cpu, (uint8_t)low);
-}
-
 void local_apic_pass_posted(struct local_apic *apic)
 {
 	if (!atomic_load(&apic->posted.words))

@@ -14,6 +14,7 @@ struct svm_vcpu {
 	enum { NMI_OPEN, NMI_BLOCKED, NMI_LEAVING } nmi;
 	uint64_t iret_rip; /* the IRET of NMI_LEAVING */
 	bool nmi_waits;	   /* until the guest can take one */
+	uint64_t virtual;  /* EVENTINJ of what inject_virtually() injects */
 };
 
 static inline struct svm_vcpu *svm_of(const struct vcpu *vcpu)

@@ -181,35 +181,42 @@ static void offer_nmi(struct vcpu *vcpu)
  * ends before, under -icount, it delivers that once more, even to a handler that
  * has interrupts off.  A virtual interrupt does not have that fault; but for one,
  * QEMU changes interrupt_request without a lock, which loses interrupts where
- * CPUs are threads.  Returns what is to be injected so, 0: nothing.
+ * CPUs are threads.
  */
-static uint64_t inject_virtually(struct vmcb *vmcb)
+static void inject_virtually(struct svm_vcpu *svm)
 {
-	uint64_t event = vmcb->event_injection;
+	struct vmcb *vmcb = svm->vmcb;
 
-	if (!(event & SVM_EVENT_VALID) ||
-	    field_get(SVM_EVENT_TYPE, event) != SVM_TYPE_INTERRUPT ||
+	if (!(vmcb->event_injection & SVM_EVENT_VALID) ||
+	    field_get(SVM_EVENT_TYPE, vmcb->event_injection) !=
+		    SVM_TYPE_INTERRUPT ||
 	    vmcb->v_intr & SVM_V_IRQ || vmcb->intercept_1 & SVM_INTERCEPT_VINTR)
-		return 0;
+		return;
+	svm->virtual = vmcb->event_injection;
 	vmcb->v_intr |= SVM_V_IRQ | SVM_V_IGNORE_TPR | SVM_V_INTR_PRIORITY;
-	vmcb->v_intr_vector = event & SVM_EVENT_VECTOR;
+	vmcb->v_intr_vector = svm->virtual & SVM_EVENT_VECTOR;
 	vmcb->event_injection = 0;
-	return event;
 }
 
-/* What an exit has come before is to be injected again. */
-static void end_virtual(struct vmcb *vmcb, uint64_t event)
+/* What the guest has not taken is told as if its delivery had been interrupted,
+ * or waits as before, where the guest was not entered. */
+static void end_virtual(struct svm_vcpu *svm, enum svm_entry entry)
 {
-	if (vmcb->v_intr & SVM_V_IRQ)
-		vmcb->event_injection = event;
+	struct vmcb *vmcb = svm->vmcb;
+
+	if (entry == CALLED_OFF)
+		vmcb->event_injection = svm->virtual;
+	else if (vmcb->v_intr & SVM_V_IRQ)
+		vmcb->exit_int_info = svm->virtual;
 	vmcb->v_intr &= ~(SVM_V_IRQ | SVM_V_IGNORE_TPR | SVM_V_INTR_PRIORITY);
+	svm->virtual = 0;
 }
 
 void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 {
 	struct cpu *cpu = cpu_self();
 	struct vmcb *vmcb = vmcb_of(vcpu);
-	uint64_t dr6 = vmcb->dr6, event = 0;
+	uint64_t dr6 = vmcb->dr6;
 	enum svm_entry entry;
 
 	flush_for(vcpu, cpu);
@@ -222,20 +229,20 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 	vmcb->rflags = vcpu->rflags;
 	vmcb->v_intr = (vmcb->v_intr & ~SVM_V_TPR) |
 		       local_apic_cr8(&vcpu->apic);
-	if (clock_counts_instructions)
-		event = inject_virtually(vmcb);
+	if (vmcb->event_injection && clock_counts_instructions)
+		inject_virtually(svm_of(vcpu));
 	entry = svm_enter(vcpu, svm_of(vcpu)->vmcb_physical,
 			  cpu->vendor_save_physical, &cpu->kicked);
+	if (svm_of(vcpu)->virtual)
+		end_virtual(svm_of(vcpu), entry);
 	exit->kind = EXIT_NONE;
-	if (entry == EXITED)
-		read_exit(vcpu, exit);
-	else if (entry == HANDLED)
-		vmcb->event_injection = 0;
-	if (event)
-		end_virtual(vmcb, event);
 	if (entry == CALLED_OFF)
 		return;
 	vmcb->tlb_control = 0;
+	if (entry == EXITED)
+		read_exit(vcpu, exit);
+	else
+		vmcb->event_injection = 0;
 	/* What the save area holds then may be the host's. */
 	if (exit->kind == EXIT_ENTRY_FAILED)
 		return;

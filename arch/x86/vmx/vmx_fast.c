@@ -5,6 +5,7 @@
  * not touched.  Every instruction here is counted by `make bench`.
  */
 #include "vmx.h"
+#include "../cpu.h"
 #include "../registers.h"
 #include <mullion/fast_exit.h>
 
@@ -93,23 +94,24 @@ static ALWAYS_INLINE uint32_t on_fast_msr_read(struct vcpu *vcpu)
 }
 
 /* An interrupt for another vCPU, each with the local APIC of its CPU. */
-static ALWAYS_INLINE uint32_t on_fast_command(struct vcpu *vcpu)
+static __attribute__((noinline)) uint32_t on_fast_command(struct vcpu *vcpu)
 {
 	uint32_t low = (uint32_t)vcpu->gpr[RAX];
-	struct local_apic *receiver = local_apic_receiver(
-		vcpu, low, (uint32_t)vcpu->gpr[RDX]);
+	uint32_t to = (uint32_t)vcpu->gpr[RDX];
+	const struct local_apic *receiver = fast_apic_receiver(vcpu, low, to);
 
-	if (!receiver || !go_on(vcpu, EXIT_COMMAND))
+	if (UNLIKELY(!receiver || !go_on(vcpu, EXIT_COMMAND)))
 		return FAST_LONG_WAY;
-	local_apic_command(vcpu, receiver, low);
+	fast_apic_commanded(vcpu, low, to);
+	x2apic_fence();
+	write_msr(FAST_MSR_X2APIC_ICR,
+		  (uint64_t)receiver->cpu_id << 32 | (low & FAST_ICR_VECTOR));
 	return FAST_RESUME;
 }
 
 /* End of interrupt: another one may be due now, which the loop delivers. */
 static __attribute__((noinline)) uint32_t on_fast_msr_write(struct vcpu *vcpu)
 {
-	if ((uint32_t)vcpu->gpr[RCX] == FAST_MSR_X2APIC_ICR)
-		return on_fast_command(vcpu);
 	if ((uint32_t)vcpu->gpr[RCX] != FAST_MSR_X2APIC_EOI ||
 	    (uint32_t)(vcpu->gpr[RAX] | vcpu->gpr[RDX]) != 0 ||
 	    !fast_has_x2apic(vcpu) || !go_on(vcpu, EXIT_MSR_WRITE))
@@ -130,6 +132,8 @@ uint32_t vmx_fast(struct vcpu *vcpu)
 	if (LIKELY(reason == REASON_RDMSR))
 		return on_fast_msr_read(vcpu);
 	if (reason == REASON_WRMSR)
-		return on_fast_msr_write(vcpu);
+		return (uint32_t)vcpu->gpr[RCX] == FAST_MSR_X2APIC_ICR ?
+			       on_fast_command(vcpu) :
+			       on_fast_msr_write(vcpu);
 	return FAST_LONG_WAY;
 }
