@@ -232,6 +232,7 @@ soak: setup ## four VMs under load for two hours, a minute of silence (an hour)
 bench: setup ## count instructions: exits and requests on both back ends, a boot of Linux
 	@$(again) all $(B)/demo.cpio.gz
 	@tests/bench/exits.py
+	@tests/bench/switches.py
 	@tests/bench/packets.py
 	@tests/bench/disk_requests.py
 	@tests/bench/boot_cost.py

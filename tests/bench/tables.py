@@ -140,6 +140,17 @@ def requests(figures):
     return lines
 
 
+def switches(figures):
+    lines = head("from one VM to another", "SVM (QEMU)", "VT-x (Bochs)")
+    for name, text in (("min", "least"), ("instructions", "median"),
+                       ("max", "most"),
+                       ("with_mitigations", "median, with mitigations")):
+        lines.append(row(text, *(
+            number(figures["partition-switch", backend], name)
+            for backend in ("svm", "vmx"))))
+    return lines
+
+
 def boot(figures):
     linux = figures["boot-linux", "svm"]
     mean, start = figures["exit-mean", "svm"], figures["start", "svm"]
