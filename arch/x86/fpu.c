@@ -233,18 +233,19 @@ void fpu_use(struct vcpu *vcpu)
 
 	if (old == vcpu)
 		return;
-	if (old) {
-		old->xcr0 = read_xcr0();
+	/* XSETBV exits: what a vCPU has in XCR0 is known. */
+	if (!old || old->xcr0 != xcr0_all)
 		write_xcr0(xcr0_all);
+	if (old) {
 		save(old->fpu);
 		read_debug_registers(old->debug_registers);
 	}
-	write_xcr0(xcr0_all);
 	/* AMD's XRSTOR may leave where the last x87 instruction and operand
 	 * were, which is the other guest's: "XRSTOR", "FXRSTOR". */
 	__asm__ volatile("fninit");
 	restore(vcpu->fpu);
-	write_xcr0(vcpu->xcr0);
+	if (vcpu->xcr0 != xcr0_all)
+		write_xcr0(vcpu->xcr0);
 	write_debug_registers(vcpu->debug_registers);
 	cpu->fpu_owner = vcpu;
 }

@@ -14,6 +14,7 @@
 #define MULLION_GUEST_PCI_H
 
 #include <mullion/address.h>
+#include <mullion/arch.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -173,6 +174,11 @@ void guest_pci_wake_at(struct vm *vm, struct pci_function *function,
 		       uint64_t time);
 /* A piece of it; returns whether there is more.  Home CPU, no lock. */
 bool guest_pci_work(struct vm *vm);
+/* There is none, and none comes by time alone. */
+static inline bool guest_pci_is_quiet(const struct guest_pci *pci)
+{
+	return !atomic_load(&pci->work) && pci->due == ARCH_NO_DEADLINE;
+}
 
 /* Sends MSI-X @vector, or keeps it while it is masked. */
 void msix_raise(struct vm *vm, struct pci_function *function, uint32_t vector);

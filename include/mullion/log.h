@@ -53,7 +53,7 @@ _Noreturn void panic(const char *format, ...)
 
 /* What this CPU works for until the next call, for a panic's words: the vCPU
  * that it runs or whose exit it handles, or NULL. */
-void panic_running(struct vcpu *vcpu);
+void panic_running(uint32_t cpu, struct vcpu *vcpu);
 
 #define ASSERT(condition) \
 	do { \

@@ -47,8 +47,18 @@ void schedule_start(const struct mull_machine *machine, uint64_t now);
 struct slot_place schedule_place(uint64_t now);
 
 /* Of a VM with these mull_vm.slots. */
-enum slot_turn schedule_turn(const struct slot_place *place,
-			     const uint32_t slots[MULL_SCHEDULE_MAX]);
+static inline enum slot_turn
+schedule_turn(const struct slot_place *place,
+	      const uint32_t slots[MULL_SCHEDULE_MAX])
+{
+	uint32_t mask = slots[place->schedule];
+
+	if (mask >> place->slot & 1)
+		return SLOT_OWN;
+	if (mask & MULL_SLOT_BACKGROUND)
+		return SLOT_SLACK;
+	return mask ? SLOT_NONE : SLOT_ABSENT;
+}
 
 /*
  * schedule_switch - another one is in force from the end of a frame on

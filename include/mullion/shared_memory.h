@@ -79,6 +79,11 @@ bool shared_memory_clean(void);
 enum error shared_memory_ring(struct shared_memory *memory, uint32_t target);
 /* Takes what was rung for @peer: a bit for each doorbell.  Its home CPU. */
 uint32_t shared_memory_heard(struct shared_memory *memory, uint32_t peer);
+static inline bool shared_memory_rings(const struct shared_memory *memory,
+				       uint32_t peer)
+{
+	return atomic_load(&memory->peers[peer].rung);
+}
 
 /*
  * shared_memory_allows - whether @vm may reach what @mapping shows it of a

@@ -46,6 +46,15 @@ void shared_ports_release(struct vm *vm);
 
 /* Interrupts for what was rung; @vm runs.  Takes its device_lock. */
 void shared_ports_hear(struct vm *vm);
+/* Whether there is something to hear. */
+static inline bool shared_ports_ring(const struct shared_ports *shared)
+{
+	for (uint32_t i = 0; i < shared->count; i++)
+		if (shared_memory_rings(shared->ports[i].memory,
+					shared->ports[i].peer))
+			return true;
+	return false;
+}
 /* What was rung for the last guest is not for the next. */
 void shared_ports_forget(struct vm *vm);
 

@@ -87,6 +87,7 @@ struct vcpu {
 	uint32_t cpu;	/* physical */
 	enum vcpu_state state, paused_in;
 	_Atomic(enum slot_turn) turn; /* OWN where there is no schedule */
+	bool scheduled;		      /* its VM has part in one */
 	_Atomic uint32_t requests;    /* enum vcpu_request */
 	_Atomic uint32_t startup_vector;
 	/* Only another vCPU's request can make it go on. */

@@ -12,9 +12,9 @@
 
 static struct vcpu *running[MULL_CPU_MAX];
 
-void panic_running(struct vcpu *vcpu)
+void panic_running(uint32_t cpu, struct vcpu *vcpu)
 {
-	running[arch_cpu_index() % MULL_CPU_MAX] = vcpu;
+	running[cpu % MULL_CPU_MAX] = vcpu;
 }
 
 static void say(const char *text, size_t length)

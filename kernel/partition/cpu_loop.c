@@ -24,6 +24,8 @@
 #define SLOT_DEVICES_US 100
 
 static struct cpu_queue {
+	uint32_t cpu;
+	bool service;	    /* this is the service CPU */
 	struct vcpu *vcpus; /* in a ring by their next members; NULL: none */
 	struct vcpu *current;
 	struct stopwatch guests, idle;
@@ -67,7 +69,8 @@ void cpu_loop_move(struct vcpu *vcpu)
 
 static void join(struct cpu_queue *queue, struct vcpu *vcpu)
 {
-	queue->scheduled += mull_is_scheduled(&vcpu->vm->description);
+	vcpu->scheduled = mull_is_scheduled(&vcpu->vm->description);
+	queue->scheduled += vcpu->scheduled;
 	queue->joined = true;
 	vcpu->turn = SLOT_OWN;
 	if (!queue->vcpus) {
@@ -98,7 +101,7 @@ static void leave(struct cpu_queue *queue, struct vcpu *vcpu)
 {
 	struct vcpu *before = vcpu;
 
-	queue->scheduled -= mull_is_scheduled(&vcpu->vm->description);
+	queue->scheduled -= vcpu->scheduled;
 	if (!queue->scheduled)
 		queue->slots.place.end = 0;
 	while (before->next != vcpu)
@@ -107,7 +110,7 @@ static void leave(struct cpu_queue *queue, struct vcpu *vcpu)
 	queue->vcpus = before == vcpu ? NULL : before;
 	if (queue->current == vcpu) {
 		arch_leave_vm();
-		panic_running(NULL);
+		panic_running(queue->cpu, NULL);
 		queue->current = NULL;
 	}
 	virt->vcpu_destroy(vcpu);
@@ -142,12 +145,11 @@ static void take_turns(struct cpu_queue *queue)
 
 	queue->joined = false;
 	do {
-		const struct mull_vm *description = &vcpu->vm->description;
-
-		if (mull_is_scheduled(description))
-			atomic_store(&vcpu->turn,
-				     schedule_turn(&queue->slots.place,
-						   description->slots));
+		if (vcpu->scheduled)
+			atomic_store(
+				&vcpu->turn,
+				schedule_turn(&queue->slots.place,
+					      vcpu->vm->description.slots));
 		vcpu = vcpu->next;
 	} while (vcpu != queue->vcpus);
 }
@@ -201,8 +203,7 @@ static uint64_t next_deadline(const struct cpu_queue *queue,
 			      const struct vcpu *running)
 {
 	const struct vcpu *vcpu = queue->vcpus;
-	uint64_t limit = arch_cpu_index() == service_cpu ? service_deadline() :
-							   ARCH_NO_DEADLINE;
+	uint64_t limit = queue->service ? service_deadline() : ARCH_NO_DEADLINE;
 	enum slot_turn last = running ? running->turn : SLOT_SLACK;
 
 	if (!vcpu)
@@ -282,9 +283,8 @@ static uint64_t entry_deadline(struct vcpu *vcpu, bool at_home, uint64_t limit)
  * for it while the guest's RFLAGS.IF is 0).
  */
 static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared,
-		uint64_t slot_us)
+		uint64_t slot_us, uint64_t now)
 {
-	uint64_t now = arch_time();
 	uint64_t slot_end = now + arch_time_khz() * slot_us / 1000;
 	uint64_t others = next_deadline(queue, vcpu);
 	uint64_t limit = shared ? earlier(slot_end, others) : others;
@@ -301,7 +301,7 @@ static void run(struct cpu_queue *queue, struct vcpu *vcpu, bool shared,
 	}
 	queue->current = vcpu;
 	guest_steal_return(vcpu, now);
-	panic_running(vcpu);
+	panic_running(queue->cpu, vcpu);
 	stopwatch_start(&vcpu->work, now);
 	do {
 		local_apic_timer(vcpu, now);
@@ -372,8 +372,11 @@ void cpu_loop_slot_stats(uint32_t cpu, struct mull_slot_stats *stats)
 _Noreturn void cpu_loop(void)
 {
 	struct cpu_queue *queue = &queues[arch_cpu_index()];
-	bool service = arch_cpu_index() == service_cpu;
 
+	/* One address is worked out, not one for each of its uses. */
+	__asm__("" : "+r"(queue));
+	queue->cpu = arch_cpu_index();
+	queue->service = queue->cpu == service_cpu;
 	for (;;) {
 		struct choice choice;
 		uint64_t began, now;
@@ -386,7 +389,7 @@ _Noreturn void cpu_loop(void)
 			move_all(queue);
 		see_slot(queue, began);
 		more = work_on_vms(queue);
-		if (service) {
+		if (queue->service) {
 			more |= manage_poll();
 			more |= block_poll();
 			more |= uplink_poll();
@@ -403,12 +406,13 @@ _Noreturn void cpu_loop(void)
 		if (choice.first) {
 			run(queue, choice.first, choice.count > 1 || more,
 			    devices_have_work(queue) ? SLOT_DEVICES_US :
-						       SLOT_US);
+						       SLOT_US,
+			    now);
 			continue;
 		}
 		slot_clock_idle(&queue->slots);
 		if (!more) {
-			panic_running(NULL);
+			panic_running(queue->cpu, NULL);
 			arch_set_deadline(next_deadline(queue, NULL));
 			stopwatch_start(&queue->idle, arch_time());
 			arch_idle();

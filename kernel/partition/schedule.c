@@ -21,6 +21,7 @@ struct epoch {
 static const struct mull_machine *machine;
 static uint64_t ends[MULL_SCHEDULE_MAX][MULL_SLOT_MAX]; /* from the frame's
 							    begin on */
+static uint64_t overrun; /* ticks: what begins later is one */
 static struct epoch epochs[EPOCHS];
 static _Atomic uint32_t newest; /* counts them all */
 
@@ -32,6 +33,7 @@ static uint64_t frame_length(uint32_t schedule)
 void schedule_start(const struct mull_machine *from, uint64_t now)
 {
 	machine = from;
+	overrun = MULL_OVERRUN_US * arch_time_khz() / 1000;
 	for (uint32_t i = 0; i < mull_schedule_count(machine); i++) {
 		uint64_t end = 0;
 
@@ -50,6 +52,27 @@ static struct epoch epoch_at(uint64_t now, uint32_t *number)
 	if (*number && now < epochs[*number % EPOCHS].start)
 		--*number;
 	return epochs[*number % EPOCHS];
+}
+
+/* To the next slot, which it is most often. */
+static bool go_on(struct slot_place *place, uint64_t now)
+{
+	const uint64_t *end = ends[place->schedule];
+	uint32_t slot = place->slot + 1;
+	uint64_t length;
+
+	if (slot < machine->schedules[place->schedule].slot_count)
+		length = end[slot] - end[slot - 1];
+	else
+		length = end[slot = 0];
+	if (place->epoch != atomic_load(&newest) || now < place->end ||
+	    now - place->end >= length)
+		return false;
+	place->slot = slot;
+	place->number++;
+	place->begin = place->end;
+	place->end += length;
+	return true;
 }
 
 static void find_place(struct slot_place *place, uint64_t now)
@@ -80,18 +103,6 @@ struct slot_place schedule_place(uint64_t now)
 	return place;
 }
 
-enum slot_turn schedule_turn(const struct slot_place *place,
-			     const uint32_t slots[MULL_SCHEDULE_MAX])
-{
-	uint32_t mask = slots[place->schedule];
-
-	if (mask >> place->slot & 1)
-		return SLOT_OWN;
-	if (mask & MULL_SLOT_BACKGROUND)
-		return SLOT_SLACK;
-	return mask ? SLOT_NONE : SLOT_ABSENT;
-}
-
 enum error schedule_switch(uint32_t number)
 {
 	uint32_t last = atomic_load(&newest);
@@ -114,7 +125,9 @@ enum error schedule_switch(uint32_t number)
 
 /* ---- what a CPU knows ---------------------------------------------------- */
 
-void slot_clock_move(struct slot_clock *clock, uint64_t now)
+/* Apart, so that the usual way saves no registers for it. */
+static __attribute__((noinline)) void find_anew(struct slot_clock *clock,
+						uint64_t now)
 {
 	struct slot_place *place = &clock->place;
 	uint64_t expected = place->number + 1;
@@ -122,10 +135,16 @@ void slot_clock_move(struct slot_clock *clock, uint64_t now)
 	bool goes_on = place->end;
 
 	find_place(place, now);
-	clock->fresh = true;
-	clock->slots++;
 	if (goes_on && epoch == place->epoch)
 		clock->missed += place->number - expected;
+}
+
+void slot_clock_move(struct slot_clock *clock, uint64_t now)
+{
+	clock->fresh = true;
+	clock->slots++;
+	if (!clock->place.end || !go_on(&clock->place, now))
+		find_anew(clock, now);
 }
 
 static void note(uint64_t *all, uint64_t *worst, uint64_t ticks)
@@ -147,8 +166,7 @@ void slot_clock_enter(struct slot_clock *clock, uint64_t now, bool switched,
 
 		clock->entries++;
 		note(&clock->late, &clock->late_worst, late);
-		clock->overruns += late >
-				   MULL_OVERRUN_US * arch_time_khz() / 1000;
+		clock->overruns += late > overrun;
 	}
 	clock->fresh = false;
 }

@@ -567,14 +567,13 @@ void vm_command(struct vm *vm, enum mull_command command)
 
 uint64_t vm_deadline(const struct vm *vm)
 {
-	uint64_t limit = atomic_load(&vm->deadline), watchdog;
+	uint64_t limit = atomic_load(&vm->deadline);
 
 	if (vm->phase != PHASE_IDLE ||
 	    atomic_load(&vm->state) != MULL_VM_RUNNING)
 		return limit;
-	watchdog = watchdog_deadline(vm);
-	if (watchdog < limit)
-		limit = watchdog;
+	if (vm->description.watchdog && watchdog_deadline(vm) < limit)
+		limit = watchdog_deadline(vm);
 	if (vm->balloon && vm_balloon_deadline(vm) < limit)
 		limit = vm_balloon_deadline(vm);
 	return vm->pci.due < limit ? vm->pci.due : limit;
@@ -599,7 +598,7 @@ static bool begin_again(struct vm *vm)
 	return false;
 }
 
-/* While nothing long is under way. */
+/* While nothing long is under way; true: there is more, or that begins. */
 static bool idle_work(struct vm *vm)
 {
 	bool more;
@@ -608,19 +607,21 @@ static bool idle_work(struct vm *vm)
 	if (vm->pausing && atomic_load(&vm->paused) == vm->vcpu_count &&
 	    atomic_load(&vm->state) == MULL_VM_RUNNING)
 		set_state(vm, MULL_VM_PAUSED);
-	if (atomic_load(&vm->state) == MULL_VM_RUNNING)
+	if (vm->description.watchdog &&
+	    atomic_load(&vm->state) == MULL_VM_RUNNING)
 		watchdog_look(vm);
 	if (atomic_load(&vm->state) == MULL_VM_STOPPING) {
 		begin_phase(vm, PHASE_PARK);
 		manage_event(vm);
 	}
 	if (atomic_load(&vm->state) != MULL_VM_RUNNING)
-		return false;
+		return vm->phase != PHASE_IDLE;
 	if (vm->pc)
 		pc_work(vm);
-	shared_ports_hear(vm);
+	if (vm->shared && shared_ports_ring(vm->shared))
+		shared_ports_hear(vm);
 	more = vm->balloon && vm_balloon_work(vm);
-	return guest_pci_work(vm) || more;
+	return (!guest_pci_is_quiet(&vm->pci) && guest_pci_work(vm)) || more;
 }
 
 /* Another piece of it.  Returns whether there is more to do at once. */
@@ -675,7 +676,8 @@ static bool long_work(struct vm *vm)
 	return more;
 }
 
-bool vm_work(struct vm *vm)
+/* Commands, devices that come and go, and what takes long. */
+static __attribute__((noinline)) bool rare_work(struct vm *vm)
 {
 	bool more;
 
@@ -687,4 +689,14 @@ bool vm_work(struct vm *vm)
 	if (vm->phase != PHASE_IDLE)
 		more |= long_work(vm);
 	return more;
+}
+
+bool vm_work(struct vm *vm)
+{
+	return atomic_load(&vm->commands) ||
+			       atomic_load(&vm->attachment.step) !=
+				       ATTACH_IDLE ||
+			       vm->phase != PHASE_IDLE ?
+		       rare_work(vm) :
+		       idle_work(vm);
 }

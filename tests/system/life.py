@@ -185,33 +185,33 @@ def long_life(setup, back_end, checks):
 
 
 def many(setup, back_end, checks):
-    """32 VMs on 4 CPUs, half of them made at run time."""
+    """64 VMs on 4 CPUs, half of them made at run time."""
     def one(number):
         return damages.Vm(b"vm%d" % number, 0, b"period=500",
                           cpus=(number % 4,), memory=4 << 20)
 
     machine, client = boot(setup, back_end, checks,
-                           [one(i) for i in range(16)], cpus=4)
+                           [one(i) for i in range(32)], cpus=4)
     try:
-        for i in range(16, 32):
+        for i in range(32, 64):
             error, number, words = client.create(one(i))
             checks.check((error, number) == (0, i), "made: %s %s"
                          % (number, words))
             client.must(START, i)
-        error, _, words = client.create(one(32))
+        error, _, words = client.create(one(64))
         checks.check(error == 1, "one more: %s" % words.decode())
         end = time.monotonic() + client.seconds
         while time.monotonic() < end and not all(
-                b"counter: 3\n" in client.console(i) for i in range(32)):
+                b"counter: 3\n" in client.console(i) for i in range(64)):
             time.sleep(0.2)
-        for i in range(32):
+        for i in range(64):
             name = "vm%d" % i
             checks.check(client.console(i).startswith(
                 b"counter: %s has 1 vCPU(s)" % name.encode())
                 and b"counter: 3\n" in client.console(i), name + " counts")
         seen = client.vms()
         checks.check({i: vm[:2] for i, vm in seen.items()} == {
-            i: ("vm%d" % i, RUNNING) for i in range(32)},
+            i: ("vm%d" % i, RUNNING) for i in range(64)},
             "all are listed: %s" % seen)
     finally:
         machine.stop()

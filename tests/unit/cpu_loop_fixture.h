@@ -38,8 +38,9 @@ bool manage_needs_polling(void)
 	return needs_polling;
 }
 
-void panic_running(struct vcpu *vcpu)
+void panic_running(uint32_t cpu, struct vcpu *vcpu)
 {
+	(void)cpu;
 	for_panic = vcpu;
 }
 

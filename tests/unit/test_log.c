@@ -338,7 +338,7 @@ static void a_panic_says_all_once(void **state)
 	left_after_reset();
 	log_write("the last line");
 	fake_cpu = 2;
-	panic_running(&web);
+	panic_running(arch_cpu_index(), &web);
 	if (!setjmp(halted))
 		panic("assertion failed: x > %d", 7);
 	assert_string_equal(serial, story);

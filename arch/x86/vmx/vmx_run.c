@@ -81,10 +81,25 @@ uint64_t *vmx_unswitched_msr(struct vcpu *vcpu, uint32_t msr)
 
 static void save_unswitched(struct vmx_unswitched *to)
 {
+#pragma GCC unroll 5
 	for (size_t i = 0; i < ARRAY_COUNT(unswitched_msrs); i++)
 		to->msrs[i] = read_msr(unswitched_msrs[i]);
 	to->cr2 = read_cr2();
 	to->dr6 = read_dr6();
+}
+
+/* @now: what this CPU has, NULL: that is not known.  A write takes a processor
+ * a hundred cycles, and guests of one kernel have much in common. */
+static void load_unswitched(const struct vmx_unswitched *from,
+			    const struct vmx_unswitched *now)
+{
+#pragma GCC unroll 5
+	for (size_t i = 0; i < ARRAY_COUNT(unswitched_msrs); i++)
+		if (!now || now->msrs[i] != from->msrs[i])
+			write_msr(unswitched_msrs[i], from->msrs[i]);
+	write_cr2(from->cr2);
+	if (!now || now->dr6 != from->dr6)
+		write_dr6(from->dr6);
 }
 
 /* As fpu_use(), for what the hypervisor itself has no use for. */
@@ -95,13 +110,13 @@ static void use_unswitched(struct vcpu *vcpu)
 
 	if (old == vcpu)
 		return;
-	if (old)
-		save_unswitched(&vmx_of(old)->unswitched);
-	for (size_t i = 0; i < ARRAY_COUNT(unswitched_msrs); i++)
-		write_msr(unswitched_msrs[i], from->msrs[i]);
-	write_cr2(from->cr2);
-	write_dr6(from->dr6);
 	vmx_cpu_self()->owner = vcpu;
+	if (old) {
+		save_unswitched(&vmx_of(old)->unswitched);
+		load_unswitched(from, &vmx_of(old)->unswitched);
+	} else {
+		load_unswitched(from, NULL);
+	}
 }
 
 /*
@@ -181,7 +196,8 @@ static void write_changes(struct vcpu *vcpu)
 	if (vmx->processor != vmx->new_processor)
 		vmcs_write(VMCS_PROCESSOR, vmx->new_processor);
 	vmx->processor = vmx->new_processor;
-	vmx_apic_write_changes(vcpu);
+	if (vmx->apic == VMX_APIC_EMULATED || vcpu->apic.changed)
+		vmx_apic_write_changes(vcpu);
 	write_event(vmx);
 }
 
