@@ -233,7 +233,9 @@ void fpu_use(struct vcpu *vcpu)
 
 	if (old == vcpu)
 		return;
-	/* XSETBV exits: what a vCPU has in XCR0 is known. */
+	/* QEMU 7.2's SVM never exits for XSETBV, so it is read back. */
+	if (old)
+		old->xcr0 = read_xcr0();
 	if (!old || old->xcr0 != xcr0_all)
 		write_xcr0(xcr0_all);
 	if (old) {

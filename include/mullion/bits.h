@@ -21,6 +21,9 @@ static inline uint64_t field_make(uint64_t field, uint64_t value)
 	return (value << __builtin_ctzll(field)) & field;
 }
 
+/* The compiler works out what a pointer is here, not again for each of its uses. */
+#define WORK_OUT_ONCE(pointer) __asm__("" : "+r"(pointer))
+
 #define ARRAY_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define KIB(n) ((uint64_t)(n) << 10)

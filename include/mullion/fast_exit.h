@@ -7,6 +7,7 @@
 #ifndef MULLION_FAST_EXIT_H
 #define MULLION_FAST_EXIT_H
 
+#include <mullion/bits.h>
 #include <mullion/guest.h>
 #include <mullion/vcpu.h>
 #include <mullion/vm.h>
@@ -40,8 +41,7 @@ fast_cpuid(const struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 	const struct cpuid_line *line =
 		&vcpu->cpuid_lines[cpuid_line_number(leaf)];
 
-	/* One address is worked out, not one for each of its uses. */
-	__asm__("" : "+r"(line));
+	WORK_OUT_ONCE(line);
 	return line->key == cpuid_key(leaf, subleaf) ? line : NULL;
 }
 

@@ -9,6 +9,7 @@
  */
 #include <mullion/arch.h>
 #include <mullion/balloon.h>
+#include <mullion/bits.h>
 #include <mullion/block.h>
 #include <mullion/cache.h>
 #include <mullion/cpu_loop.h>
@@ -373,8 +374,7 @@ _Noreturn void cpu_loop(void)
 {
 	struct cpu_queue *queue = &queues[arch_cpu_index()];
 
-	/* One address is worked out, not one for each of its uses. */
-	__asm__("" : "+r"(queue));
+	WORK_OUT_ONCE(queue);
 	queue->cpu = arch_cpu_index();
 	queue->service = queue->cpu == service_cpu;
 	for (;;) {

@@ -693,10 +693,8 @@ static __attribute__((noinline)) bool rare_work(struct vm *vm)
 
 bool vm_work(struct vm *vm)
 {
-	return atomic_load(&vm->commands) ||
-			       atomic_load(&vm->attachment.step) !=
-				       ATTACH_IDLE ||
-			       vm->phase != PHASE_IDLE ?
-		       rare_work(vm) :
-		       idle_work(vm);
+	bool rare = atomic_load(&vm->commands) || vm->phase != PHASE_IDLE ||
+		    atomic_load(&vm->attachment.step) != ATTACH_IDLE;
+
+	return rare ? rare_work(vm) : idle_work(vm);
 }

@@ -184,7 +184,8 @@ static void write_changes(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 
-	offer_nmi(vcpu);
+	if (vmx->nmi_waits || vmx->new_processor & VMX_PROCESSOR_NMI_WINDOW)
+		offer_nmi(vcpu);
 	settle_skipped(vcpu);
 	write_single_step(vcpu);
 	vmcs_write_if_new(VMCS_GUEST_RIP, &vmx->rip, vcpu->rip);
