@@ -97,6 +97,7 @@ struct vm {
 	enum vm_phase phase;
 	uint32_t phase_frame;  /* next frame to treat */
 	uint32_t phase_offset; /* bytes of it that are done */
+	bool home_alone;       /* no other VM has a vCPU on its home CPU */
 	bool restart;	       /* what comes after the end */
 	uint32_t quick_ends;   /* in a row, each soon after a start */
 	uint64_t start_at;     /* arch_time() */
@@ -140,8 +141,6 @@ bool vm_work(struct vm *vm);
 /* When it has some by time alone; its home CPU. */
 uint64_t vm_deadline(const struct vm *vm);
 uint32_t vm_home(const struct vm *vm);
-/* Whether no other VM has a vCPU on its home CPU. */
-bool vm_has_home_alone(const struct vm *vm);
 /* Lets @vcpu alone of its paused VM do one instruction; service CPU. */
 void vm_step(struct vcpu *vcpu);
 

@@ -47,24 +47,28 @@ static void mark(uint32_t frame, uint32_t first, uint32_t count, bool used)
 	}
 }
 
-/* The first page of a free run in @frame, or -1. */
+/* The first page of a free run in @frame, or -1.  Goes from one change in the
+ * bitmap to the next: most pages are in use, and stay so. */
 static int find_run(uint32_t frame, uint32_t count)
 {
-	uint32_t run = 0;
+	const uint64_t *bitmap = pages.frames[frame].bitmap;
+	uint32_t run = 0, page = 0;
 
 	if (PAGES_A_FRAME - pages.frames[frame].used < count)
 		return -1;
-	for (uint32_t page = 0; page < PAGES_A_FRAME; page++) {
-		/* Most pages are in use, and stay so. */
-		if (page % 64 == 0 &&
-		    pages.frames[frame].bitmap[page / 64] == UINT64_MAX) {
-			run = 0;
-			page += 63;
-			continue;
-		}
-		run = page_is_used(frame, page) ? 0 : run + 1;
-		if (run == count)
-			return page + 1 - count;
+	while (page < PAGES_A_FRAME) {
+		uint64_t rest = bitmap[page / 64] >> page % 64;
+		uint64_t change = rest & 1 ? ~rest : rest;
+		uint32_t left = 64 - page % 64;
+		uint32_t same = change ? (uint32_t)__builtin_ctzll(change) :
+					 left;
+
+		if (same > left)
+			same = left;
+		run = rest & 1 ? 0 : run + same;
+		if (run >= count)
+			return (int)(page + same - run);
+		page += same;
 	}
 	return -1;
 }

@@ -654,7 +654,7 @@ static bool phase_work(struct vm *vm)
 }
 
 /* Others' timers could not be served meanwhile. */
-bool vm_has_home_alone(const struct vm *vm)
+static bool has_home_alone(const struct vm *vm)
 {
 	uint32_t here = 0;
 
@@ -663,20 +663,20 @@ bool vm_has_home_alone(const struct vm *vm)
 	return vm_vcpus_on(vm_home(vm)) == here;
 }
 
-/* A round of the loop for each piece of a large memory would cost as much as
- * the piece. */
+/* A round of the loop costs as much as a piece of a large memory. */
 static bool long_work(struct vm *vm)
 {
-	uint32_t left = vm_has_home_alone(vm) ? PIECES_A_STEP : 1;
+	uint32_t left;
 	bool more;
 
+	vm->home_alone = has_home_alone(vm);
+	left = vm->home_alone ? PIECES_A_STEP : 1;
 	do
 		more = phase_work(vm);
 	while (more && --left && vm->phase != PHASE_IDLE && !arch_is_wanted());
 	return more;
 }
 
-/* Commands, devices that come and go, and what takes long. */
 static __attribute__((noinline)) bool rare_work(struct vm *vm)
 {
 	bool more;

@@ -251,8 +251,7 @@ static bool is_cleared(const struct vm *vm, bool disks)
 /* Small ones cost a tenth more; long ones would make a neighbour's slot late. */
 static uint32_t piece_to_clear(const struct vm *vm)
 {
-	return vm->phase_offset % FRAME_ZERO_LONG == 0 &&
-			       vm_has_home_alone(vm) ?
+	return vm->phase_offset % FRAME_ZERO_LONG == 0 && vm->home_alone ?
 		       FRAME_ZERO_LONG :
 		       FRAME_ZERO_PIECE;
 }

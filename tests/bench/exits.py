@@ -47,7 +47,7 @@ BOUNDS = {
     ("ipi-call-3", "svm"): 2300, ("ipi-call-3", "vmx"): 2300,
     # No exits: by the processor.
     ("x2apic-eoi", "vmx"): 20, ("self-ipi-register", "vmx"): 100,
-    ("own-ipi-send", "vmx"): 200, ("own-ipi-receive", "vmx"): 100,
+    ("own-ipi-send", "vmx"): 150, ("own-ipi-receive", "vmx"): 100,
 }
 
 

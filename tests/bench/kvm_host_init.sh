@@ -24,9 +24,11 @@ insert() {
 # be counted, and lasts as long as the emulator is slow.
 insert irqbypass
 insmod /lib/modules/kvm.ko halt_poll_ns=0
-insert kvm-amd virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev \
-	virtio_pci failover net_failover virtio_net virtio_blk \
-	llc stp bridge tun tap vhost_iotlb vhost vhost_net
+insert "$(word host.kvm)"
+test "$(word host.do)" = exits ||
+	insert virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev \
+		virtio_pci failover net_failover virtio_net virtio_blk \
+		llc stp bridge tun tap vhost_iotlb vhost vhost_net
 mkdir -p /dev/net
 test -e /dev/net/tun || mknod /dev/net/tun c 10 200
 
@@ -74,7 +76,7 @@ blocks)
 	;;
 exits)
 	kvm_launcher /guest/bench.elf "$(word host.vcpus)" \
-		"shift=6 rounds=200"
+		"$(word host.bench | tr + ' ')"
 	;;
 uplink)
 	ifconfig eth0 up
@@ -85,4 +87,5 @@ uplink)
 esac
 echo "HOST done"
 sync
+sleep 3 # until a slow line has sent it
 poweroff -f

@@ -19,6 +19,7 @@ QEMU = "/usr/bin/qemu-system-x86_64"
 LIMIT = 2400  # seconds, on a loaded machine
 COMMAND_LINE = ("console=ttyS0 quiet cryptomgr.notests nokaslr mitigations=off "
                 "rdinit=/init")
+SVM = "host.kvm=kvm-amd host.bench=shift=6+rounds=200"
 MODULES = """kvm kvm-amd irqbypass llc stp bridge tun tap vhost_iotlb vhost vhost_net
 virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
 failover net_failover virtio_net virtio_blk""".split()
@@ -42,13 +43,13 @@ def put_program(folder, path):
     put(folder, *re.findall(r"^\s+(/lib64/\S+)", shown, re.M), under="lib64")
 
 
-def put_modules(folder):
+def put_modules(folder, modules):
     package, = glob.glob(os.path.join(os.path.dirname(load_guest.KERNEL),
                                       "linux-image-*.deb"))
     with tempfile.TemporaryDirectory() as unpacked:
         subprocess.run(f"dpkg-deb --fsys-tarfile {package} | tar -x -C "
                        f"{unpacked} ./lib/modules", shell=True, check=True)
-        for module in MODULES:
+        for module in modules:
             found = glob.glob(f"{unpacked}/lib/modules/**/{module}.ko",
                               recursive=True)
             if len(found) != 1:
@@ -66,6 +67,17 @@ def put_busybox(folder):
             os.symlink("busybox", to)
 
 
+def put_bench(folder):
+    """The first process, what starts a guest without QEMU, and the guest."""
+    load_guest.compile_c("kvm_launcher.c", os.path.join(
+        folder, "bin", "kvm_launcher"), "-static", "-pthread", "-I",
+        os.path.join(results.TOP, "include"))
+    put(folder, os.path.join(BUILD, "guests", "bench.elf"), under="guest")
+    init = os.path.join(folder, "init")
+    shutil.copy(os.path.join(load_guest.BENCH, "kvm_host_init.sh"), init)
+    os.chmod(init, 0o755)
+
+
 def build():
     """The host's root, but for what differs between runs."""
     with tempfile.TemporaryDirectory() as folder:
@@ -74,22 +86,16 @@ def build():
             os.mkdir(os.path.join(folder, name))
         put_busybox(folder)
         put_program(folder, QEMU)
-        put_modules(folder)
+        put_modules(folder, MODULES)
         for name in FIRMWARE:
             found = [path for path in ("/usr/share/seabios/" + name,
                                        "/usr/share/qemu/" + name)
                      if os.path.exists(path)]
             put(folder, found[0], under="usr/share/qemu")
-        load_guest.compile_c("kvm_launcher.c", os.path.join(
-            folder, "bin", "kvm_launcher"), "-static", "-pthread", "-I",
-            os.path.join(results.TOP, "include"))
-        put(folder, load_guest.KERNEL,
-            os.path.join(BUILD, "guests", "bench.elf"), under="guest")
+        put_bench(folder)
+        put(folder, load_guest.KERNEL, under="guest")
         shutil.copy(load_guest.INITRAMFS,
                     os.path.join(folder, "guest", "initrd"))
-        init = os.path.join(folder, "init")
-        shutil.copy(os.path.join(load_guest.BENCH, "kvm_host_init.sh"), init)
-        os.chmod(init, 0o755)
         if os.path.exists(HOST):
             os.unlink(HOST)
         load_guest.archive(folder, HOST)
@@ -118,7 +124,7 @@ def start(folder, what, guests, cpus, options):
         "-m", "3072", "-smp", str(cpus), "-display", "none", "-monitor",
         "none", "-no-reboot", "-serial", "file:" + serial, "-kernel",
         load_guest.KERNEL, "-initrd", host_for(folder, guests), "-append",
-        f"{COMMAND_LINE} {what}", *options]
+        f"{COMMAND_LINE} {SVM} {what}", *options]
     try:
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, check=False,
                                timeout=LIMIT).returncode

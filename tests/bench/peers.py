@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 import exits as exits_of_mullion
+import kvm_bochs
 import load_guest
 import load_kvm
 import load_mullion
@@ -87,19 +88,22 @@ def blocks():
 
 def exits():
     """Repeats exactly; so there is a median of 200 and no range."""
-    mine = exits_of_mullion.measure("svm", "off", "0", ROUNDS)
-    mine.update(exits_of_mullion.measure("svm", "off", exits_of_mullion.FOUR,
-                                         ROUNDS))
-    theirs = exits_of_mullion.said(load_kvm.exits(1) + load_kvm.exits(4))
-    for name, costs in theirs.items():
-        yield [{"op": "exit-" + name, "backend": backend, "per": "exit",
-                "instructions": median, "min": low, "max": high}
-               for backend, (low, median, high)
-               in (("svm", mine[name]), ("kvm", costs)) if name in mine]
+    for backend, peer, system in (("svm", "kvm", load_kvm),
+                                  ("vmx", "kvm-vmx", kvm_bochs)):
+        mine = exits_of_mullion.measure(backend, "off", "0", ROUNDS)
+        mine.update(exits_of_mullion.measure(
+            backend, "off", exits_of_mullion.FOUR, ROUNDS))
+        theirs = exits_of_mullion.said(system.exits(1) + system.exits(4))
+        for name in (name for name in theirs if name in mine):
+            yield [{"op": "exit-" + name, "backend": who, "per": "exit",
+                    "instructions": median, "min": low, "max": high}
+                   for who, (low, median, high)
+                   in ((backend, mine[name]), (peer, theirs[name]))]
 
 
 def show_exit(line, peers):
-    mine = peers[line["op"], "svm"]["instructions"]
+    mine = peers[line["op"], line["backend"].replace("kvm-vmx", "vmx")
+                 .replace("kvm", "svm")]["instructions"]
     print(f"{line['op']:22} {line['backend']:9} {line['instructions']:9,} "
           f"({line['min']:,} to {line['max']:,}) "
           f"{line['instructions'] / mine:6.2f}", flush=True)

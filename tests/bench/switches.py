@@ -33,7 +33,7 @@ vms:
     cmdline: turns=%d, shared: [*turns]}
 """
 # Instructions of the median.
-BOUNDS = {"svm": 1600, "vmx": 1850}
+BOUNDS = {"svm": 1400, "vmx": 1500}
 
 
 def measure(back_end, mitigations):

@@ -289,12 +289,18 @@ def peer_blocks(figures):
 
 
 def peer_exits(figures):
-    lines = head("operation", "Mullion", "KVM", "ratio")
+    lines = head("operation", "Mullion, SVM", "KVM, SVM", "ratio",
+                 "Mullion, VT-x", "KVM, VT-x", "ratio")
     for op, text, _ in EXITS:
-        if ("exit-" + op, "kvm") not in figures:
-            continue
-        mine, theirs = figures["exit-" + op, "svm"], figures["exit-" + op,
-                                                             "kvm"]
-        lines.append(row(text, number(mine), number(theirs),
-                         ratio(theirs, mine, "instructions")))
+        cells = []
+        for backend, peer in ("svm", "kvm"), ("vmx", "kvm-vmx"):
+            if ("exit-" + op, peer) not in figures:
+                cells += [""] * 3
+                continue
+            mine, theirs = figures["exit-" + op, backend], figures["exit-" + op,
+                                                                   peer]
+            cells += [number(mine), number(theirs),
+                      ratio(theirs, mine, "instructions")]
+        if any(cells):
+            lines.append(row(text, *cells))
     return lines

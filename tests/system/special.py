@@ -234,7 +234,7 @@ TESTS = {
     "vsock": Special(sockets.sockets, long=True),
     "images": Special(uploads.images),
     "balloon": Special(balloons.balloon, long=True),
-    "silence": Special(silence.silence, backends=("vmx",)),
+    "silence": Special(silence.silence, backends=("vmx",), vmx_too=True),
     "disks-linux": Special(memory_disks.linux_disks),
     "disks-lives": Special(memory_disks.disk_lives),
     "plugs": Special(plugs.plugs, backends=("svm",), long=True),
