@@ -189,9 +189,10 @@ static void inject_virtually(struct svm_vcpu *svm)
 
 	if (!(vmcb->event_injection & SVM_EVENT_VALID) ||
 	    field_get(SVM_EVENT_TYPE, vmcb->event_injection) !=
-		    SVM_TYPE_INTERRUPT ||
-	    vmcb->v_intr & SVM_V_IRQ || vmcb->intercept_1 & SVM_INTERCEPT_VINTR)
+		    SVM_TYPE_INTERRUPT)
 		return;
+	/* A window for the next one is opened again after the exit. */
+	vmcb->intercept_1 &= ~SVM_INTERCEPT_VINTR;
 	svm->virtual = vmcb->event_injection;
 	vmcb->v_intr |= SVM_V_IRQ | SVM_V_IGNORE_TPR | SVM_V_INTR_PRIORITY;
 	vmcb->v_intr_vector = svm->virtual & SVM_EVENT_VECTOR;
@@ -200,8 +201,9 @@ static void inject_virtually(struct svm_vcpu *svm)
 
 /* What the guest has not taken is told as if its delivery had been interrupted,
  * or waits as before, where the guest was not entered. */
-static void end_virtual(struct svm_vcpu *svm, enum svm_entry entry)
+static void end_virtual(struct vcpu *vcpu, enum svm_entry entry)
 {
+	struct svm_vcpu *svm = svm_of(vcpu);
 	struct vmcb *vmcb = svm->vmcb;
 
 	if (entry == CALLED_OFF)
@@ -210,6 +212,8 @@ static void end_virtual(struct svm_vcpu *svm, enum svm_entry entry)
 		vmcb->exit_int_info = svm->virtual;
 	vmcb->v_intr &= ~(SVM_V_IRQ | SVM_V_IGNORE_TPR | SVM_V_INTR_PRIORITY);
 	svm->virtual = 0;
+	if (vcpu->wants_window)
+		svm_want_window(vcpu, true);
 }
 
 void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
@@ -234,7 +238,7 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 	entry = svm_enter(vcpu, svm_of(vcpu)->vmcb_physical,
 			  cpu->vendor_save_physical, &cpu->kicked);
 	if (svm_of(vcpu)->virtual)
-		end_virtual(svm_of(vcpu), entry);
+		end_virtual(vcpu, entry);
 	exit->kind = EXIT_NONE;
 	if (entry == CALLED_OFF)
 		return;
