@@ -4,9 +4,10 @@
 
 #define DIVIDE_BY_1 0xb
 #define CALIBRATION_NS NS_PER_MS
+#define CALIBRATION_MAX_NS (50 * NS_PER_MS)
 /* What an access of the timer takes may be so small a part of it. */
 #define CALIBRATION_ACCESSES 200
-#define CALIBRATIONS 3
+#define CALIBRATIONS 5
 #define COUNT_MAX 0xffffffffull
 
 static uint64_t timer_khz; /* of the local APIC timer, undivided */
@@ -66,42 +67,48 @@ void timer_stop(void)
 	apic_write(APIC_TIMER_INITIAL, 0);
 }
 
-/* The rate over one short time, in kHz.  When within its access a register
- * of the timer is written or read nobody knows: the middle is the best guess,
- * and errs by less than half of what an access takes. */
-static uint64_t measure(void)
+/*
+ * The rate over one short time, in kHz.  When within its access a register of the
+ * timer is written or read nobody knows: the middle is the best guess.  @unsure is
+ * what the accesses took, in millionths of that time: the rate errs by half of it
+ * at most.
+ */
+static uint64_t measure(uint64_t *unsure)
 {
-	uint64_t before, start, end, access;
+	uint64_t times[4], access, length;
 	uint32_t left;
 
-	before = time_ns();
+	times[0] = time_ns();
 	apic_write(APIC_TIMER_INITIAL, (uint32_t)COUNT_MAX);
-	start = time_ns();
-	access = (start - before) * CALIBRATION_ACCESSES;
-	spin_ns(access > CALIBRATION_NS ? access : CALIBRATION_NS);
-	end = time_ns();
+	times[1] = time_ns();
+	length = (times[1] - times[0]) * CALIBRATION_ACCESSES;
+	if (length > CALIBRATION_MAX_NS)
+		length = CALIBRATION_MAX_NS;
+	spin_ns(length > CALIBRATION_NS ? length : CALIBRATION_NS);
+	times[2] = time_ns();
 	left = apic_read(APIC_TIMER_CURRENT);
-	end = (end + time_ns()) / 2;
-	return scale(COUNT_MAX - left, NS_PER_MS, end - (before + start) / 2);
+	times[3] = time_ns();
+	access = times[1] - times[0] + times[3] - times[2];
+	length = (times[2] + times[3] - times[0] - times[1]) / 2;
+	*unsure = scale(access, NS_PER_MS, length);
+	return scale(COUNT_MAX - left, NS_PER_MS, length);
 }
 
-/* A vCPU that is held up in an access makes the timer look too fast or too
- * slow: the middle of some measurements is the best. */
+/* A vCPU may be held up in an access: the surest of some measurements is taken. */
 void timer_calibrate(void)
 {
-	uint64_t khz[CALIBRATIONS] = { 0 };
+	uint64_t least = ~0ull;
 
 	apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
 	for (int i = 0; i < CALIBRATIONS; i++) {
-		uint64_t measured = measure();
-		int at;
+		uint64_t unsure, khz = measure(&unsure);
 
-		for (at = i; at > 0 && khz[at - 1] > measured; at--)
-			khz[at] = khz[at - 1];
-		khz[at] = measured;
+		if (unsure >= least)
+			continue;
+		least = unsure;
+		timer_khz = khz;
 	}
-	timer_khz = khz[CALIBRATIONS / 2];
 	timer_stop();
 }
 
