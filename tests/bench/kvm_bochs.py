@@ -4,7 +4,6 @@ load_kvm.py has for SVM, on Bochs, where a tick is an instruction.  GRUB loads i
 from a disk, as Bochs loads no kernel by itself."""
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -26,7 +25,7 @@ linux /vmlinuz %s
 initrd /initrd.gz
 boot
 """
-SIZE, START, SECTOR = 40 << 20, grub.START, grub.SECTOR
+SIZE = 40 << 20 # of the disk
 
 
 def make_initramfs(to):
@@ -41,25 +40,12 @@ def make_initramfs(to):
 
 
 def make_disk(folder, words):
-    """A master boot record and a FAT with GRUB, the kernel and its initramfs."""
-    disk, loader = folder / "disk.img", folder / "grub"
-    (folder / "grub.cfg").write_text(MENU % words)
+    """With GRUB, the kernel and its initramfs."""
     make_initramfs(folder / "initrd.gz")
-    subprocess.run(["grub-mkimage", "-O", "x86_64-efi", "-p", "/", "-c",
-                    folder / "grub.cfg", "-o", loader, *GRUB], check=True)
-    with open(disk, "wb") as image:
-        image.truncate(SIZE)
-        image.write(grub.boot_record())
-    fat = "%s@@%d" % (disk, START)
-    subprocess.run(["mformat", "-i", fat, "-T", str((SIZE - START) // SECTOR),
-                    "::"], check=True)
-    for name in "/EFI", "/EFI/BOOT":
-        subprocess.run(["mmd", "-i", fat, "::" + name], check=True)
-    for file, name in ((load_guest.KERNEL, "/vmlinuz"),
-                       (folder / "initrd.gz", "/initrd.gz"),
-                       (loader, "/EFI/BOOT/BOOTX64.EFI")):
-        subprocess.run(["mcopy", "-i", fat, file, "::" + name], check=True)
-    return disk
+    return grub.make_image(folder / "disk.img", SIZE, {
+        grub.EFI_LOADER: grub.make_grub(folder, "x86_64-efi", MENU % words,
+                                        *GRUB),
+        "/vmlinuz": load_guest.KERNEL, "/initrd.gz": folder / "initrd.gz"})
 
 
 def exits(vcpus):

@@ -14,6 +14,7 @@ SIZE = 28 << 20
 START = 1 << 20          # of the only partition, and GRUB's room before it
 BOOTABLE, FAT32 = 0x80, 0x0c
 TABLE = 446              # where the master boot record has the partitions
+EFI_LOADER = "/EFI/BOOT/BOOTX64.EFI"
 MODULES = pathlib.Path("/usr/lib/grub")
 COMMON = ("part_msdos", "fat", "linux", "serial", "terminal", "configfile",
           "normal", "echo", "search", "search_fs_file")
@@ -52,49 +53,52 @@ vms:
 """
 
 
-def make_grub(folder, kind):
-    """GRUB with the modules that it needs to read its menu, in one file."""
-    _, form, more, _ = KINDS[kind]
-    (folder / "early.cfg").write_text(EARLY)
+def make_grub(folder, form, early, *modules):
+    """GRUB with @modules in one file, which does what @early says."""
+    (folder / "early.cfg").write_text(early)
     subprocess.run(["grub-mkimage", "-O", form, "-d", MODULES / form, "-p",
                     "/boot/grub", "-c", folder / "early.cfg", "-o",
-                    folder / "grub", *COMMON, *more], check=True)
+                    folder / "grub", *modules], check=True)
     return folder / "grub"
 
 
-def boot_record():
+def boot_record(size):
     """With GRUB's first 446 bytes, which read what begins in sector 1."""
     entry = struct.pack("<B3sB3sII", BOOTABLE, b"\xfe\xff\xff", FAT32,
                         b"\xfe\xff\xff", START // SECTOR,
-                        (SIZE - START) // SECTOR)
+                        (size - START) // SECTOR)
     code = (MODULES / "i386-pc/boot.img").read_bytes()[:TABLE]
     return code + entry + bytes(3 * len(entry)) + b"\x55\xaa"
 
 
-def make_disk(setup, folder, kind):
-    """A master boot record and a FAT, as firmware of either kind reads it."""
-    disk, grub = folder / "disk.img", make_grub(folder, kind)
-    (folder / "grub.cfg").write_text(MENU)
+def make_image(disk, size, files, behind_record=b""):
+    """A master boot record, what lies @behind_record, and a FAT with @files by
+    their names, as firmware of either kind reads it."""
+    assert len(behind_record) < START - SECTOR
     with open(disk, "wb") as image:
-        image.truncate(SIZE)
-        image.write(boot_record())
-        if kind == "seabios":
-            assert grub.stat().st_size < START - SECTOR
-            image.write(grub.read_bytes())
+        image.truncate(size)
+        image.write(boot_record(size) + behind_record)
     fat = "%s@@%d" % (disk, START)
-    subprocess.run(["mformat", "-i", fat, "-T", str((SIZE - START) // SECTOR),
+    subprocess.run(["mformat", "-i", fat, "-T", str((size - START) // SECTOR),
                     "::"], check=True)
     for name in "/boot", "/boot/grub", "/EFI", "/EFI/BOOT":
         subprocess.run(["mmd", "-i", fat, "::" + name], check=True)
-    for file, name in (
-            (folder / "grub.cfg", "/boot/grub/grub.cfg"),
-            (setup.kernels / "cloud-amd64/vmlinuz", "/vmlinuz"),
-            (setup.demo, "/initrd.gz")):
+    for name, file in files.items():
         subprocess.run(["mcopy", "-i", fat, file, "::" + name], check=True)
-    if kind == "ovmf":
-        subprocess.run(["mcopy", "-i", fat, grub, "::/EFI/BOOT/BOOTX64.EFI"],
-                       check=True)
     return disk
+
+
+def make_disk(setup, folder, kind):
+    _, form, more, _ = KINDS[kind]
+    loader = make_grub(folder, form, EARLY, *COMMON, *more)
+    (folder / "grub.cfg").write_text(MENU)
+    files = {"/boot/grub/grub.cfg": folder / "grub.cfg",
+             "/vmlinuz": setup.kernels / "cloud-amd64/vmlinuz",
+             "/initrd.gz": setup.demo}
+    if kind == "ovmf":
+        files[EFI_LOADER] = loader
+    return make_image(folder / "disk.img", SIZE, files,
+                      loader.read_bytes() if kind == "seabios" else b"")
 
 
 def grub(kind):
