@@ -41,6 +41,13 @@ class Tool:
                           % (" ".join(map(str, words)), done.returncode))
         return done.stdout, done.stderr
 
+    def ask(self, *words):
+        """As json(), of what is asked for often: neither noted nor checked."""
+        done = subprocess.run(
+            [self.mullctl, *words, "-o", "json", "--connect", self.address],
+            capture_output=True, check=True, timeout=60 * self.patience)
+        return json.loads(done.stdout)
+
     def json(self, *words):
         return json.loads(self.run(*words, "-o", "json")[0] or "{}")
 

@@ -3,10 +3,8 @@
 machine's time, by its instructions (64 ns each), so that a computer that is busy
 otherwise makes no slot late.  Nothing may go wrong in them, no slot be missed, no
 clock drift, no memory be lost when one of them ends and starts again."""
-import json
 import os
 import re
-import subprocess
 import time
 
 import disks
@@ -59,15 +57,8 @@ class Words:
         self.before = self.now()
         self.look()
 
-    def info(self):
-        """Not noted: it is asked for often."""
-        done = subprocess.run(
-            [self.tool.mullctl, "info", "-o", "json", "--connect",
-             self.tool.address], capture_output=True, check=True, timeout=60)
-        return json.loads(done.stdout)
-
     def now(self):
-        return self.info()["up"] / 1e9
+        return self.tool.ask("info")["up"] / 1e9
 
     def look(self):
         """Returns the time."""
@@ -125,13 +116,13 @@ def slots_are_right(tool, checks):
                  % (cpu["slots"], cpu["missed"], cpu["late_worst"] / 1e6))
 
 
-def start_again(words, tool):
+def start_again(tool):
     """Ends a VM and starts it; the memory that there is then."""
     tool.run("stop", "second", "--force")
     tool.wait_for_states(**{**dict.fromkeys(VMS, "running"),
                             "second": "stopped"})
     tool.run("start", "second", "--wait")
-    info = words.info()
+    info = tool.ask("info")
     return info["memory_free"], info["hypervisor_pages"]
 
 
@@ -144,7 +135,7 @@ def work(words, tool, checks):
     while now < begin + SECONDS and time.monotonic() < limit \
             and words.process.process.poll() is None:
         if now > begin + 3.5 * EVERY * len(starts):
-            memory.append(start_again(words, tool))
+            memory.append(start_again(tool))
             now = words.look()
             starts.append(len(words.seen["second"]))
         now = words.look()
