@@ -2,9 +2,9 @@
 /*
  * Works without end and looks whether anything goes wrong meanwhile: each round
  * writes a block of memory and reads it again, the local APIC's timer ticks ten
- * times a second.  Tells every "every=N" seconds, by its own clock, how far it is;
- * "wrong" counts what was read otherwise than written, ticks that came too early,
- * and a clock that went back.
+ * times a second.  Tells every "every=N" seconds, by its own clock, how far it is
+ * and how often that timer ticked; "wrong" counts what was read otherwise than
+ * written, and a clock that went back.
  */
 #include "sdk.h"
 

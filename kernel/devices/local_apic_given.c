@@ -9,7 +9,16 @@
 #include "local_apic_parts.h"
 
 #include <mullion/arch.h>
+#include <mullion/fast_exit.h>
 #include <mullion/vm.h>
+
+static_assert(FAST_REGISTER_SVR == REGISTER_SVR &&
+		      FAST_SVR_ENABLED == SVR_ENABLED &&
+		      FAST_REGISTER_ICR == REGISTER_ICR_LOW &&
+		      REGISTER_ICR_HIGH == REGISTER_ICR_LOW + 1 &&
+		      FAST_ICR_ASSERT == ICR_ASSERT &&
+		      FAST_ICR_VECTOR == ICR_VECTOR,
+	      "the short path has the registers of this one");
 
 void local_apic_take(struct vcpu *vcpu)
 {

@@ -227,7 +227,7 @@ static void check_port(struct shared_port *port)
 	require(memory->members & BIT(port->peer));
 	require(shared_memory_peers(memory) == memory->members);
 	require(!(memory->users & ~memory->members));
-	require(port->held == !!(memory->users & 1u << port->peer));
+	require(port->held == !!(memory->users & BIT(port->peer)));
 	require(frame_owner_of(memory->frames[0]) ==
 		FRAME_SHARED + memory->number);
 	require(!memory->clean || !memory->users);

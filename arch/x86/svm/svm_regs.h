@@ -139,6 +139,8 @@ static_assert(sizeof(struct vmcb) == 4096, "VMCB");
 #define SVM_V_INTR_PRIORITY BITS(19, 16)
 #define SVM_V_IGNORE_TPR BIT(20)
 #define SVM_V_INTR_MASKING BIT(24)
+/* A virtual interrupt that waits for nothing but RFLAGS.IF. */
+#define SVM_V_REQUEST (SVM_V_IRQ | SVM_V_IGNORE_TPR | SVM_V_INTR_PRIORITY)
 
 #define SVM_TLB_FLUSH_ALL 1
 

@@ -194,7 +194,7 @@ static void inject_virtually(struct svm_vcpu *svm)
 	/* A window for the next one is opened again after the exit. */
 	vmcb->intercept_1 &= ~SVM_INTERCEPT_VINTR;
 	svm->virtual = vmcb->event_injection;
-	vmcb->v_intr |= SVM_V_IRQ | SVM_V_IGNORE_TPR | SVM_V_INTR_PRIORITY;
+	vmcb->v_intr |= SVM_V_REQUEST;
 	vmcb->v_intr_vector = svm->virtual & SVM_EVENT_VECTOR;
 	vmcb->event_injection = 0;
 }
@@ -210,7 +210,7 @@ static void end_virtual(struct vcpu *vcpu, enum svm_entry entry)
 		vmcb->event_injection = svm->virtual;
 	else if (vmcb->v_intr & SVM_V_IRQ)
 		vmcb->exit_int_info = svm->virtual;
-	vmcb->v_intr &= ~(SVM_V_IRQ | SVM_V_IGNORE_TPR | SVM_V_INTR_PRIORITY);
+	vmcb->v_intr &= ~SVM_V_REQUEST;
 	svm->virtual = 0;
 	if (vcpu->wants_window)
 		svm_want_window(vcpu, true);
@@ -316,11 +316,9 @@ void svm_want_window(struct vcpu *vcpu, bool want)
 	svm_watch_cr8(vmcb, want);
 	if (want) {
 		vmcb->intercept_1 |= SVM_INTERCEPT_VINTR;
-		vmcb->v_intr |= SVM_V_IRQ | SVM_V_IGNORE_TPR |
-				SVM_V_INTR_PRIORITY;
+		vmcb->v_intr |= SVM_V_REQUEST;
 	} else {
 		vmcb->intercept_1 &= ~SVM_INTERCEPT_VINTR;
-		vmcb->v_intr &= ~(SVM_V_IRQ | SVM_V_IGNORE_TPR |
-				  SVM_V_INTR_PRIORITY);
+		vmcb->v_intr &= ~SVM_V_REQUEST;
 	}
 }
