@@ -121,6 +121,7 @@ extern struct fake_virt fake_virt;
 extern const struct virt_ops fake_virt_ops;
 
 extern uint64_t fake_random;
+extern bool fake_apic_without_deadline;
 extern bool fake_apic_given;	   /* to the guest of this CPU */
 extern uint8_t fake_apic_priority; /* of its task */
 extern uint8_t fake_apic_spurious;

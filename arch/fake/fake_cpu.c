@@ -56,7 +56,7 @@ FAKE bool arch_is_wanted(void)
 	return fake_kicks[fake_cpu];
 }
 
-bool fake_apic_given;
+bool fake_apic_given, fake_apic_without_deadline;
 uint8_t fake_apic_sent[256];
 
 FAKE void arch_apic_give(void)
@@ -67,6 +67,11 @@ FAKE void arch_apic_give(void)
 FAKE void arch_apic_take(void)
 {
 	fake_apic_given = false;
+}
+
+FAKE bool arch_apic_has_deadline(void)
+{
+	return !fake_apic_without_deadline;
 }
 
 FAKE void arch_apic_send(uint32_t cpu, uint8_t vector)

@@ -9,7 +9,9 @@
 #include "cpu.h"
 #include "registers.h"
 #include <mullion/arch.h>
+#include <mullion/cpu_loop.h>
 #include <mullion/log.h>
+#include <mullion/virt.h>
 
 #define APIC_ID 0x20
 #define APIC_TPR 0x80
@@ -127,7 +129,12 @@ void apic_enable(void)
 
 bool apic_can_be_given(void)
 {
-	return x2apic && tsc_deadline;
+	return x2apic;
+}
+
+bool arch_apic_has_deadline(void)
+{
+	return tsc_deadline;
 }
 
 uint32_t apic_id(void)
@@ -203,8 +210,11 @@ void arch_set_deadline(uint64_t time)
 	if (time == cpu->timer_set)
 		return;
 	cpu->timer_set = time;
-	if (cpu->apic_given)
+	if (cpu->apic_given) {
+		if (!virt->has_timer)
+			cpu_loop_watch(time);
 		return;
+	}
 	if (tsc_deadline)
 		write_msr(MSR_TSC_DEADLINE,
 			  time == ARCH_NO_DEADLINE ? 0 : time);

@@ -2,7 +2,8 @@
 /*
  * The local APIC of a CPU in the hands of its guest: x2APIC, whose registers
  * are MSRs that can be passed one by one.  The hypervisor then keeps NMI alone:
- * its deadlines there are the vendor's timer, and its waits end by a kick.
+ * its deadlines there are the vendor's timer, or the service CPU's kicks, and its
+ * waits end by a kick.
  * Interrupts stay where they are while it runs, with its own off.
  */
 #include "cpu.h"
@@ -42,7 +43,8 @@ static void empty(void)
 	arch_apic_mask_timer();
 	write_msr(X2APIC_TIMER_COUNT, 0);
 	write_msr(X2APIC_TIMER_DIVIDE, 0);
-	write_msr(MSR_TSC_DEADLINE, 0);
+	if (arch_apic_has_deadline())
+		write_msr(MSR_TSC_DEADLINE, 0);
 	write_msr(X2APIC_TPR, 0);
 	/* One that nobody can request: Bochs never ends an interrupt that has
 	 * the vector of spurious ones. */
@@ -72,6 +74,7 @@ void arch_apic_take(void)
 
 	if (!cpu->apic_given)
 		return;
+	arch_set_deadline(ARCH_NO_DEADLINE);
 	empty();
 	cpu->apic_given = false;
 	apic_enable();

@@ -181,6 +181,9 @@ void fpu_start(void)
 	xcr0_all = (cpuid(0xd, 0).eax | (uint64_t)cpuid(0xd, 0).edx << 32) &
 		   XCR0_ALLOWED;
 	write_xcr0(xcr0_all);
+	/* SVM cannot keep XSAVES from guests. */
+	if (cpuid(0xd, 1).eax & BIT(3))
+		write_msr(MSR_XSS, 0);
 	area_pages = round_up(cpuid(0xd, 0).ebx, PAGE_SIZE) / PAGE_SIZE;
 	cpu->fpu = area_of_this_cpu();
 	restore(cpu->fpu);

@@ -8,6 +8,7 @@
 #include "registers.h"
 #include <mullion/arch.h>
 #include <mullion/log.h>
+#include <mullion/virt.h>
 #include <string.h>
 
 struct interrupt_frame {
@@ -225,11 +226,14 @@ enum error arch_connect_message(uint32_t cpu, void (*handler)(void *context),
 	return ERR_NONE;
 }
 
-/* What a local APIC that is given requests is the guest's. */
+/* What a local APIC that is given requests is the guest's.  A deadline there may
+ * have been what this CPU was kicked for: it is set again, same or not. */
 void arch_take_interrupts(void)
 {
-	if (cpu_self()->apic_given)
+	if (cpu_self()->apic_given) {
+		cpu_self()->timer_set = 0;
 		return;
+	}
 	__asm__ volatile("sti\n\tnop\n\tnop\n\tcli" : : : "memory");
 }
 
@@ -248,7 +252,7 @@ void arch_idle(void)
 
 	if (!cpu->apic_given)
 		idle_wait(&cpu->kicked);
-	else if (cpu->timer_set == ARCH_NO_DEADLINE)
+	else if (!virt->has_timer || cpu->timer_set == ARCH_NO_DEADLINE)
 		idle_wait_kick(&cpu->kicked);
 	else if (!cpu->kicked && !arch_time_is_over(cpu->timer_set))
 		arch_pause(); /* rare: no timer is left to wait for */

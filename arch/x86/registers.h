@@ -56,6 +56,7 @@
 #define MSR_SYSENTER_EIP 0x176
 #define MSR_PAT 0x277
 #define MSR_TSC_DEADLINE 0x6e0
+#define MSR_XSS 0xda0
 #define MSR_X2APIC 0x800
 #define MSR_EFER 0xc0000080
 #define EFER_SCE BIT(0)

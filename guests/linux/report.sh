@@ -20,8 +20,8 @@ report_done() {
 }
 
 # Whether the kernel has found fault with something, and what.  Guests have no
-# speculation control yet, which RETBleed's line is about.
+# speculation control yet, which two of its lines are about.
 complaints() {
-	dmesg | grep -v 'RETBleed: ' |
+	dmesg | grep -v -e 'RETBleed: ' -e 'Speculative Return Stack Overflow: ' |
 		grep -E 'WARNING|BUG:|Oops|Call Trace|rcu.*stall'
 }

@@ -60,6 +60,8 @@ void arch_set_deadline(uint64_t time);
  */
 void arch_apic_give(void);
 void arch_apic_take(void);
+/* Whether the machine's own local APICs have the TSC deadline. */
+bool arch_apic_has_deadline(void);
 /* The rest is for one that is given.  @vector, 32 at least, for @cpu's guest
  * by an interprocessor interrupt, or by one to itself, where 16 is enough. */
 void arch_apic_send(uint32_t cpu, uint8_t vector);

@@ -28,6 +28,10 @@ void cpu_loop_stats(uint32_t cpu, uint64_t time_ns,
 bool cpu_loop_has_slots(uint32_t cpu);
 void cpu_loop_slot_stats(uint32_t cpu, struct mull_slot_stats *stats);
 
+/* The service CPU kicks this one, which has no timer, when arch_time() reaches
+ * @time: the next one replaces it, and ARCH_NO_DEADLINE ends it. */
+void cpu_loop_watch(uint64_t time);
+
 _Noreturn void cpu_loop(void);
 
 #endif

@@ -109,6 +109,8 @@ struct vm;
 /* Whether guests of @vm have the local APICs of their CPUs: no other VM will
  * ever run there, nor the services, and the processor can do it. */
 bool local_apic_is_for(const struct vm *vm);
+/* Whether @vm's have the TSC deadline: the emulated one's timer does. */
+bool local_apic_has_deadline(const struct vm *vm);
 /* Has it back from the guest, if it had it; own CPU only. */
 void local_apic_take(struct vcpu *vcpu);
 /* What was posted and must go through this CPU. */

@@ -116,6 +116,9 @@ struct virt_ops {
 	 * vcpu->apic.given, nothing is injected, and external interrupts and
 	 * HLT do not exit.  NULL: never. */
 	bool (*gives_apic)(void);
+	/* Whether arch_set_deadline() ends such a guest; else another CPU must
+	 * kick it. */
+	bool has_timer;
 
 	/* Before the next entry, forget what the TLB has of the guest's own
 	 * tables. */

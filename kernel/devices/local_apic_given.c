@@ -29,6 +29,11 @@ void local_apic_take(struct vcpu *vcpu)
 	arch_apic_take();
 }
 
+bool local_apic_has_deadline(const struct vm *vm)
+{
+	return !vm->gives_apics || arch_apic_has_deadline();
+}
+
 void local_apic_pass_posted(struct local_apic *apic)
 {
 	if (!atomic_load(&apic->posted.words))

@@ -121,7 +121,9 @@ static void leaf_1(const struct vcpu *vcpu, uint32_t r[4])
 
 	virt->read_system((struct vcpu *)vcpu, &system);
 	r[EBX] |= vcpu->index << 24 | count << 16;
-	r[ECX] |= ECX_X2APIC | ECX_TSC_DEADLINE | ECX_HYPERVISOR;
+	r[ECX] |= ECX_X2APIC | ECX_HYPERVISOR;
+	if (local_apic_has_deadline(vcpu->vm))
+		r[ECX] |= ECX_TSC_DEADLINE;
 	if (r[ECX] & BIT(26) && system.cr4 & BIT(18))
 		r[ECX] |= ECX_OSXSAVE;
 	if (count > 1)

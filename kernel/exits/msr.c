@@ -31,6 +31,16 @@ static enum error read_zero(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	return ERR_NONE;
 }
 
+/* AMD 24593, "Hardware Configuration Register (HWCR)": the TSC counts at the rate
+ * of P0. */
+static enum error read_hwcr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)vcpu;
+	(void)msr;
+	*value = BIT(24);
+	return ERR_NONE;
+}
+
 static enum error write_nothing(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	(void)vcpu;

@@ -38,9 +38,12 @@ static struct cpu_queue {
 	struct slot_clock slots;
 	bool joined; /* one has, whose turn is not known yet */
 	bool busy;   /* one whose slot it is wanted to run */
+	/* When the service CPU is to kick this one; 0: never. */
+	_Atomic uint64_t watched;
 } queues[MULL_CPU_MAX];
 
 static uint32_t service_cpu;
+static _Atomic uint32_t watched_count; /* queues with a time */
 
 void cpu_loop_set_service(uint32_t cpu)
 {
@@ -185,10 +188,50 @@ static uint64_t deadline_of(const struct vcpu *vcpu, bool at_home)
 	return at_home ? earlier(timer, vm_deadline(vcpu->vm)) : timer;
 }
 
-/* Of the management channel, the disks and the uplink. */
+/* To be told of it, the service CPU comes around: for an earlier time only,
+ * since it looks again at every one that it knows. */
+void cpu_loop_watch(uint64_t time)
+{
+	uint64_t next = time == ARCH_NO_DEADLINE ? 0 : time;
+	uint64_t before = atomic_exchange(&queues[arch_cpu_index()].watched,
+					  next);
+
+	if (!before && next)
+		atomic_fetch_add(&watched_count, 1);
+	if (before && !next)
+		atomic_fetch_sub(&watched_count, 1);
+	if (next && (!before || next < before))
+		arch_kick(service_cpu);
+}
+
+/* Kicks those whose time has come; answers the first of the others'. */
+static uint64_t watch_others(uint64_t now)
+{
+	uint64_t limit = ARCH_NO_DEADLINE;
+
+	if (!atomic_load(&watched_count))
+		return limit;
+	for (uint32_t i = 0; i < arch_cpu_count(); i++) {
+		uint64_t time = atomic_load(&queues[i].watched);
+
+		if (time > now)
+			limit = earlier(limit, time);
+		if (!time || time > now ||
+		    !atomic_compare_exchange_strong(&queues[i].watched, &time,
+						    0))
+			continue;
+		atomic_fetch_sub(&watched_count, 1);
+		arch_kick(i);
+	}
+	return limit;
+}
+
+/* Of the management channel, the disks, the uplink, and CPUs without a timer. */
 static uint64_t service_deadline(void)
 {
 	uint64_t limit = earlier(block_deadline(), uplink_deadline());
+
+	limit = earlier(limit, watch_others(arch_time()));
 
 	if (manage_needs_polling())
 		limit = earlier(limit, arch_time() + arch_time_khz());

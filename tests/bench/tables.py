@@ -48,12 +48,7 @@ EXITS = [
     ("xapic-read", "register of the local APIC in memory: read",
      "long, emulated"),
 ]
-# QEMU's counter has both CPUs' instructions.
-AT_LEAST = {("ipi-send", "svm"), ("ipi-receive", "svm")}
 NOT_OFFERED = {("interrupt-pv-eoi", "vmx")}
-NOT_MADE = {(op, "svm") for op in (
-    "doorbell-send", "doorbell-receive", "own-ipi-send", "own-ipi-receive",
-    "own-doorbell-send", "own-doorbell-receive")}
 
 
 def row(*cells):
@@ -79,12 +74,7 @@ def exits(figures):
     def cell(op, backend, name):
         if (op, backend) in NOT_OFFERED:
             return "not offered"
-        if (op, backend) in NOT_MADE:
-            return ""
         line = figures[op, backend]
-        if (op, backend) in AT_LEAST:
-            return number(line, "min") + " at least" \
-                if name == "instructions" else ""
         return number(line, name) + (
             least_to_most(line) if name == "instructions" else "")
 

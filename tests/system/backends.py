@@ -11,6 +11,7 @@ class BackEnd:
     emulator: str        # as `mullctl run --emulator` takes it
     cpu: str             # the emulator's processor model
     patience: int        # times slower than QEMU
+    lines: str = ""      # more of Bochs's configuration
 
     @property
     def words(self):
@@ -19,7 +20,9 @@ class BackEnd:
 
     @property
     def environment(self):
-        return {"BOCHS_CPU": self.cpu} if self.emulator == "bochs" else {}
+        if self.emulator != "bochs":
+            return {}
+        return {"BOCHS_CPU": self.cpu, "BOCHS_LINES": self.lines}
 
 
 BACK_ENDS = {back_end.name: back_end for back_end in (
@@ -29,6 +32,14 @@ BACK_ENDS = {back_end.name: back_end for back_end in (
     # No virtual-interrupt delivery.
     BackEnd("vmx-cannonlake", "vmx-without-delivery", "bochs", "corei3_cnl",
             8),
+    # A processor that gives the next RIP.
+    BackEnd("svm-ryzen", "svm-ryzen", "bochs", "ryzen", 8),
+    # x2APIC, so that a guest can have its CPU's local APIC; no TSC deadline.
+    BackEnd("svm-x2apic", "svm-x2apic", "bochs", "bx_generic", 8,
+            'cpuid: vendor_string="AuthenticAMD", level=6, x86_64=1, mmx=1, '
+            'sep=1, simd=avx2, apic=x2apic, xsave=1, xsaveopt=1, aes=1, '
+            'movbe=1, bmi=bmi2, 1g_pages=1, smep=1, smap=1, '
+            'pcid=1, mwait=0, svm=1, vmx=0'),
 )}
 
 

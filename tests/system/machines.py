@@ -66,6 +66,7 @@ class Machine:
         if back_end.emulator == "bochs":
             with socket.create_server(("localhost", 0)) as listener:
                 port = listener.getsockname()[1]
+                more["more"] = more.get("more", "") + back_end.lines + "\n"
                 words = bochs(back_end.cpu, disk, folder, port, **more)
                 self.process = Process(words, note, environment=environment,
                                        listener=listener)

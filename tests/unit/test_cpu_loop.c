@@ -51,6 +51,40 @@ static void the_service_cpu_polls(void **state)
 	assert_int_equal(polls, 2);
 }
 
+static void watch_on(uint32_t cpu, uint64_t time)
+{
+	fake_cpu = cpu;
+	cpu_loop_watch(time);
+}
+
+static void it_kicks_those_without_a_timer(void **state)
+{
+	const uint32_t a = home + 1, b = home + 2;
+
+	(void)state;
+	cpu_loop_set_service(home);
+	watch_on(a, fake_time + 50);
+	assert_int_equal(fake_kicks[home], 1);
+	watch_on(a, fake_time + 70); /* it comes around at 50 anyway */
+	watch_on(b, fake_time + 90);
+	assert_int_equal(fake_kicks[home], 2);
+	loop_on(home);
+	assert_int_equal(fake_deadline, fake_time + 70);
+	assert_int_equal(fake_kicks[a], 0);
+	fake_time += 70;
+	loop_on(home);
+	assert_int_equal(fake_kicks[a], 1);
+	assert_int_equal(fake_kicks[b], 0);
+	assert_int_equal(fake_deadline, fake_time + 20);
+	loop_on(home); /* once */
+	assert_int_equal(fake_kicks[a], 1);
+	watch_on(b, ARCH_NO_DEADLINE);
+	fake_time += 20;
+	loop_on(home);
+	assert_int_equal(fake_kicks[b], 0);
+	assert_true(fake_deadline == ARCH_NO_DEADLINE);
+}
+
 static void poll_again(void)
 {
 	more_to_poll = false;
@@ -502,6 +536,7 @@ int main(void)
 		TEST(with_nothing_to_do_it_idles),
 		TEST(kicks_are_forgotten_before_it_looks),
 		TEST(the_service_cpu_polls),
+		TEST(it_kicks_those_without_a_timer),
 		TEST(it_does_not_idle_while_there_is_work),
 		TEST(only_the_home_cpu_works_on_a_vm),
 		TEST(exits_are_counted_and_the_guest_goes_on),

@@ -124,6 +124,9 @@ static void every_guest_sees_a_hypervisor_with_x2apic(void **state)
 	fake_cpuid = all_zeros;
 	cpuid_start();
 	assert_int_equal(ask(1, 0)[ECX], BIT(31) | BIT(24) | BIT(21));
+	vm.gives_apics = fake_apic_without_deadline = true;
+	assert_int_equal(ask(1, 0)[ECX], BIT(31) | BIT(21));
+	vm.gives_apics = fake_apic_without_deadline = false;
 }
 
 /* Else Linux ticks for ever. */

@@ -5,6 +5,7 @@
 
 #define SVR 0x80f
 #define ICR 0x830
+#define MSR_DEADLINE 0x6e0
 
 static int given(void **state)
 {
@@ -44,6 +45,25 @@ static void an_interrupt_is_sent_as_the_guest_sees_it(void **state)
 	write_msr(ICR, 1ull << 32 | 0x4052);
 	assert_int_equal(fake_apic_sent[0x52], 1);
 	assert_int_equal(kicks[1], 0);
+}
+
+static void there_is_a_deadline_where_the_cpu_has_one(void **state)
+{
+	uint64_t value;
+
+	(void)state;
+	assert_true(local_apic_has_deadline(&vm));
+	assert_int_equal(read_msr(MSR_DEADLINE), 0);
+	fake_apic_without_deadline = true;
+	assert_false(local_apic_has_deadline(&vm));
+	assert_int_equal(local_apic_msr_read(vcpus, MSR_DEADLINE, &value),
+			 ERR_BAD_REQUEST);
+	assert_int_equal(local_apic_msr_write(vcpus, MSR_DEADLINE, 1),
+			 ERR_BAD_REQUEST);
+	vm.gives_apics = false; /* the emulated one has it */
+	assert_true(local_apic_has_deadline(&vm));
+	assert_int_equal(read_msr(MSR_DEADLINE), 0);
+	fake_apic_without_deadline = false;
 }
 
 static void spurious_interrupts_have_the_guests_vector(void **state)
@@ -186,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		GIVEN(it_begins_in_x2apic_mode),
 		GIVEN(an_interrupt_is_sent_as_the_guest_sees_it),
+		GIVEN(there_is_a_deadline_where_the_cpu_has_one),
 		GIVEN(spurious_interrupts_have_the_guests_vector),
 		GIVEN(vectors_of_exceptions_go_by_its_own_cpu),
 		GIVEN(illegal_vectors_and_a_sleeping_apic_take_nothing),

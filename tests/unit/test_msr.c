@@ -142,12 +142,19 @@ static void some_have_fixed_values(void **state)
 		uint64_t value;
 		bool writable;
 	} rows[] = {
-		{ 0x17, 0, false },	  { 0x3a, 1, false },
-		{ 0x79, 0, true },	  { 0x8b, 0, true },
-		{ 0xfe, 0, false },	  { 0x179, 0, true },
-		{ 0x17a, 0, true },	  { 0x1d9, 0, true },
-		{ 0x2ff, 0x806, true },	  { 0xc0010010, 0, true },
-		{ 0xc0010114, 0, false }, { 0xc0011029, 2, true },
+		{ 0x17, 0, false },
+		{ 0x3a, 1, false },
+		{ 0x79, 0, true },
+		{ 0x8b, 0, true },
+		{ 0xfe, 0, false },
+		{ 0x179, 0, true },
+		{ 0x17a, 0, true },
+		{ 0x1d9, 0, true },
+		{ 0x2ff, 0x806, true },
+		{ 0xc0010010, 0, true },
+		{ 0xc0010015, BIT(24), true },
+		{ 0xc0010114, 0, false },
+		{ 0xc0011029, 2, true },
 	};
 
 	(void)state;

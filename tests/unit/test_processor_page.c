@@ -114,6 +114,7 @@ static const char *access_words(const char *function)
 		{ "mtrr_write", "kept" },
 		{ "read_zero", "0" },
 		{ "read_locked", "1" },
+		{ "read_hwcr", "bit 24" },
 		{ "write_nothing", "ignored" },
 		{ "write_refused", "#GP" },
 		{ "read_switched", "the guest's" },
@@ -270,6 +271,8 @@ static void what_processors_offer_is_decided(void **state)
 	must_be_decided(qemu_max, ARRAY_COUNT(qemu_max));
 	must_be_decided(bochs_haswell, ARRAY_COUNT(bochs_haswell));
 	must_be_decided(bochs_skylake, ARRAY_COUNT(bochs_skylake));
+	must_be_decided(bochs_ryzen, ARRAY_COUNT(bochs_ryzen));
+	must_be_decided(bochs_x2apic, ARRAY_COUNT(bochs_x2apic));
 }
 
 static void msrs_are_in_order_and_apart(void **state)

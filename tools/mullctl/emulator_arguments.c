@@ -206,7 +206,8 @@ static const char bochs_configuration[] =
 	"log: %s/bochs.log\n"
 	"panic: action=fatal\n"
 	"info: action=ignore\n"
-	"error: action=report\n";
+	"error: action=report\n"
+	"%s\n";
 
 static bool write_text(const struct run_plan *plan, const char *name,
 		       char *text)
@@ -254,7 +255,8 @@ enum status bochs_arguments(const struct run_plan *plan, unsigned port,
 				 variable("BOCHS_DISPLAY", "term"), firmware,
 				 video, plan->memory >> 20,
 				 variable("BOCHS_CPU", "corei7_haswell_4770"),
-				 plan->cpus, plan->disk, port, plan->folder)) ||
+				 plan->cpus, plan->disk, port, plan->folder,
+				 variable("BOCHS_LINES", ""))) ||
 	    !write_text(plan, "continue", texts_format("c\n")))
 		return STATUS_HOST;
 	add_words(arguments, "-q -f");

@@ -369,6 +369,7 @@ const struct note environment_notes[] = {
 	{ "BOCHS", "the bochs binary" },
 	{ "BOCHS_DISPLAY", "the display_library of bochs (term)" },
 	{ "BOCHS_CPU", "the model that bochs emulates (corei7_haswell_4770)" },
+	{ "BOCHS_LINES", "lines to add to its configuration" },
 	{ "OVMF_CODE, OVMF_VARS", "the firmware's two flash images for qemu" },
 	{ "MULLCTL_CONNECT", "where the hypervisor is, when there is no "
 			     "--connect; else \"connect: ADDRESS\" in "

@@ -15,16 +15,25 @@
 #define MSRPM_PAGES 2
 #define VCPU_PAGES 2 /* struct svm_vcpu and the VMCB */
 
-/* Shared by all VMs: every port exits; MSRs but the few below, too. */
-static uint8_t *iopm, *msrpm;
+/* Shared by all VMs: every port exits; MSRs but the few below, too.  The last is
+ * for those that have the local APICs of their CPUs. */
+static uint8_t *iopm, *msrpm, *msrpm_apic;
 bool svm_has_next_rip;
+
+/* Bochs 2.7's bx_generic has SVM and its leaf, whose revision is 0 elsewhere, but
+ * does not say so in the bit. */
+static bool has_svm(void)
+{
+	return cpuid(0x80000000, 0).eax >= 0x8000000a &&
+	       (cpuid(0x80000001, 0).ecx & BIT(2) ||
+		cpuid(0x8000000a, 0).eax & 0xff);
+}
 
 static enum error svm_probe(const char **words)
 {
 	uint32_t features;
 
-	if (cpuid(0x80000000, 0).eax < 0x8000000a ||
-	    !(cpuid(0x80000001, 0).ecx & BIT(2))) {
+	if (!has_svm()) {
 		*words = "the processor has no SVM (AMD-V)";
 		return ERR_UNSUPPORTED;
 	}
@@ -65,7 +74,7 @@ static void svm_describe(char *to, size_t room)
 }
 
 /* "MSR Ranges Covered by MSR Permissions Map": two bits an MSR. */
-static void pass_msr(uint32_t msr)
+void svm_pass_msr(uint8_t *map, uint32_t msr, uint32_t how)
 {
 	uint32_t bit;
 
@@ -75,7 +84,7 @@ static void pass_msr(uint32_t msr)
 		bit = 0x800 * 8 + (msr - 0xc0000000) * 2;
 	else
 		panic("MSR 0x%x cannot be passed", msr);
-	msrpm[bit / 8] &= ~(3 << bit % 8);
+	map[bit / 8] &= ~(how << bit % 8);
 }
 
 static void make_permission_maps(void)
@@ -94,7 +103,19 @@ static void make_permission_maps(void)
 	memset(iopm, 0xff, IOPM_PAGES * PAGE_SIZE);
 	memset(msrpm, 0xff, MSRPM_PAGES * PAGE_SIZE);
 	for (size_t i = 0; i < ARRAY_COUNT(passed); i++)
-		pass_msr(passed[i]);
+		svm_pass_msr(msrpm, passed[i], MSR_READ | MSR_WRITE);
+	if (!svm_gives_apic())
+		return;
+	msrpm_apic = page_alloc(MSRPM_PAGES);
+	if (!msrpm_apic)
+		panic("no memory for the permission maps");
+	memcpy(msrpm_apic, msrpm, MSRPM_PAGES * PAGE_SIZE);
+	svm_pass_apic(msrpm_apic);
+}
+
+uint64_t svm_msr_map(bool has_apic)
+{
+	return arch_physical(has_apic ? msrpm_apic : msrpm).value;
 }
 
 static enum error svm_cpu_enable(void)
@@ -179,7 +200,8 @@ void svm_set_controls(struct vcpu *vcpu, struct vmcb *vmcb)
 			    SVM_INTERCEPT_RDTSCP | SVM_INTERCEPT_RDPRU;
 	svm_watch_breakpoints(vcpu);
 	vmcb->iopm_base = arch_physical(iopm).value;
-	vmcb->msrpm_base = arch_physical(msrpm).value;
+	vmcb->msrpm_base = svm_msr_map(false);
+	svm_of(vcpu)->has_apic = false;
 	/* A vCPU is alone on its ASID: its CPU flushes when another enters. */
 	vmcb->asid = 1;
 	vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
@@ -204,6 +226,7 @@ const struct virt_ops svm_ops = {
 	.event_pending = svm_event_pending,
 	.can_interrupt = svm_can_interrupt,
 	.want_window = svm_want_window,
+	.gives_apic = svm_gives_apic,
 	.flush_tlb = svm_flush_tlb,
 	.read_msr = svm_read_msr,
 	.write_msr = svm_write_msr,

@@ -5,6 +5,7 @@
  * is counted by `make bench`: look at the disassembly after a change.
  */
 #include "svm.h"
+#include "../cpu.h"
 #include "../mitigation.h"
 #include "../registers.h"
 #include <mullion/fast_exit.h>
@@ -112,6 +113,24 @@ static ALWAYS_INLINE uint32_t on_fast_msr_read(struct vcpu *vcpu,
 	return resume(vcpu, vmcb, EXIT_MSR_READ, rip);
 }
 
+/* An interrupt for another vCPU, each with the local APIC of its CPU. */
+static __attribute__((noinline)) uint32_t
+on_fast_command(struct vcpu *vcpu, struct vmcb *vmcb, bool by_hardware)
+{
+	uint32_t low = (uint32_t)vmcb->rax, to = (uint32_t)vcpu->gpr[RDX];
+	const struct local_apic *receiver = fast_apic_receiver(vcpu, low, to);
+	uint64_t rip;
+
+	if (UNLIKELY(!receiver || !find_next(svm_of(vcpu), vmcb, by_hardware,
+					     CODE_WRMSR, 2, &rip)))
+		return FAST_LONG_WAY;
+	fast_apic_commanded(vcpu, low, to);
+	x2apic_fence();
+	write_msr(FAST_MSR_X2APIC_ICR,
+		  (uint64_t)receiver->cpu_id << 32 | (low & FAST_ICR_VECTOR));
+	return resume(vcpu, vmcb, EXIT_COMMAND, rip);
+}
+
 /* End of interrupt: another one may be due now, which the loop delivers. */
 static __attribute__((noinline)) uint32_t
 on_fast_msr_write(struct vcpu *vcpu, struct vmcb *vmcb, bool by_hardware)
@@ -142,9 +161,11 @@ static ALWAYS_INLINE uint32_t fast(struct vcpu *vcpu, bool by_hardware)
 		return on_fast_hypercall(vcpu, vmcb, by_hardware);
 	if (vmcb->exit_code != SVM_EXIT_MSR)
 		return FAST_LONG_WAY;
-	return vmcb->exit_info_1 & 1 ?
-		       on_fast_msr_write(vcpu, vmcb, by_hardware) :
-		       on_fast_msr_read(vcpu, vmcb, by_hardware);
+	if (!(vmcb->exit_info_1 & 1))
+		return on_fast_msr_read(vcpu, vmcb, by_hardware);
+	if ((uint32_t)vcpu->gpr[RCX] == FAST_MSR_X2APIC_ICR)
+		return on_fast_command(vcpu, vmcb, by_hardware);
+	return on_fast_msr_write(vcpu, vmcb, by_hardware);
 }
 
 uint32_t svm_fast_by_view(struct vcpu *vcpu)

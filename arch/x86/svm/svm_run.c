@@ -29,6 +29,7 @@ static void flush_for(struct vcpu *vcpu, struct cpu *cpu)
 		return;
 	vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
 	code_views_drop(svm_of(vcpu)->views);
+	write_cr2(vmcb->cr2); /* see svm_inject() */
 }
 
 /*
@@ -223,6 +224,8 @@ void svm_vcpu_run(struct vcpu *vcpu, struct vm_exit *exit)
 	uint64_t dr6 = vmcb->dr6;
 	enum svm_entry entry;
 
+	if (svm_of(vcpu)->has_apic != vcpu->apic.given)
+		svm_follow_apic(vcpu);
 	flush_for(vcpu, cpu);
 	fpu_use(vcpu);
 	offer_nmi(vcpu);
@@ -282,8 +285,10 @@ void svm_inject(struct vcpu *vcpu, const struct guest_event *event)
 						 field_make(SVM_EVENT_CODE,
 							    event->error_code) :
 					 0);
-	if (event->kind == EVENT_EXCEPTION && event->vector == VECTOR_PF)
-		vmcb->cr2 = event->cr2;
+	if (event->kind != EVENT_EXCEPTION || event->vector != VECTOR_PF)
+		return;
+	vmcb->cr2 = event->cr2;
+	write_cr2(event->cr2); /* Bochs 2.7: VMRUN does not load it */
 }
 
 bool svm_event_pending(struct vcpu *vcpu)

@@ -328,6 +328,7 @@ const struct virt_ops vmx_ops = {
 	.flush_tlb = vmx_flush_tlb,
 	.delivers = vmx_delivers,
 	.gives_apic = vmx_gives_apic,
+	.has_timer = true,
 	.read_msr = vmx_read_msr,
 	.write_msr = vmx_write_msr,
 	.stage2_create = ept_create,

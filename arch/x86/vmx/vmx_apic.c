@@ -99,7 +99,8 @@ static void make_given_bitmap(void)
 /* Deadlines of ours need another timer then. */
 bool vmx_gives_apic(void)
 {
-	return apic_can_be_given() && vmx_controls.timer;
+	return apic_can_be_given() && arch_apic_has_deadline() &&
+	       vmx_controls.timer;
 }
 
 void vmx_apic_start(void)
