@@ -205,12 +205,13 @@ void cpu_loop_watch(uint64_t time)
 }
 
 /* Kicks those whose time has come; answers the first of the others'. */
-static uint64_t watch_others(uint64_t now)
+static uint64_t watch_others(void)
 {
-	uint64_t limit = ARCH_NO_DEADLINE;
+	uint64_t limit = ARCH_NO_DEADLINE, now;
 
 	if (!atomic_load(&watched_count))
 		return limit;
+	now = arch_time();
 	for (uint32_t i = 0; i < arch_cpu_count(); i++) {
 		uint64_t time = atomic_load(&queues[i].watched);
 
@@ -231,7 +232,7 @@ static uint64_t service_deadline(void)
 {
 	uint64_t limit = earlier(block_deadline(), uplink_deadline());
 
-	limit = earlier(limit, watch_others(arch_time()));
+	limit = earlier(limit, watch_others());
 
 	if (manage_needs_polling())
 		limit = earlier(limit, arch_time() + arch_time_khz());
