@@ -118,7 +118,7 @@ def schedules(setup, back_end, checks):
     path.write_text(setup.fill_in(MANIFEST))
     address = "unix:/tmp/mullctl-test-%d-slots-%s" % (os.getpid(),
                                                       back_end.name)
-    patience, near = 120 * back_end.patience, NEAR[back_end.name]
+    patience, near = 120 * back_end.patience, NEAR[back_end.kind]
     process = Process([setup.mullctl, "run", "-v", *back_end.words,
                        "--deterministic", "--listen", address, path],
                       checks.note, environment=back_end.environment)
