@@ -223,7 +223,7 @@ test-all: setup ## the same, and what takes longer
 	@tests/system/run.py --build $(B) --all
 # SOAK_SECONDS of the machine's time; and a minute without exits, in Bochs.
 SOAK_SECONDS ?= 7200
-soak: setup ## four VMs under load for two hours, a minute of silence (an hour)
+soak: setup ## four VMs under load for two hours, a minute of silence (a quarter of an hour)
 	@$(again) -k test-files || $(no_build)
 	@SOAK_SECONDS=$(SOAK_SECONDS) SILENCE_SECONDS=60 tests/system/run.py \
 		--build $(B) --all --only '^(soak|silence)$$'

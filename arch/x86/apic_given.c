@@ -13,6 +13,7 @@
 
 /* SDM 325384, "Local APIC Register Address Map Supported by x2APIC" */
 #define X2APIC_TPR 0x808
+#define X2APIC_PPR 0x80a
 #define X2APIC_EOI 0x80b
 #define X2APIC_SVR 0x80f
 #define X2APIC_ISR 0x810 /* 8 registers each */
@@ -20,6 +21,7 @@
 #define X2APIC_ICR 0x830
 #define X2APIC_LVT_TIMER 0x832
 #define X2APIC_TIMER_COUNT 0x838
+#define X2APIC_TIMER_CURRENT 0x839
 #define X2APIC_TIMER_DIVIDE 0x83e
 #define X2APIC_SELF_IPI 0x83f
 
@@ -34,6 +36,37 @@ static bool has_some(uint32_t set)
 		if (read_msr(set + i))
 			return true;
 	return false;
+}
+
+/*
+ * What has no effect outside of the guest's CPU, and tells nothing of it: not
+ * who it is, where interrupts go, what the machine's own sources are to do
+ * (errors, heat, counters), and whether it is switched on.
+ */
+void apic_given_pass(uint8_t *map,
+		     void (*pass)(uint8_t *map, const struct msr_range *range))
+{
+	static const struct msr_range deadline = { MSR_TSC_DEADLINE,
+						   MSR_TSC_DEADLINE,
+						   MSR_READ | MSR_WRITE };
+	static const struct msr_range ranges[] = {
+		{ X2APIC_TPR, X2APIC_TPR, MSR_READ | MSR_WRITE },
+		{ X2APIC_PPR, X2APIC_PPR, MSR_READ },
+		{ X2APIC_EOI, X2APIC_EOI, MSR_WRITE },
+		{ X2APIC_ISR, X2APIC_IRR + 7, MSR_READ }, /* TMR between */
+		{ X2APIC_LVT_TIMER, X2APIC_LVT_TIMER, MSR_READ | MSR_WRITE },
+		{ X2APIC_TIMER_COUNT, X2APIC_TIMER_COUNT,
+		  MSR_READ | MSR_WRITE },
+		{ X2APIC_TIMER_CURRENT, X2APIC_TIMER_CURRENT, MSR_READ },
+		{ X2APIC_TIMER_DIVIDE, X2APIC_TIMER_DIVIDE,
+		  MSR_READ | MSR_WRITE },
+		{ X2APIC_SELF_IPI, X2APIC_SELF_IPI, MSR_WRITE },
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(ranges); i++)
+		pass(map, &ranges[i]);
+	if (arch_apic_has_deadline())
+		pass(map, &deadline);
 }
 
 /* As after a reset: nothing armed, requested or in service.  What is requested

@@ -144,6 +144,17 @@ void apic_send_startup(uint32_t apic_id, uint8_t page);
 void apic_send_nmi(uint32_t apic_id);
 void apic_timer_measure(void);
 void apic_timer_fired(void);
+/* MSRs that a guest reaches without an exit, and how. */
+enum { MSR_READ = 1, MSR_WRITE = 2 };
+struct msr_range {
+	uint32_t first, last, how;
+};
+
+/* apic_given.c: calls @pass with @map for each of those ranges of a local APIC
+ * that is given. */
+void apic_given_pass(uint8_t *map,
+		     void (*pass)(uint8_t *map, const struct msr_range *range));
+
 /* Whether every CPU has what arch_apic_give() takes. */
 bool apic_can_be_given(void);
 void apic_mask_io(void);

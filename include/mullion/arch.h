@@ -52,9 +52,10 @@ void arch_set_deadline(uint64_t time);
  * arch_apic_give - leave this CPU's local APIC to the guest that runs here
  *
  * It is as after a reset, in x2APIC mode and enabled by software.  From then on
- * arch_set_deadline() only keeps the deadline, for the vendor's timer,
- * arch_take_interrupts() takes nothing, and arch_idle() ends by a kick or that
- * deadline.  Only where virt->gives_apic() says so.
+ * arch_set_deadline() only keeps the deadline, for the vendor's timer or, without
+ * virt->has_timer, for cpu_loop_watch(); arch_take_interrupts() takes nothing, and
+ * arch_idle() ends by a kick or that deadline.  Only where virt->gives_apic() says
+ * so.
  *
  * arch_apic_take - have it back, empty; nothing where it was not given
  */

@@ -204,25 +204,33 @@ void cpu_loop_watch(uint64_t time)
 		arch_kick(service_cpu);
 }
 
-/* Kicks those whose time has come; answers the first of the others'. */
-static uint64_t watch_others(void)
+static void kick_watched(uint64_t now)
 {
-	uint64_t limit = ARCH_NO_DEADLINE, now;
-
 	if (!atomic_load(&watched_count))
-		return limit;
-	now = arch_time();
+		return;
 	for (uint32_t i = 0; i < arch_cpu_count(); i++) {
 		uint64_t time = atomic_load(&queues[i].watched);
 
-		if (time > now)
-			limit = earlier(limit, time);
 		if (!time || time > now ||
 		    !atomic_compare_exchange_strong(&queues[i].watched, &time,
 						    0))
 			continue;
 		atomic_fetch_sub(&watched_count, 1);
 		arch_kick(i);
+	}
+}
+
+static uint64_t watched_deadline(void)
+{
+	uint64_t limit = ARCH_NO_DEADLINE;
+
+	if (!atomic_load(&watched_count))
+		return limit;
+	for (uint32_t i = 0; i < arch_cpu_count(); i++) {
+		uint64_t time = atomic_load(&queues[i].watched);
+
+		if (time)
+			limit = earlier(limit, time);
 	}
 	return limit;
 }
@@ -232,8 +240,7 @@ static uint64_t service_deadline(void)
 {
 	uint64_t limit = earlier(block_deadline(), uplink_deadline());
 
-	limit = earlier(limit, watch_others());
-
+	limit = earlier(limit, watched_deadline());
 	if (manage_needs_polling())
 		limit = earlier(limit, arch_time() + arch_time_khz());
 	return limit;
@@ -437,6 +444,7 @@ _Noreturn void cpu_loop(void)
 			more |= manage_poll();
 			more |= block_poll();
 			more |= uplink_poll();
+			kick_watched(arch_time());
 		}
 		manage_end();
 		now = arch_time();

@@ -26,12 +26,8 @@ import backends # pylint: disable=wrong-import-position
 
 BUILD = results.BUILD
 LIMIT = 900  # seconds, on a loaded machine
-# The clock's shift, words for mullctl run; and which of them has two CPUs.
-BACK_ENDS = {
-    "svm": (6, ["--deterministic"]),
-    "vmx": (0, ["--emulator", "bochs"]),
-    "svm-x2apic": (0, ["--emulator", "bochs"]),
-}
+QEMU_SHIFT = 6 # of its clock, with --deterministic
+# Back end, and which one takes its place for two CPUs.
 FOR_TWO = {"svm": "svm-x2apic", "vmx": "vmx"}
 MANIFEST = """machine: {mitigations: %s, share-cpus: %s}
 vms:
@@ -60,20 +56,25 @@ BOUNDS = {
 def run(back_end, text):
     """Operation: minimum, median, maximum, as the guest of the manifest @text
     tells them."""
-    _, options = BACK_ENDS[back_end]
+    machine = backends.BACK_ENDS[back_end]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as manifest:
         manifest.write(text)
         manifest.flush()
         done = subprocess.run(
             [os.path.join(BUILD, "mullctl"), "run", manifest.name,
-             "--timeout", str(LIMIT)] + options,
+             "--timeout", str(LIMIT), "--deterministic", *machine.words],
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
             check=False,
-            env=os.environ | backends.BACK_ENDS[back_end].environment)
+            env=os.environ | machine.environment)
     if done.returncode:
         sys.exit(f"exits.py: {back_end}: mullctl ended with "
                  f"{done.returncode}:\n{done.stdout}{done.stderr}")
     return said(done.stdout)
+
+
+def shift(back_end):
+    """Of its clock: what the guest must shift a difference right by."""
+    return QEMU_SHIFT if backends.BACK_ENDS[back_end].emulator == "qemu" else 0
 
 
 def said(text):
@@ -86,8 +87,7 @@ def measure(back_end, mitigations, cpus, rounds=1000):
     """With one CPU most of them; with two what one interrupts the other by;
     with four interrupts to several."""
     return run(back_end, MANIFEST % (mitigations, str(cpus == FOUR).lower(),
-                                     cpus, BUILD, BACK_ENDS[back_end][0],
-                                     rounds))
+                                     cpus, BUILD, shift(back_end), rounds))
 
 
 def measure_all(back_end, mitigations):

@@ -82,8 +82,8 @@ def arguments():
     parser.add_argument("--backends",
                         default=os.environ.get(
                             "BACKENDS", ",".join(backends.BACK_ENDS)),
-                        help="svm (QEMU), vmx, vmx-skylake and "
-                        "vmx-cannonlake (Bochs)")
+                        help="svm (QEMU), vmx, vmx-skylake, vmx-cannonlake, "
+                        "svm-ryzen and svm-x2apic (Bochs)")
     parser.add_argument("--jobs", type=int,
                         default=int(os.environ.get("JOBS", "2")))
     parser.add_argument("--list", action="store_true")

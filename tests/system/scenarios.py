@@ -36,9 +36,10 @@ class Scenario:
 
 
 # SVM in Bochs: a processor with next RIP, and one with x2APIC.
-RYZEN = ("svm", "vmx", "svm-ryzen")
-X2APIC = ("svm", "vmx", "svm-x2apic")
-SVM_IN_BOCHS = RYZEN + X2APIC[2:]
+USUAL = ("svm", "vmx")
+RYZEN = USUAL + ("svm-ryzen",)
+X2APIC = USUAL + ("svm-x2apic",)
+SVM_IN_BOCHS = USUAL + ("svm-ryzen", "svm-x2apic")
 
 
 def linux(kernel, cpus, nosmp, image="$kernels/%s/vmlinuz", kind="",

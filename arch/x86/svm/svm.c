@@ -74,17 +74,19 @@ static void svm_describe(char *to, size_t room)
 }
 
 /* "MSR Ranges Covered by MSR Permissions Map": two bits an MSR. */
-void svm_pass_msr(uint8_t *map, uint32_t msr, uint32_t how)
+static void pass(uint8_t *map, const struct msr_range *range)
 {
-	uint32_t bit;
+	for (uint32_t msr = range->first; msr <= range->last; msr++) {
+		uint32_t bit;
 
-	if (msr < 0x2000)
-		bit = msr * 2;
-	else if (msr >= 0xc0000000 && msr < 0xc0002000)
-		bit = 0x800 * 8 + (msr - 0xc0000000) * 2;
-	else
-		panic("MSR 0x%x cannot be passed", msr);
-	map[bit / 8] &= ~(how << bit % 8);
+		if (msr < 0x2000)
+			bit = msr * 2;
+		else if (msr >= 0xc0000000 && msr < 0xc0002000)
+			bit = 0x800 * 8 + (msr - 0xc0000000) * 2;
+		else
+			panic("MSR 0x%x cannot be passed", msr);
+		map[bit / 8] &= ~(range->how << bit % 8);
+	}
 }
 
 static void make_permission_maps(void)
@@ -103,14 +105,15 @@ static void make_permission_maps(void)
 	memset(iopm, 0xff, IOPM_PAGES * PAGE_SIZE);
 	memset(msrpm, 0xff, MSRPM_PAGES * PAGE_SIZE);
 	for (size_t i = 0; i < ARRAY_COUNT(passed); i++)
-		svm_pass_msr(msrpm, passed[i], MSR_READ | MSR_WRITE);
+		pass(msrpm, &(struct msr_range){ passed[i], passed[i],
+						 MSR_READ | MSR_WRITE });
 	if (!svm_gives_apic())
 		return;
 	msrpm_apic = page_alloc(MSRPM_PAGES);
 	if (!msrpm_apic)
 		panic("no memory for the permission maps");
 	memcpy(msrpm_apic, msrpm, MSRPM_PAGES * PAGE_SIZE);
-	svm_pass_apic(msrpm_apic);
+	apic_given_pass(msrpm_apic, pass);
 }
 
 uint64_t svm_msr_map(bool has_apic)

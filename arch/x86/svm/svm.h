@@ -46,15 +46,12 @@ uint64_t svm_interrupted_event(uint64_t exit_int_info);
 /* svm.c */
 extern bool svm_has_next_rip;
 void svm_set_controls(struct vcpu *vcpu, struct vmcb *vmcb);
-/* In an MSR permission map: what does not exit, MSR_READ or MSR_WRITE; and the
- * physical address of the map for guests with their CPU's local APIC, or else. */
-enum { MSR_READ = 1, MSR_WRITE = 2 };
-void svm_pass_msr(uint8_t *map, uint32_t msr, uint32_t how);
+/* The physical address of the MSR permission map for guests with their CPU's
+ * local APIC, or for others. */
 uint64_t svm_msr_map(bool has_apic);
 
 /* svm_apic.c */
 bool svm_gives_apic(void);
-void svm_pass_apic(uint8_t *map);
 /* Before an entry, where has_apic is not what vcpu->apic.given is now. */
 void svm_follow_apic(struct vcpu *vcpu);
 

@@ -8,6 +8,7 @@
  * registers request are delivered without us.  A guest that is given its CPU's
  * own local APIC needs none of it.
  */
+#include "../cpu.h"
 #include "../registers.h"
 #include "vmcs.h"
 #include "vmx.h"
@@ -20,30 +21,24 @@
  * where the local APIC is theirs. */
 static uint8_t *x2apic_bitmap, *given_bitmap;
 
-struct msr_range {
-	uint16_t first, last;
-};
-
-static void pass(uint8_t *bitmap, const struct msr_range *ranges, size_t count)
+static void pass(uint8_t *bitmap, const struct msr_range *range)
 {
-	for (size_t i = 0; i < count; i++)
-		for (uint32_t msr = ranges[i].first; msr <= ranges[i].last;
-		     msr++)
+	for (uint32_t msr = range->first; msr <= range->last; msr++) {
+		if (range->how & MSR_READ)
 			bitmap[msr / 8] &= ~(1 << msr % 8);
+		if (range->how & MSR_WRITE)
+			bitmap[MSR_BITMAP_WRITE + msr / 8] &= ~(1 << msr % 8);
+	}
 }
 
-static uint8_t *new_bitmap(const struct msr_range *reads, size_t read_count,
-			   const struct msr_range *writes, size_t write_count)
+static uint8_t *new_bitmap(void)
 {
 	uint8_t *bitmap = page_alloc(1);
 
-	if (bitmap) {
+	if (bitmap)
 		memcpy(bitmap, vmx_msr_bitmap, PAGE_SIZE);
-		pass(bitmap, reads, read_count);
-		pass(bitmap + MSR_BITMAP_WRITE, writes, write_count);
-	} else {
+	else
 		panic("no memory for a MSR bitmap");
-	}
 	return bitmap;
 }
 
@@ -51,49 +46,22 @@ static void make_x2apic_bitmap(void)
 {
 	/* All but the ICR, of which the page has its parts elsewhere, and the
 	 * current count, which must be worked out. */
-	static const struct msr_range reads[] = {
-		{ 0x802, 0x803 }, { 0x808, 0x808 }, { 0x80a, 0x80a },
-		{ 0x80d, 0x80d }, { 0x80f, 0x828 }, { 0x832, 0x838 },
-		{ 0x83e, 0x83e },
-	};
-	static const struct msr_range writes[] = {
-		{ 0x808, 0x808 }, /* TPR */
-		{ 0x80b, 0x80b }, /* EOI */
-		{ 0x83f, 0x83f }, /* SELF IPI */
-	};
-
-	x2apic_bitmap = new_bitmap(reads, ARRAY_COUNT(reads), writes,
-				   ARRAY_COUNT(writes));
-}
-
-/*
- * What has no effect outside of the guest's CPU, and tells nothing of it: not
- * who it is, where interrupts go, what the machine's own sources are to do
- * (errors, heat, counters), and whether it is switched on.
- */
-static void make_given_bitmap(void)
-{
-	static const struct msr_range reads[] = {
-		{ 0x808, 0x808 },
-		{ 0x80a, 0x80a },
-		{ 0x810, 0x827 },
-		{ 0x832, 0x832 },
-		{ 0x838, 0x839 },
-		{ 0x83e, 0x83e },
-		{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE },
-	};
-	static const struct msr_range writes[] = {
-		{ 0x808, 0x808 }, /* TPR */
-		{ 0x80b, 0x80b }, /* EOI */
-		{ 0x832, 0x832 }, /* the timer: LVT, count, divider */
-		{ 0x838, 0x838 },
-		{ 0x83e, 0x83e },
-		{ 0x83f, 0x83f }, /* SELF IPI */
-		{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE },
+	static const struct msr_range ranges[] = {
+		{ 0x802, 0x803, MSR_READ },
+		{ 0x808, 0x808, MSR_READ },
+		{ 0x80a, 0x80a, MSR_READ },
+		{ 0x80d, 0x80d, MSR_READ },
+		{ 0x80f, 0x828, MSR_READ },
+		{ 0x832, 0x838, MSR_READ },
+		{ 0x83e, 0x83e, MSR_READ },
+		{ 0x808, 0x808, MSR_WRITE }, /* TPR */
+		{ 0x80b, 0x80b, MSR_WRITE }, /* EOI */
+		{ 0x83f, 0x83f, MSR_WRITE }, /* SELF IPI */
 	};
 
-	given_bitmap = new_bitmap(reads, ARRAY_COUNT(reads), writes,
-				  ARRAY_COUNT(writes));
+	x2apic_bitmap = new_bitmap();
+	for (size_t i = 0; i < ARRAY_COUNT(ranges); i++)
+		pass(x2apic_bitmap, &ranges[i]);
 }
 
 /* Deadlines of ours need another timer then. */
@@ -107,8 +75,10 @@ void vmx_apic_start(void)
 {
 	if (vmx_controls.interrupts)
 		make_x2apic_bitmap();
-	if (vmx_gives_apic())
-		make_given_bitmap();
+	if (!vmx_gives_apic())
+		return;
+	given_bitmap = new_bitmap();
+	apic_given_pass(given_bitmap, pass);
 }
 
 static uint8_t *bitmap_for(enum vmx_apic apic)
