@@ -229,7 +229,7 @@ soak: setup ## four VMs under load for two hours, a minute of silence (a quarter
 		--build $(B) --all --only '^(soak|silence)$$'
 
 # ---- measuring -------------------------------------------------------------
-bench: setup ## count instructions: exits and requests on both back ends, a boot of Linux
+bench: setup ## count instructions: exits, requests, starts on both back ends, a boot of Linux (half an hour)
 	@$(again) all $(B)/demo.cpio.gz
 	@tests/bench/exits.py
 	@tests/bench/switches.py

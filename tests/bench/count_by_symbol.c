@@ -2,11 +2,11 @@
 /*
  * A QEMU plugin that tells where a machine spends its instructions on the way
  * to an address, idle left out: from the first execution of start= on, on the
- * processor that is the first to come to stop= afterwards; and on any processor
- * while a call of within= lasts.  What the functions at whole= call counts as
- * theirs.  At stop= it prints, for each block of instructions of the machine's
- * program, "at=ADDRESS instructions=N whole=ADDRESS": who reads it knows the
- * symbols.
+ * processor number cpu= until it comes to stop=; and on any processor while a
+ * call of within= lasts.  What the functions at whole= call counts as theirs.
+ * At stop= it prints, for each block of instructions of the machine's program,
+ * "at=ADDRESS instructions=N whole=ADDRESS": who reads it knows the symbols.
+ * Then it counts anew, from the next execution of start= on.
  *
  * Returns are told from other jumps by a stack of return addresses.  A frame
  * that is never returned to (a retpoline's, another stack's) goes with the
@@ -39,8 +39,8 @@ struct block {
 static struct block *blocks[BUCKETS];
 static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t start, stop, within[WITHIN_MAX], whole[WHOLE_MAX];
-static unsigned int within_count, whole_count;
-static volatile int running, over;
+static unsigned int within_count, whole_count, stop_cpu;
+static volatile int running;
 
 static struct cpu {
 	uint64_t frames[DEPTH];
@@ -79,11 +79,16 @@ static void push(struct cpu *cpu, uint64_t address)
 
 static void enter(struct cpu *cpu, uint64_t address)
 {
-	if (address == start && !over)
+	/* Who called them is of no interest. */
+	if (address == start) {
 		running = 1;
+		cpu->whole_depth = 0;
+	}
 	for (unsigned int i = 0; i < within_count && !cpu->within_depth; i++)
-		if (address == within[i] && !over)
+		if (address == within[i]) {
 			cpu->within_depth = cpu->depth;
+			cpu->whole_depth = 0;
+		}
 	for (unsigned int i = 0; i < whole_count && !cpu->whole_depth; i++) {
 		if (address != whole[i])
 			continue;
@@ -111,12 +116,14 @@ static void on_block(unsigned int number, void *data)
 			block->length;
 }
 
-static void say(const struct block *block, unsigned int number, unsigned int in)
+static void say(struct block *block, unsigned int in)
 {
-	uint64_t count = block->executed[number][in] +
+	uint64_t count = block->executed[stop_cpu][in] +
 			 block->executed[CPUS][in];
 	char line[100];
 
+	for (unsigned int i = 0; i <= CPUS; i++)
+		block->executed[i][in] = 0;
 	if (!count)
 		return;
 	snprintf(line, sizeof line,
@@ -128,16 +135,15 @@ static void say(const struct block *block, unsigned int number, unsigned int in)
 static void on_stop(unsigned int number, void *data)
 {
 	(void)data;
-	if (number >= CPUS || !running)
+	if (number != stop_cpu || !running)
 		return;
 	running = 0;
-	over = 1;
 	pthread_mutex_lock(&blocks_lock);
 	for (unsigned int i = 0; i < BUCKETS; i++)
-		for (const struct block *block = blocks[i]; block;
+		for (struct block *block = blocks[i]; block;
 		     block = block->next)
 			for (unsigned int in = 0; in <= WHOLE_MAX; in++)
-				say(block, number, in);
+				say(block, in);
 	pthread_mutex_unlock(&blocks_lock);
 	qemu_plugin_outs("reached\n");
 }
@@ -218,6 +224,8 @@ static void take_argument(const char *argument)
 		start = address;
 	else if (!strncmp(argument, "stop=", 5))
 		stop = address;
+	else if (!strncmp(argument, "cpu=", 4) && address < CPUS)
+		stop_cpu = (unsigned int)address;
 	else if (!strncmp(argument, "within=", 7) && within_count < WITHIN_MAX)
 		within[within_count++] = address;
 	else if (!strncmp(argument, "whole=", 6) && whole_count < WHOLE_MAX)

@@ -24,7 +24,7 @@ vms:
     cmdline: do=bench shift=%d
     disks: [{image: %s}, {image: %s, access: read-only}]
 """
-SIZE = 1 << 20
+SIZE = 6 << 20 # a thousand blocks are written
 
 
 def main():

@@ -1,77 +1,39 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What the way to a guest's first instruction costs, on SVM in QEMU.
+"""What the way to a guest's first instruction costs, on SVM in QEMU and on VT-x
+in Bochs.
 
 Two ways: from the hypervisor's own first instruction (the firmware has just been
 left) to the guest's, on a machine with a screen; and in a machine that runs,
-`mullctl create --start`: the request that makes the VM, and from the request
-that starts it to the guest's first instruction.  A plugin counts executed
-instructions by function, those of the functions that they call included for
-the KINDS below, which are told apart: what waits for the machine, and what
-depends on how large memory and images are.  Each turn of a string instruction
-counts.  Adds to build/bench.json; -v lists the functions of the rest.
+beside a VM whose console the service CPU sends, `mullctl create --start`: the
+request that makes the VM, and from the request that starts it to the guest's
+first instruction.  In QEMU a plugin counts executed instructions by function,
+those of the functions that they call included for the KINDS, which are told
+apart: what waits for the machine, and what depends on how large memory and images
+are.  Bochs's clock counts them: see start_ticks.py.  Each turn of a string
+instruction counts.  Adds to build/bench.json; -v lists the functions of the rest.
+STARTS and CREATES in the environment say how often each is measured.
 """
-import bisect
 import collections
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import boot_cost
 import results
+import start_ticks
+from start_ways import KIND_OF, KINDS, Asked, Marks, Symbols, start_words
 
-BUILD = results.BUILD
-MULLCTL = os.path.join(BUILD, "mullctl")
-COUNTER = os.path.join(BUILD, "guests", "counter.elf")
-PLUGIN = os.path.join(BUILD, "count_by_symbol.so")
-LIMIT = boot_cost.LIMIT
-# Kind, what it is, its functions.  What each calls is its own.
-KINDS = [
-    ("waits", "timed waits: the clocks are measured, other CPUs start",
-     ["measure_by_pm_timer", "measure_by_pit", "clock_wait_us"]),
-    ("disk", "waiting for the machine's disk", ["block_read_now"]),
-    ("line", "waiting for the serial line", ["uart_send_waiting"]),
-    ("hashing", "SHA-256 of the image",
-     ["br_sha256_init", "br_sha224_update", "br_sha256_out"]),
-    ("zeroing", "zeroing: the guest's memory, the screen, pages",
-     ["memset"]),
-    ("copying", "copying: the image, structures", ["memcpy", "memmove"]),
-]
+PLUGIN = os.path.join(results.BUILD, "count_by_symbol.so")
+STARTS = int(os.environ.get("STARTS", "20"))
+CREATES = int(os.environ.get("CREATES", "1000"))
+CREATES_BOCHS = max(1, CREATES // 10) # which takes ten times as long
+PERIOD = 5 # of the load's lines, in ms
 # What is left may be so many instructions.
 BOUNDS = {"start": 3_000_000, "create": 200_000, "create-service": 200_000}
-FIRST = """machine: {share-cpus: true}
-vms:
-  first: {memory: 16MiB, cpus: [0], kernel: %s, cmdline: count=1}
-"""
-SECOND = """name: second
-memory: 64MiB
-cpus: [%d]
-kernel: counter.elf
-cmdline: count=1
-"""
-
-
-class Symbols:
-    """Of build/mullion.elf, by name and by any address within."""
-
-    def __init__(self):
-        words = [line.split() for line in boot_cost.output(
-            "nm", "-n", "-S", os.path.join(BUILD, "mullion.elf")).splitlines()]
-        # Of two at one place, what has a size is meant: a mark may stand there.
-        words.sort(key=lambda line: (line[0], len(line)))
-        self.names = [line[-1] for line in words]
-        self.addresses = [int(line[0], 16) for line in words]
-
-    def address(self, name):
-        if name not in self.names:
-            sys.exit(f"start_cost.py: no symbol {name} in build/mullion.elf")
-        return self.addresses[self.names.index(name)]
-
-    def name(self, address):
-        return self.names[bisect.bisect_right(self.addresses, address) - 1]
 
 
 def build_plugin():
@@ -80,126 +42,103 @@ def build_plugin():
                    check=True)
 
 
-def plugin_words(symbols, log, **places):
+def plugin_words(symbols, log, cpu=0, **places):
     words = [f"{key}={symbols.address(name):#x}" for key, names
              in places.items() for name in names.split()]
-    words += [f"whole={symbols.address(name):#x}"
-              for _, _, functions in KINDS for name in functions]
+    words += [f"whole={symbols.address(name):#x}" for name in KIND_OF]
+    words += [f"cpu={cpu}"]
     for word in "-plugin", ",".join([PLUGIN] + words), "-d", "plugin", "-D", log:
         yield "--qemu-arg"
         yield word
 
 
 def counted(symbols, log):
-    """Instructions by kind, and those of the rest by function."""
-    kind_of = {name: kind for kind, _, functions in KINDS for name in functions}
-    kinds, rest = collections.Counter(), collections.Counter()
+    """Of each run instructions by kind, and those of the rest by function."""
     with open(log, encoding="ascii", errors="replace") as file:
-        text = file.read()
-    if "reached\n" not in text:
+        runs = file.read().split("reached\n")[:-1]
+    if not runs:
         sys.exit("start_cost.py: the guest was not entered")
-    for at, count, whole in re.findall(
-            r"^at=(\d+) instructions=(\d+) whole=(\d+)$", text, re.M):
-        if int(whole):
-            kinds[kind_of[symbols.name(int(whole))]] += int(count)
-        else:
-            rest[symbols.name(int(at))] += int(count)
-    return kinds, rest
+    for text in runs:
+        kinds, rest = collections.Counter(), collections.Counter()
+        for at, count, whole in re.findall(
+                r"^at=(\d+) instructions=(\d+) whole=(\d+)$", text, re.M):
+            if int(whole):
+                kinds[KIND_OF[symbols.name(int(whole))]] += int(count)
+            else:
+                rest[symbols.name(int(at))] += int(count)
+        yield kinds, rest
 
 
 def start(symbols, folder):
-    """A package with one VM, of 16 MiB.  Also how many KiB of pages the
-    hypervisor has taken before it."""
+    """Also how many KiB of pages the hypervisor has taken before the VM."""
     log, serial = os.path.join(folder, "start"), os.path.join(folder, "serial")
-    command = [MULLCTL, "run", "--kernel", COUNTER, "--memory", "16MiB",
-               "--cmdline", "count=1", "--timeout", str(LIMIT),
-               "--serial", serial, "--qemu-arg", "-vga", "--qemu-arg", "std",
-               *plugin_words(symbols, log, start="_start", stop="svm_vmrun")]
-    boot_cost.output(*command)
+    runs = []
+    for _ in range(STARTS):
+        boot_cost.output(*start_words(), "--serial", serial, "--qemu-arg",
+                         "-vga", "--qemu-arg", "std", *plugin_words(
+                             symbols, log, start="_start", stop="svm_vmrun"))
+        runs += counted(symbols, log)
     with open(serial, encoding="ascii", errors="replace") as file:
         used = re.search(r"(\d+) KiB used by the hypervisor", file.read())
-    return *counted(symbols, log), {"hypervisor_kib": int(used.group(1))}
+    return runs, {"hypervisor_kib": int(used.group(1))}
 
 
-def wait_for(what):
-    end = time.monotonic() + LIMIT
-    while not what():
-        if time.monotonic() > end:
-            sys.exit("start_cost.py: the VM does not come so far")
-        time.sleep(0.5)
-
-
-def has_ended(address, name):
-    done = subprocess.run([MULLCTL, "list", "--connect", address],
-                          capture_output=True, text=True, check=False)
-    return re.search(rf"\b{name}\b.*\bstopped\b", done.stdout)
-
-
-def has_text(path, text):
-    """Requests to the hypervisor meanwhile would be counted."""
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return text in file.read()
-    except OSError:
-        return False
-
-
-def create(symbols, folder, cpus=2):
-    """A VM of 64 MiB whose image is there, alone on the last of the machine's
-    @cpus."""
-    log, address = os.path.join(folder, "create"), f"unix:{folder}/line"
-    first, second = (os.path.join(folder, name) for name in ("first.yaml",
-                                                             "second.yaml"))
-    for path, text in (first, FIRST % COUNTER), (second, SECOND % (cpus - 1)):
-        with open(path, "w", encoding="ascii") as file:
-            file.write(text)
-    words = plugin_words(symbols, log, within="request_create request_life",
+def create(symbols, folder, cpus=3):
+    """A VM that has the last one of three CPUs alone."""
+    log = os.path.join(folder, "create")
+    words = plugin_words(symbols, log, cpus - 1 if cpus > 2 else 0,
+                         within="request_create request_life",
                          start="request_life", stop="svm_vmrun")
-    with subprocess.Popen([MULLCTL, "run", first, "--listen", address,
-                           "--smp", str(cpus), "--timeout", str(LIMIT), *words],
-                          stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL) as machine:
-        try:
-            wait_for(lambda: has_ended(address, "first"))
-            boot_cost.output(MULLCTL, "destroy", "first", "--connect", address)
-            boot_cost.output(MULLCTL, "create", second, "--start", "--connect",
-                             address)
-            wait_for(lambda: has_text(log, "reached\n"))
-            boot_cost.output(MULLCTL, "shutdown", "--connect", address)
-            machine.wait(LIMIT)
-        finally:
-            machine.terminate()
-    return *counted(symbols, log), {}
+    with Asked(folder, cpus, PERIOD, words) as machine:
+        machine.create(CREATES, Marks(log, b"reached\n"))
+    return list(counted(symbols, log)), {}
 
 
 def create_on_service_cpu(symbols, folder):
     """The same beside the management channel, which has its turns between."""
-    return create(symbols, folder, 1)
+    return create(symbols, folder, 2)
 
 
-def tell(op, kinds, rest, more, verbose):
-    """Prints the table; returns the line for bench.json."""
-    left = rest.total()
-    print(f"{op}: {left + kinds.total():,} instructions, of these")
+def start_vmx(symbols, folder):
+    return start_ticks.start(symbols, folder), {}
+
+
+def create_vmx(symbols, folder):
+    return start_ticks.create(symbols, folder, CREATES_BOCHS), {}
+
+
+WAYS = (("start", "svm", start), ("start", "vmx", start_vmx),
+        ("create", "svm", create),
+        ("create-service", "svm", create_on_service_cpu),
+        ("create-service", "vmx", create_vmx))
+
+
+def tell(op, backend, runs, more, verbose):
+    """Prints the table of the medians; returns the line for bench.json."""
+    lefts = [rest.total() for _, rest in runs]
+    left = round(statistics.median(lefts))
+    kinds = {kind: round(statistics.median(kinds[kind] for kinds, _ in runs))
+             for kind, _, _ in KINDS}
+    print(f"{op}, {backend}, {len(runs)} times:")
     for kind, text, functions in KINDS:
         print(f"{kinds[kind]:12,}  {text} ({', '.join(functions)})")
-    print(f"{left:12,}  the rest; at most {BOUNDS[op]:,}")
+    print(f"{left:12,}  the rest ({min(lefts):,} to {max(lefts):,}); at most "
+          f"{BOUNDS[op]:,}")
     if verbose:
-        for name, count in rest.most_common(40):
+        for name, count in runs[lefts.index(max(lefts))][1].most_common(40):
             print(f"{count:24,}  {name}")
-    return {"op": op, "backend": "svm", "apart": 0.1, "instructions": left,
-            "all": left + kinds.total(),
-            **{kind: kinds[kind] for kind, _, _ in KINDS}, **more}
+    return {"op": op, "backend": backend, "apart": 0.1, "instructions": left,
+            "min": min(lefts), "max": max(lefts), "runs": len(runs),
+            "all": left + sum(kinds.values()), **kinds, **more}
 
 
 def main():
     verbose = "-v" in sys.argv[1:]
     build_plugin()
     symbols, lines = Symbols(), []
-    with tempfile.TemporaryDirectory() as folder:
-        for op, way in (("start", start), ("create", create),
-                        ("create-service", create_on_service_cpu)):
-            lines.append(tell(op, *way(symbols, folder), verbose))
+    for op, backend, way in WAYS:
+        with tempfile.TemporaryDirectory() as folder:
+            lines.append(tell(op, backend, *way(symbols, folder), verbose))
     results.add(lines)
     verdict = all(line["instructions"] <= BOUNDS[line["op"]] for line in lines)
     print(f"{'PASS' if verdict else 'FAIL'} a guest's first instruction comes "

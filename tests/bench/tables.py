@@ -117,6 +117,7 @@ def packets(figures):
 def requests(figures):
     lines = head("request", "SVM (QEMU)", "VT-x (Bochs)", "turns among them")
     for op, text, turns in (
+            ("doorbell", "the doorbell alone: nothing is asked for", ""),
             ("flush", "flush, which has no bytes", ""),
             ("read-4k", "read 4 KiB of the image", "512"),
             ("read-64k", "read 64 KiB of the image", "8,192"),
@@ -125,8 +126,10 @@ def requests(figures):
             ("write-4k", "write 4 KiB for the first time", "1,536"),
             ("rewrite-4k", "write 4 KiB again", "1,024"),
             ("write-64k", "write 64 KiB again", "16,384")):
-        lines.append(row(text, *(number(figures["disk-" + op, backend])
-                                 for backend in ("svm", "vmx")), turns))
+        lines.append(row(text, *(
+            number(line) + least_to_most(line) for line in
+            (figures["disk-" + op, backend] for backend in ("svm", "vmx"))),
+            turns))
     return lines
 
 
@@ -161,11 +164,16 @@ def boot(figures):
     ]
 
 
+STARTS = [("start", "svm"), ("start", "vmx"), ("create", "svm"),
+          ("create-service", "svm"), ("create-service", "vmx")]
+
+
 def starts(figures):
-    """The functions of each row are KINDS of start_cost.py."""
-    ways = [figures[op, "svm"] for op in ("start", "create", "create-service")]
-    lines = head("instructions", "start of the hypervisor, 16 MiB",
-                 "`create --start`, 64 MiB", "the same on the service CPU")
+    """The functions of each row are KINDS of start_ways.py."""
+    ways = [figures[way] for way in STARTS]
+    lines = head("instructions", "start of the hypervisor, 16 MiB: SVM (QEMU)",
+                 "VT-x (Bochs)", "`create --start`, 64 MiB: SVM",
+                 "on the service CPU: SVM", "VT-x")
     for name, text in (
             ("waits", "timed waits: the clocks are measured, other CPUs start"),
             ("disk", "waiting for the machine's disk"),
@@ -173,8 +181,13 @@ def starts(figures):
             ("hashing", "SHA-256 of the guest's image"),
             ("zeroing", "zeroing: the guest's memory, the screen, pages"),
             ("copying", "copying"),
-            ("instructions", "the rest"),
-            ("all", "in all")):
+            ("channel", "the channel meanwhile: log, events, the console of "
+             "another VM"),
+            ("instructions", "the rest, median"),
+            ("min", "the rest, least"),
+            ("max", "the rest, most"),
+            ("all", "in all"),
+            ("runs", "how often it was measured")):
         lines.append(row(text, *(number(way, name) for way in ways)))
     return lines
 
